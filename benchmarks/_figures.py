@@ -1,0 +1,42 @@
+"""Write the README's table of figures from benchmarks/results/*.json.
+
+python benchmarks/_figures.py
+"""
+
+import json
+import pathlib
+
+ROOT = pathlib.Path(__file__).parent.parent
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+
+
+def rows() -> list[tuple[str, str, str]]:
+    """(what, measured, asked), from all results that there are."""
+    out = []
+    results = {path.stem: json.loads(path.read_text()) for path in (ROOT / "benchmarks/results").glob("*.json")}
+    for env, figure in results.get("train", {}).items():
+        if env == "machine":
+            continue
+        bound, runs = figure["bound"], figure["runs"]
+        scores = ", ".join(f"{run['evaluation']:.0f} in {run['training_seconds']:.0f} s" for run in runs)
+        asked = f"{bound['evaluation']} in {bound['training_seconds']} s"
+        out.append((f"`make train` of {env}, seeds 0-{len(runs) - 1}: evaluation, training seconds", scores, asked))
+    for what, figure in results.get("core", {}).get("bounds", {}).items():
+        out.append((what, f"{figure['measured']:.3g}", f"at most {figure['at_most']:g}"))
+    memory = results.get("rollout_memory")
+    if memory:
+        what = "memory of an ant rollout, with normalizer / without"
+        out.append((what, f"{memory['ratio']:.4f}", f"at most {memory['bound']:g}"))
+    return out
+
+
+def main() -> None:
+    readme = ROOT / "README.md"
+    text = readme.read_text()
+    head, tail = text.split(BEGIN)[0], text.split(END)[1]
+    lines = ["| what | measured | asked |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows())]
+    readme.write_text("\n".join([head + BEGIN, *lines, END]) + tail)
+
+
+if __name__ == "__main__":
+    main()

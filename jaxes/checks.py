@@ -1,0 +1,118 @@
+"""Trace-time checks whose messages name the argument, what was given and what is wanted."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+_PER_MEMBER_KEYS_IGNORED = ("rbg", "unsafe_rbg")
+
+
+def population_size(value: int, *, antithetic: bool = False, blocks: int = 1) -> int:
+    """Return `value` if it is a population that can be cut into `blocks` (of whole antithetic pairs)."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"population_size must be an int, got {value!r}")
+    if value < 2:
+        raise ValueError(f"population_size must be 2 or more, got {value}")
+    if antithetic and value % 2:
+        raise ValueError(f"population_size must be even with antithetic pairs, got {value}; use {value + 1}")
+    if isinstance(blocks, bool) or not isinstance(blocks, int) or blocks < 1:
+        raise ValueError(f"blocks must be an int of 1 or more, got {blocks!r}")
+    unit = 2 * blocks if antithetic else blocks
+    if value % unit:
+        pairs = f"2 * blocks = {unit} (whole antithetic pairs)" if antithetic else f"blocks = {blocks}"
+        raise ValueError(f"population_size must be divisible by {pairs}, got {value}")
+    return value
+
+
+def key(value: Any) -> jax.Array:
+    """Return `value` if it is one typed random key whose implementation heeds every member's own key."""
+    if not (hasattr(value, "dtype") and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)):
+        raise TypeError(f"key must be a typed random key such as jax.random.key(0), got {_describe(value)}")
+    if value.shape != ():
+        raise ValueError(f"key must be one key (shape ()), got keys of shape {value.shape}; use jax.vmap for many runs")
+    name = str(jax.random.key_impl(value))
+    if name in _PER_MEMBER_KEYS_IGNORED:
+        raise ValueError(
+            f"key has the implementation {name!r}, which draws the same numbers for every member under jax.vmap; "
+            "wanted: 'threefry2x32' (default), 'threefry4x32' or 'philox4x32': jax.random.key(0, impl='philox4x32')"
+        )
+    return value
+
+
+def params(value: Any) -> Any:
+    """Return `value` as a tree of strongly typed float arrays; raise if a leaf is anything else."""
+    leaves = jax.tree_util.tree_leaves_with_path(value)
+    if not leaves:
+        raise ValueError(f"params must hold at least one float array, got {value!r}")
+    for path, leaf in leaves:
+        name = f"params{jax.tree_util.keystr(path)}"
+        if not hasattr(leaf, "dtype") and not isinstance(leaf, float):
+            raise TypeError(f"{name} must be a float array, got {_describe(leaf)}")
+        dtype = jnp.result_type(leaf)
+        if not jnp.issubdtype(dtype, jnp.floating):
+            raise TypeError(
+                f"{name} must be a float array, got dtype {dtype}; strategies perturb every leaf they are given"
+            )
+        if jnp.size(leaf) == 0:
+            raise ValueError(f"{name} must not be empty, got shape {jnp.shape(leaf)}")
+    return jax.tree.map(lambda x: jnp.asarray(x, dtype=jnp.result_type(x)), value)
+
+
+def fitness(value: Any, size: int, dtype: Any) -> jax.Array:
+    """Return `value` as dtype[size]; raise if its shape is another."""
+    value = jnp.asarray(value)
+    if value.shape != (size,):
+        raise ValueError(f"fitness must have shape ({size},), one value per member, got {value.shape}")
+    if not (jnp.issubdtype(value.dtype, jnp.floating) or jnp.issubdtype(value.dtype, jnp.integer)):
+        raise TypeError(f"fitness must be real numbers, got dtype {value.dtype}")
+    return value.astype(dtype)
+
+
+def number(name: str, value: Any, *, low: float = 0.0, exclusive: bool = False) -> None:
+    """Raise if the concrete scalar `value` lies below `low` (or is NaN); traced values pass."""
+    if jnp.ndim(value) != 0:
+        raise ValueError(
+            f"{name} must be a scalar, got shape {jnp.shape(value)}; use jax.vmap over init for many values"
+        )
+    if isinstance(value, jax.core.Tracer):
+        return
+    fine = float(value) > low if exclusive else float(value) >= low
+    if not fine:
+        raise ValueError(f"{name} must be {'above' if exclusive else 'at least'} {low:g}, got {float(value):g}")
+
+
+def elite_count(fraction: float, size: int) -> int:
+    """How many of `size` members are the elite: the nearest whole number, at least one."""
+    if isinstance(fraction, bool) or not isinstance(fraction, int | float) or not 0 < fraction <= 1:
+        raise ValueError(f"elite_fraction must be a number in (0, 1], got {fraction!r}")
+    return max(1, round(fraction * size))
+
+
+def adapted(name: str, value: Any) -> None:
+    """Raise if `value`, the first value of something that the strategy itself adapts, is a schedule."""
+    if callable(value):
+        raise TypeError(f"{name} must be a number here, because this strategy adapts it, got a schedule")
+    number(name, value, exclusive=True)
+
+
+def choice(what: str, name: str, known: Iterable[str]) -> str:
+    """Return `name` if it is known; raise with the nearest names otherwise."""
+    known = list(known)
+    if name in known:
+        return name
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    raise ValueError(
+        f"unknown {what} {name!r}; " + (f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(known)}")
+    )
+
+
+def extra(module: str, name: str, error: ImportError) -> ImportError:
+    """The error for a missing optional dependency: how to install it."""
+    return ImportError(f"{module} is not installed ({error}); it comes with: pip install 'jaxes[{name}]'")
+
+
+def _describe(value: Any) -> str:
+    return f"{value.dtype}{list(value.shape)}" if hasattr(value, "dtype") else f"{value!r} ({type(value).__name__})"

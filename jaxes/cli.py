@@ -1,0 +1,243 @@
+"""The command line: `jaxes train | evaluate | plot | render | envs | strategies`."""
+
+import dataclasses
+import importlib.util
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from jaxes.training.config import LIMITS, Config
+
+
+@dataclasses.dataclass(frozen=True)
+class Train(Config):
+    """Train a policy on an environment, or go on with a run."""
+
+    env: tyro.conf.Positional[str] = ""
+    """Environment, SUITE/NAME; `jaxes envs` lists them. Not with --resume."""
+    out: Path | None = None
+    """Folder of the run; runs/ENV-STRATEGY-SEED by default."""
+    resume: Path | None = None
+    """Folder of a run to go on with; only new limits (generations, steps, seconds, target) may be given beside it."""
+    progress: bool = True
+    """Whether to show progress."""
+    video: bool = True
+    """Whether to leave a GIF of the trained policy in the folder, where this machine can draw one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Play held-out episodes with a trained policy and print the scores."""
+
+    run: tyro.conf.Positional[Path]
+    """Folder of the run."""
+    episodes: int = 64
+    """How many."""
+    seed: int = 1_000_003
+    """Of the episodes' starts."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plot:
+    """Draw learning curves: reward.png in each run's folder, and one picture that compares them."""
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Folders of runs."""
+    out: Path | None = None
+    """The picture that compares several runs; runs/compare.png by default."""
+    x: str = "steps"
+    """steps, seconds or generation."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Render:
+    """Write a GIF of one episode of a trained policy into the run's folder."""
+
+    run: tyro.conf.Positional[Path]
+    """Folder of the run."""
+    seed: int = 1_000_003
+    """Of the episode's start."""
+    out: Path | None = None
+    """The file to write; RUN/episode.gif by default."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Envs:
+    """List the environments, their sizes and what they need."""
+
+    sizes: bool = True
+    """Whether to make each one to find out its sizes (some seconds)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Strategies:
+    """List the strategies and the settings that each one has."""
+
+
+def train(args: Train) -> int:
+    from jaxes import training
+
+    given = _given(args)
+    if args.resume is not None:
+        other = sorted(set(given) - {"resume", "progress", "video", *LIMITS})
+        if other:
+            raise ValueError(
+                f"a resumed run keeps its settings: with --resume give only --{', --'.join(LIMITS)}; got "
+                + ", ".join(f"--{name.replace('_', '-')}" if name != "env" else given[name] for name in other)
+            )
+        folder = args.resume
+        limits = {name: given[name] for name in LIMITS if name in given}
+        reports = training.resume(folder, progress=args.progress, **limits)
+    else:
+        if not args.env:
+            raise ValueError("train needs an environment, such as brax/hopper; `jaxes envs` lists them")
+        names = {field.name for field in dataclasses.fields(Config)}
+        config = Config(**{name: value for name, value in vars(args).items() if name in names})
+        from jaxes.training.config import complete
+        from jaxes.training.train import default_folder
+
+        config = complete(config)
+        folder = args.out or default_folder(config)
+        reports = training.train(config, folder, progress=args.progress)
+    try:
+        for _ in reports:
+            pass
+    except training.Interrupted as stop:
+        print(f"\nSaved. Go on with: jaxes train --resume {folder}", file=sys.stderr)
+        return 128 + stop.signal_number
+    if args.video:
+        try:
+            render(Render(folder))
+        except Exception as error:  # no OpenGL here: whatever its libraries raise
+            print(f"no GIF, since this machine cannot draw: {error}", file=sys.stderr)
+    print(f"{folder}: reward.png, metrics.jsonl, checkpoints, policy; next: jaxes evaluate {folder}", file=sys.stderr)
+    return 0
+
+
+def evaluate(args: Evaluate) -> int:
+    import jax
+    import numpy as np
+
+    from jaxes import training
+
+    if args.episodes < 1:
+        raise ValueError(f"episodes must be 1 or more, got {args.episodes}")
+    policy = training.load(args.run)
+    print(f"{policy.env.name}: playing {args.episodes} episodes", file=sys.stderr)
+    out = jax.device_get(policy.evaluate(jax.random.key(args.seed), args.episodes))
+    score = out.returns
+    spread = f"median {np.median(score):.1f}, {score.min():.1f} to {score.max():.1f}"
+    print(f"score    {np.mean(score):.1f} ± {np.std(score):.1f}, {spread}")
+    print(
+        f"length   {np.mean(out.lengths):.0f} of {policy.env.max_steps} steps, {np.mean(out.truncated):.0%} to the end"
+    )
+    return 0
+
+
+def plot(args: Plot) -> int:
+    from jaxes import plots
+
+    for run in args.runs:
+        print(plots.reward(run))
+    if len(args.runs) > 1:
+        print(plots.compare(args.runs, args.out or Path("runs/compare.png"), args.x))
+    return 0
+
+
+def render(args: Render) -> int:
+    import jax
+
+    from jaxes import training, video
+
+    policy = training.load(args.run)
+    print(f"{policy.env.name}: drawing an episode", file=sys.stderr)
+    frames = video.episode(policy, jax.random.key(args.seed))
+    print(video.gif(frames, args.out or args.run / "episode.gif"))
+    return 0
+
+
+def list_envs(args: Envs) -> int:
+    from jaxes import envs
+
+    print(f"{'environment':34} {'observation':>12} {'action':>8} {'steps':>6}")
+    for name in envs.names():
+        suite = envs.SUITES[name.split("/")[0]]
+        if importlib.util.find_spec(suite.package) is None:
+            print(f"{name:34} needs: pip install 'jaxes[{suite.extra}]'")
+        elif not args.sizes:
+            print(name)
+        else:
+            env = envs.make(name)
+            kind = "" if hasattr(env.action, "low") else " choices"
+            print(f"{name:34} {envs.observation_size(env):12} {envs.action_size(env):8}{kind} {env.max_steps:6}")
+    return 0
+
+
+def list_strategies(_: Strategies) -> int:
+    from jaxes.strategies import STRATEGIES
+
+    for name, factory in STRATEGIES.items():
+        line = (inspect.getdoc(inspect.getmodule(factory)) or "").splitlines()[0]
+        settings = [p for p in inspect.signature(factory).parameters if p != "population_size"]
+        print(f"{name:12} {line}\n{'':12} {' '.join(settings)}")
+    return 0
+
+
+Command = (
+    Annotated[Train, tyro.conf.subcommand("train")]
+    | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+    | Annotated[Plot, tyro.conf.subcommand("plot")]
+    | Annotated[Render, tyro.conf.subcommand("render")]
+    | Annotated[Envs, tyro.conf.subcommand("envs")]
+    | Annotated[Strategies, tyro.conf.subcommand("strategies")]
+)
+
+_COMMANDS: dict[type, Callable[[Any], int]] = {
+    Train: train,
+    Evaluate: evaluate,
+    Plot: plot,
+    Render: render,
+    Envs: list_envs,
+    Strategies: list_strategies,
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; exits with 0, 2 for bad input, or 128 + the signal that interrupted it."""
+    args = tyro.cli(
+        Command,
+        prog="jaxes",
+        args=arguments,
+        description="Evolution strategies in JAX.",
+        config=(tyro.conf.OmitSubcommandPrefixes,),
+    )
+    try:
+        code = _COMMANDS[type(args)](args)
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        if os.environ.get("JAXES_TRACEBACK"):
+            raise
+        print(f"jaxes: {error}", file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt:
+        print("\njaxes: interrupted; nothing had to be saved", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(130)  # a compilation in the background cannot be stopped in any other way
+    sys.exit(code)
+
+
+def _given(args: Any) -> dict[str, Any]:
+    """The fields that differ from their defaults."""
+    return {
+        field.name: getattr(args, field.name)
+        for field in dataclasses.fields(args)
+        if getattr(args, field.name) != field.default
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,213 @@
+"""Perturbations: sample, apply to parameters, add many up.
+
+Every kind is one `Noise`, so every gradient-type strategy works with each of them. A perturbation is a function of the
+generation's key and its unit's id alone (a unit is an antithetic pair, or a member where there are no pairs).
+
+>>> import jax, jax.numpy as jnp
+>>> params = {"w": jnp.zeros((3, 2)), "b": jnp.zeros(2)}
+>>> noise = gaussian()
+>>> z = noise.sample(jax.random.key(0), jnp.arange(4), params)
+>>> z["w"].shape
+(4, 3, 2)
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jaxes import trees
+from jaxes.blocks import Block
+
+
+class Noise(NamedTuple):
+    """One kind of perturbation `z` with `E[z] = 0`."""
+
+    sample: Callable[[jax.Array, Any, Any], Any]
+    """`sample(key, units, like) -> z`: units are a `Block` or int[k]; leaves [k, *leaf.shape] of like's dtypes"""
+    perturb: Callable[[Any, Any, Any], Any]
+    """`perturb(params, scale, z_of_one) -> member`: params + scale * z"""
+    combine: Callable[[jax.Array, Any], Any]
+    """`combine(weights [k], z) -> tree like params`: the sum of weights * z, scaled so that for weights linear in z it
+    is an unbiased estimate, as `E[z z^T] = 1` would make it"""
+
+
+def gaussian() -> Noise:
+    """Independent standard normal numbers."""
+    return _dense(_normal)
+
+
+def rademacher() -> Noise:
+    """Independent signs, +1 or -1: cheaper to draw, exact in low precision, and of no higher variance."""
+    return _dense(lambda key, shape, dtype: jax.random.rademacher(key, shape, dtype))
+
+
+def table(size: int = 2**22, seed: int = 123) -> Noise:
+    """Slices of one shared table of normal numbers (Salimans et al. 2017, section 2.1).
+
+    Args:
+        size: numbers in the table, float32; at least the number of parameters, and better many times that, because
+            overlapping slices make perturbations dependent. OpenAI's code used 250,000,000.
+        seed: of the table, drawn with NumPy's `RandomState(seed).randn`.
+
+    Raises:
+        ValueError: at the first draw, if the parameters are more than `size`.
+    """
+    if size < 1:
+        raise ValueError(f"size must be 1 or more, got {size}")
+    values = np.random.RandomState(seed).randn(size).astype(np.float32)
+
+    def sample(key, units, like):
+        leaves, tree = jax.tree.flatten(like)
+        need = trees.size(like)
+        if need > size:
+            raise ValueError(f"size of the noise table must be at least the number of parameters {need}, got {size}")
+        shared = jnp.asarray(values)
+
+        def one(unit_key):
+            offset = jax.random.randint(unit_key, (), 0, size - need + 1)
+            out = []
+            for x in leaves:
+                out.append(lax.dynamic_slice_in_dim(shared, offset, x.size).reshape(x.shape).astype(x.dtype))
+                offset = offset + x.size
+            return tree.unflatten(out)
+
+        return jax.vmap(one)(_unit_keys(key, _ids(units)))
+
+    return Noise(sample, trees.add_scaled, _weighted_sum)
+
+
+def orthogonal(group: int = 8) -> Noise:
+    """Normal numbers whose direction is orthogonal to that of the other units in the same group.
+
+    Each unit alone is standard normal: uniform directions from a QR decomposition, and independent lengths (orthogonal
+    Gaussian perturbations of Choromanski et al. 2018, "Structured Evolution with Compact Architectures").
+
+    Args:
+        group: units `g * group, ..., (g + 1) * group - 1` are orthogonal to each other; at most the number of
+            parameters. Asking for single members draws their whole group.
+    """
+    if group < 2:
+        raise ValueError(f"group must be 2 or more, got {group}")
+
+    def sample(key, units, like):
+        n = trees.size(like)
+        if group > n:
+            raise ValueError(f"group must be at most the number of parameters {n}, got {group}")
+        dtype = trees.number_dtype(like)
+
+        def rows(index):
+            normal = jax.random.normal(jax.random.fold_in(key, index), (n, group), dtype)
+            q, r = jnp.linalg.qr(normal)
+            # Signs make Q uniform (Mezzadri 2007); lengths of the columns are independent of their directions.
+            scale = jnp.where(jnp.diagonal(r) < 0, -1, 1).astype(dtype) * jnp.linalg.norm(normal, axis=0)
+            return (q * scale[None]).T
+
+        if isinstance(units, Block) and units.size % group == 0:
+            groups = units.start // group + jnp.arange(units.size // group)
+            flat = jax.vmap(rows)(groups).reshape(units.size, n)
+        else:
+            flat = jax.vmap(lambda i: rows(i // group)[i % group])(_ids(units))
+        return jax.vmap(lambda z: trees.unravel(z, like))(flat)
+
+    return Noise(sample, trees.add_scaled, _weighted_sum)
+
+
+def subset(which: Any, noise: Noise | None = None) -> Noise:
+    """Perturb only some of the parameters.
+
+    Args:
+        which: a float in (0, 1]: every unit perturbs a random part of that size of the coordinates; or a tree of
+            booleans (a prefix of the parameters' tree, or boolean arrays of the leaves' shapes): the parts that are
+            True are perturbed, the rest is never changed by the search.
+        noise: the kind of noise within the subset; `gaussian()` by default.
+    """
+    inner = gaussian() if noise is None else noise
+    if isinstance(which, int | float) and not isinstance(which, bool):
+        if not 0 < which <= 1:
+            raise ValueError(f"which must be a fraction in (0, 1] or a tree of booleans, got {which}")
+        return _random_subset(float(which), inner)
+    for leaf in jax.tree.leaves(which):
+        if jnp.result_type(leaf) != jnp.bool_:
+            raise TypeError(
+                f"which must be a fraction in (0, 1] or a tree of booleans, got a leaf of {jnp.result_type(leaf)}"
+            )
+
+    def sample(key, units, like):
+        try:
+            masks = jax.tree.map(
+                lambda mask, part: jax.tree.map(lambda x: jnp.broadcast_to(mask, x.shape), part), which, like
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"which must be a prefix of the parameters' tree with masks of their shapes: {error}"
+            ) from None
+        return jax.tree.map(lambda z, mask: jnp.where(mask, z, 0), inner.sample(key, units, like), masks)
+
+    return Noise(sample, inner.perturb, inner.combine)
+
+
+def _random_subset(fraction: float, inner: Noise) -> Noise:
+    def sample(key, units, like):
+        leaves, tree = jax.tree.flatten(like)
+        mask_key = jax.random.fold_in(key, 0x7FFFFFFE)
+
+        def mask(unit_key):
+            keys = jax.random.split(unit_key, len(leaves))
+            return tree.unflatten(
+                [jax.random.bernoulli(k, fraction, x.shape) for k, x in zip(keys, leaves, strict=True)]
+            )
+
+        masks = jax.vmap(mask)(_unit_keys(mask_key, _ids(units)))
+        return jax.tree.map(lambda z, m: jnp.where(m, z, 0), inner.sample(key, units, like), masks)
+
+    def combine(weights, z):
+        return inner.combine(weights * (1 / fraction), z)
+
+    return Noise(sample, inner.perturb, combine)
+
+
+def _normal(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+    """`jax.random.normal`, with a factor sqrt(2) that the compiler does not know.
+
+    XLA merges a constant factor into the scale of a perturbation in some programs and not in others, and so rounds a
+    member in two ways.
+    """
+    low = np.nextafter(np.array(-1.0, dtype), np.array(0.0, dtype), dtype=dtype)
+    root = lax.optimization_barrier(jnp.asarray(np.sqrt(2), dtype))
+    return root * lax.erf_inv(jax.random.uniform(key, shape, dtype, minval=low, maxval=1.0))
+
+
+def _dense(draw: Callable) -> Noise:
+    def sample(key, units, like):
+        leaves, tree = jax.tree.flatten(like)
+
+        def one(unit_key):
+            keys = jax.random.split(unit_key, len(leaves))
+            return tree.unflatten([draw(k, x.shape, x.dtype) for k, x in zip(keys, leaves, strict=True)])
+
+        return jax.vmap(one)(_unit_keys(key, _ids(units)))
+
+    return Noise(sample, trees.add_scaled, _weighted_sum)
+
+
+def _ids(units: Any) -> jax.Array:
+    return units.ids if isinstance(units, Block) else units
+
+
+def _unit_keys(key: jax.Array, ids: jax.Array) -> jax.Array:
+    return jax.vmap(lambda i: jax.random.fold_in(key, i))(ids)
+
+
+def _weighted_sum(weights: jax.Array, z: Any) -> Any:
+    def leaf(e):
+        wide = trees.number_dtype(e)
+        return jnp.tensordot(weights.astype(e.dtype), e, 1, preferred_element_type=wide).astype(e.dtype)
+
+    return jax.tree.map(leaf, z)
+
+
+NOISES: dict[str, Callable[[], Noise]] = {make.__name__: make for make in (gaussian, rademacher, table, orthogonal)}

@@ -1,0 +1,102 @@
+"""What a strategy is run on: a problem gives one fitness per member, and sums that add up over members."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxes.blocks import over_blocks
+from jaxes.strategy import Strategy, generation_key
+
+PROBLEM_ID = 0x7FFFFFFF  # the id no member has: the problem's key of a generation
+
+
+class Problem(NamedTuple):
+    """Something to evaluate members on: a benchmark function, a supervised batch, a rollout, a game."""
+
+    init: Callable[[jax.Array], Any]
+    """`init(key) -> problem_state`"""
+    evaluate: Callable[[Any, jax.Array, Callable, jax.Array], tuple[jax.Array, Any]]
+    """`evaluate(problem_state, key, ask, ids) -> (fitness float[len(ids)], sums)`.
+
+    `ask()` draws the members of `ids` in order, at once; `ask(some_ids)` draws those, so that a problem may draw a
+    member only when there is room for it. `key` is the same for all blocks of a generation. `sums` is a tree of arrays
+    that is added up over the blocks.
+    """
+    update: Callable[[Any, Any], Any]
+    """`update(problem_state, sums) -> problem_state`"""
+    counters: Callable[[Any], dict[str, Any]] = lambda state: {}
+    """`counters(problem_state) -> {name: Counter}`: totals worth a metric; `steps` are environment steps"""
+
+
+def problem(objective: Callable[[Any], jax.Array]) -> Problem:
+    """The problem of maximizing `objective(member) -> scalar`.
+
+    >>> import jax, jaxes, jax.numpy as jnp
+    >>> sphere = jaxes.problem(lambda x: -jnp.sum(x**2))
+    >>> fitness, _ = sphere.evaluate((), jax.random.key(0), lambda: jnp.eye(3), jnp.arange(3))
+    >>> fitness.tolist()
+    [-1.0, -1.0, -1.0]
+    """
+
+    def evaluate(_, key, ask, ids):
+        del key, ids
+        fitness = jax.vmap(objective)(ask())
+        if fitness.ndim != 1:
+            raise ValueError(f"objective must return a scalar for one member, got shape {fitness.shape[1:]}")
+        return fitness, ()
+
+    return Problem(init=lambda key: (), evaluate=evaluate, update=lambda state, sums: state)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Minimized:
+    objective: Callable[[Any], Any]
+
+    def __call__(self, *args):
+        return jax.tree.map(jnp.negative, self.objective(*args))
+
+
+def minimize(objective: Callable[..., Any]) -> Callable[..., Any]:
+    """The objective with its sign turned: the one sign in the library, where higher is better.
+
+    >>> minimize(lambda x: x * 2)(3.0).item()
+    -6.0
+    """
+    if not callable(objective):
+        raise TypeError(f"objective must be a function of one member, got {objective!r}")
+    return _Minimized(objective)
+
+
+def generation(strategy: Strategy, problem: Problem) -> Callable[..., tuple[Any, Any]]:
+    """One generation as a pure function for `jax.lax.scan`: `(state, problem_state) -> ((state, problem_state), info)`.
+
+    >>> import jax, jaxes, jax.numpy as jnp
+    >>> strategy = jaxes.open_es(8, 0.1)
+    >>> sphere = jaxes.problem(lambda x: -jnp.sum(x**2))
+    >>> carry = (strategy.init(jax.random.key(0), jnp.ones(3)), sphere.init(jax.random.key(1)))
+    >>> carry, infos = jax.lax.scan(jaxes.generation(strategy, sphere), carry, length=5)
+    >>> infos.best.shape
+    (5,)
+    """
+    if not isinstance(problem, Problem):
+        raise TypeError(f"problem must be a jaxes.Problem, got {problem!r}; jaxes.problem(objective) makes one")
+
+    def step(carry, _=None):
+        state, problem_state = carry
+        key = jax.random.fold_in(generation_key(state), PROBLEM_ID)
+
+        def evaluate(block):
+            ask = lambda ids=None: strategy.ask(state, block if ids is None else ids)
+            fitness, sums = problem.evaluate(problem_state, key, ask, block.ids)
+            if fitness.shape != (block.size,):
+                raise ValueError(f"problem.evaluate must return fitness of shape ({block.size},), got {fitness.shape}")
+            return fitness, sums
+
+        fitness, sums = over_blocks(evaluate, strategy.population_size, strategy.blocks)
+        state, info = strategy.tell(state, fitness)
+        return (state, problem.update(problem_state, sums)), info
+
+    return step

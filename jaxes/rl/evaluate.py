@@ -1,0 +1,32 @@
+"""How good one set of parameters is: full episodes, no noise, on held-out keys."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from jaxes.envs.protocol import Env
+from jaxes.rl.episodes import Episodes, play
+from jaxes.rl.normalizer import Normalizer
+from jaxes.rl.policies import Policy
+
+
+def evaluation(
+    env: Env, policy: Policy, *, episodes: int = 16
+) -> Callable[[Any, Normalizer | None, jax.Array], Episodes]:
+    """`fn(params, normalizer, key) -> Episodes` with leaves [episodes]: what to `jit` once and call often.
+
+    Args:
+        env: played to its own time limit.
+        episodes: how many; fold the key so that no training episode has it.
+    """
+    if isinstance(episodes, bool) or not isinstance(episodes, int) or episodes < 1:
+        raise ValueError(f"episodes must be an int of 1 or more, got {episodes!r}")
+
+    def run(params, normalizer, key):
+        one_member = jax.tree.map(lambda x: x[None], params)
+        keys = jax.random.split(key, (1, episodes))
+        out = play(env, policy, one_member, keys, normalizer, env.max_steps)
+        return Episodes(out.returns[0], out.lengths[0], out.truncated[0], ())
+
+    return run

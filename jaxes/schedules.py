@@ -1,0 +1,40 @@
+"""Numbers of a strategy: plain values, or optax schedules read at the generation's step."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxes import checks
+
+Number = float | jax.Array | Callable[[Any], Any]
+
+
+def start(
+    name: str, given: Any, default: Number, dtype: Any, *, low: float = 0.0, exclusive: bool = False
+) -> jax.Array:
+    """The first value of a number, as a strongly typed scalar for the state.
+
+    `given` overrides the factory's `default`; a schedule gives `schedule(0)` and cannot be overridden, because the next
+    generation would read the schedule again.
+    """
+    if given is not None and callable(given):
+        raise TypeError(f"{name} must be a number here, got a schedule; give schedules to the factory")
+    if callable(default):
+        if given is not None:
+            raise ValueError(f"{name} follows a schedule in this strategy, so init cannot set it to {given!r}")
+        given = _read(default, 0)
+    value = default if given is None else given
+    checks.number(name, value, low=low, exclusive=exclusive)
+    return jnp.asarray(value, dtype=dtype)
+
+
+def follow(default: Number | None, current: jax.Array, step: jax.Array) -> jax.Array:
+    """The value at `step`: the schedule's if `default` is one, else the one in the state."""
+    return jnp.asarray(_read(default, step), dtype=current.dtype) if callable(default) else current
+
+
+def _read(schedule: Callable[[Any], Any], step: Any) -> Any:
+    with jax.numpy_dtype_promotion("standard"):
+        return schedule(step)

@@ -1,0 +1,115 @@
+"""Fitness shaping: from one fitness per member to one weight per member.
+
+A shaping is a function float[n] -> float[n] of the same dtype. Higher fitness is better. Rank-based shapings depend on
+the order only: ties share their weight, NaN ranks below everything and `-inf` just above it. Value-based ones read NaN
+and `-inf` as the lowest, and `+inf` as the highest, finite fitness of the generation.
+
+>>> import jax.numpy as jnp
+>>> centered_rank()(jnp.array([3.0, 1.0, 2.0])).tolist()
+[0.5, -0.5, 0.0]
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxes import ranking
+
+Shaping = Callable[[jax.Array], jax.Array]
+
+
+def centered_rank() -> Shaping:
+    """Ranks mapped linearly to [-1/2, 1/2] (Salimans et al. 2017, section 2); ties share their mean rank."""
+
+    def shape(fitness):
+        first, last = ranking.places(fitness)
+        n = fitness.shape[0]
+        from_best = (first + last).astype(fitness.dtype) * (0.5 / (n - 1))
+        return 0.5 - from_best
+
+    return shape
+
+
+def normalized_rank() -> Shaping:
+    """`(rank - 1) / (n - 1) - 1/2` with rank 1 for the worst and mean ranks for ties.
+
+    The name of `centered_rank` in tutorials; the same weights.
+    """
+    return centered_rank()
+
+
+def centered_sign_rank() -> Shaping:
+    """`centered_rank` of the fitness's sign (`return_proc_mode` "centered_sign_rank" of OpenAI's code)."""
+    rank = centered_rank()
+    return lambda fitness: rank(jnp.sign(fitness))
+
+
+def sign() -> Shaping:
+    """The fitness's sign (`return_proc_mode` "sign" of OpenAI's code)."""
+    return lambda fitness: jnp.sign(finite(fitness))
+
+
+def identity() -> Shaping:
+    """The fitness itself."""
+    return lambda fitness: finite(fitness)
+
+
+def z_score() -> Shaping:
+    """`(f - mean) / std` over the generation; zero for a flat one."""
+
+    def shape(fitness):
+        values = finite(fitness)
+        centered = values - jnp.mean(values)
+        # Scaled by the largest value first, so that the square neither overflows nor vanishes.
+        largest = jnp.max(jnp.abs(centered))
+        scaled = centered * (1 / jnp.where(largest > 0, largest, 1))
+        spread = jnp.sqrt(jnp.mean(scaled**2))
+        return scaled * (1 / jnp.where(spread > 0, spread, 1))
+
+    return shape
+
+
+def nes_utilities() -> Shaping:
+    """Utilities of natural evolution strategies (Wierstra et al. 2014, section 3.1): sum zero, worse half alike.
+
+    `u_k = max(0, ln(n/2 + 1) - ln k) / sum_j(...) - 1/n` for the k-th best of n.
+    """
+
+    def shape(fitness):
+        n = fitness.shape[0]
+        raw = np.maximum(0.0, np.log(n / 2 + 1) - np.log(np.arange(1, n + 1)))
+        return ranking.share(jnp.asarray(raw / raw.sum() - 1 / n, fitness.dtype), fitness)
+
+    return shape
+
+
+def top(k: int) -> Shaping:
+    """`1/k` for the k best, 0 for the rest (truncation selection); ties at the border share, NaN gets nothing."""
+    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+        raise ValueError(f"k must be an int of 1 or more, got {k!r}")
+
+    def shape(fitness):
+        n = fitness.shape[0]
+        if k > n:
+            raise ValueError(f"k must be at most the population size {n}, got {k}")
+        return ranking.recombination(jnp.asarray((np.arange(n) < k) / k, fitness.dtype), fitness)
+
+    return shape
+
+
+def finite(fitness: jax.Array) -> jax.Array:
+    """NaN and `-inf` become the lowest, `+inf` the highest finite value; all zero if there is none."""
+    fine = jnp.isfinite(fitness)
+    low = jnp.min(jnp.where(fine, fitness, jnp.inf))
+    high = jnp.max(jnp.where(fine, fitness, -jnp.inf))
+    some = jnp.any(fine)
+    low, high = jnp.where(some, low, 0), jnp.where(some, high, 0)
+    return jnp.where(fine, fitness, jnp.where(fitness == jnp.inf, high, low))
+
+
+SHAPINGS: dict[str, Callable[[], Shaping]] = {
+    make.__name__: make
+    for make in (centered_rank, normalized_rank, centered_sign_rank, sign, identity, z_score, nes_utilities)
+}

@@ -1,0 +1,211 @@
+"""Covariance matrix adaptation: a Gaussian that learns the shape of the fitness.
+
+Hansen: "The CMA Evolution Strategy: A Tutorial", 2016 (version of 2023), arXiv:1604.00772. Equation numbers are the
+tutorial's; default parameters are those of its Table 1 (eqs. 49-58), with the active update's negative weights.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jaxes import checks, ranking, trees
+from jaxes.blocks import over_blocks
+from jaxes.noise import gaussian
+from jaxes.schedules import Number, follow, start
+from jaxes.strategy import Strategy, by_chunks, generation_key, place_members, summarize
+
+LARGEST = 10_000  # parameters
+
+
+class State(NamedTuple):
+    key: jax.Array  # key[]
+    step: jax.Array  # int32[]: generations told
+    mean: Any  # the parameters
+    sigma: jax.Array  # float[]: the step size
+    covariance: jax.Array  # float[n, n]: C
+    root: jax.Array  # float[n, n]: C^(1/2) = B D B^T of the last decomposition
+    path_sigma: jax.Array  # float[n]: evolution path of the step size
+    path_c: jax.Array  # float[n]: evolution path of the covariance
+    c_m: jax.Array  # float[]: learning rate of the mean
+    c_sigma: jax.Array  # float[]: rate of the step size's path
+    d_sigma: jax.Array  # float[]: damping of the step size
+    c_c: jax.Array  # float[]: rate of the covariance's path
+    c_1: jax.Array  # float[]: learning rate of the rank-one update
+    c_mu: jax.Array  # float[]: learning rate of the rank-mu update
+
+
+def cma_es(
+    population_size: int,
+    sigma: float | jax.Array = 0.1,
+    *,
+    c_m: Number | None = None,
+    c_sigma: Number | None = None,
+    d_sigma: Number | None = None,
+    c_c: Number | None = None,
+    c_1: Number | None = None,
+    c_mu: Number | None = None,
+    active: bool = True,
+    blocks: int = 1,
+) -> Strategy:
+    """CMA-ES with the full covariance matrix.
+
+    The parameters are raveled into one vector inside; memory and time are those of n x n matrices (the covariance,
+    its root, and work space), so n is at most 10,000.
+
+    Args:
+        population_size: members per generation, 2 or more; the tutorial's choice is 4 + floor(3 ln n).
+        sigma: initial step size, in units of the parameters; about a quarter of the width of the search region.
+        c_m, c_sigma, d_sigma, c_c, c_1, c_mu: rates, numbers or optax schedules; Table 1's for n parameters by default.
+        active: let the worse half take variance away (negative weights).
+        blocks: the population is drawn and summed in that many parts, one at a time.
+
+    Numbers that `init` takes: `sigma` and the six rates.
+
+    >>> import jax, jaxes, jax.numpy as jnp
+    >>> strategy = jaxes.cma_es(8, 0.5)
+    >>> state = strategy.init(jax.random.key(0), jnp.ones(4))
+    >>> ellipsoid = jaxes.minimize(lambda x: jnp.sum(10.0 ** jnp.arange(4) * x**2))
+    >>> state, infos = jaxes.run(strategy, ellipsoid, state, generations=150)
+    >>> bool(infos.best[-1] > -1e-6)
+    True
+    """
+    checks.population_size(population_size, blocks=blocks)
+    checks.adapted("sigma", sigma)
+    default = sigma
+    given = {"c_m": c_m, "c_sigma": c_sigma, "d_sigma": d_sigma, "c_c": c_c, "c_1": c_1, "c_mu": c_mu}
+    raw = np.log((population_size + 1) / 2) - np.log(np.arange(1, population_size + 1))  # eq. 49
+    mu = population_size // 2
+    effective = raw[:mu].sum() ** 2 / (raw[:mu] ** 2).sum()  # mu_eff, eq. 8
+    effective_rest = raw[mu:].sum() ** 2 / (raw[mu:] ** 2).sum()
+    positive = np.where(np.arange(population_size) < mu, raw, 0) / raw[:mu].sum()
+
+    def init(key, params, *, sigma=None, **rates) -> State:
+        params = checks.params(params)
+        n, dtype = trees.size(params), trees.number_dtype(params)
+        if n > LARGEST:
+            raise ValueError(
+                f"params must hold at most {LARGEST:,} numbers for cma_es, got {n:,}: the covariance alone would take "
+                f"{n**2 * jnp.dtype(dtype).itemsize / 2**30:,.1f} GiB and its decomposition some {10.0 * n**3:.0e} "
+                "operations; snes keeps only its diagonal, open_es nothing"
+            )
+        if unknown := set(rates) - set(given):
+            raise TypeError(f"init got an unknown number {unknown.pop()!r}; it takes sigma, {', '.join(given)}")
+        best = table_1(n, effective)
+        numbers = {
+            name: start(
+                name, rates.get(name), best[name] if value is None else value, dtype, exclusive=name == "d_sigma"
+            )
+            for name, value in given.items()
+        }
+        return State(
+            key=checks.key(key),
+            step=jnp.int32(0),
+            mean=params,
+            sigma=start("sigma", sigma, default, dtype, exclusive=True),
+            covariance=jnp.eye(n, dtype=dtype),
+            root=jnp.eye(n, dtype=dtype),
+            path_sigma=jnp.zeros(n, dtype),
+            path_c=jnp.zeros(n, dtype),
+            **numbers,
+        )
+
+    noise = gaussian()
+
+    def draw(state, which):
+        z = noise.sample(generation_key(state), which, state.path_c)
+        return z, by_chunks(lambda rows: _times(rows, state.root), z)  # y, eq. 39: [members, n]
+
+    def ask(state, ids=None):
+        flat = trees.ravel(state.mean, state.sigma.dtype)
+        place = lambda _, y: trees.unravel(flat + state.sigma * y, state.mean)  # eq. 40
+        return place_members(ids, population_size, False, lambda which: draw(state, which)[1], place)
+
+    def tell(state, fitness):
+        dtype = state.sigma.dtype
+        n = state.path_c.size
+        fitness = checks.fitness(fitness, population_size, dtype)
+        weights = ranking.recombination(jnp.asarray(positive, dtype), fitness)
+        all_weights = weights
+        if active:
+            table = signed_weights(state, n)
+            all_weights = ranking.recombination(table, fitness)
+
+        def block(part):
+            z, y = draw(state, part)
+            w, signed = part.of(weights), part.of(all_weights)
+            # Negative weights act on steps of Mahalanobis length sqrt(n), |C^(-1/2) y| = |z|: eq. 46.
+            signed = jnp.where(signed < 0, signed * n / jnp.maximum(jnp.sum(z**2, axis=1), 1e-30), signed)
+            return (), (_times(w, z), _times((signed[:, None] * y).T, y))
+
+        _, (white, outer) = over_blocks(block, population_size, blocks)  # white = C^(-1/2) <y>
+        step_y = _times(state.root, white)  # <y>, eq. 41
+        flat = trees.ravel(state.mean, dtype)
+        mean = trees.unravel(flat + state.c_m * state.sigma * step_y, state.mean)  # eq. 42
+
+        # mu_eff of the weights as they are, after ties and invalid members: the paths stay standard normal by chance.
+        some = jnp.any(~jnp.isnan(fitness))
+        mu_eff = 1 / jnp.where(some, jnp.sum(weights**2), 1)
+        gain = lambda c: jnp.sqrt(c * (2 - c) * mu_eff)
+        path_sigma = (1 - state.c_sigma) * state.path_sigma + gain(state.c_sigma) * white  # eq. 43
+        expected = math.sqrt(n) * (1 - 1 / (4 * n) + 1 / (21 * n**2))
+        length = jnp.sqrt(jnp.sum(path_sigma**2)) * (1 / expected)
+        sigma = state.sigma * jnp.exp(state.c_sigma / state.d_sigma * (length - 1))  # eq. 44
+        told = (state.step + 1).astype(dtype)
+        settled = jnp.sqrt(1 - (1 - state.c_sigma) ** (2 * told))
+        moving = (length < (1.4 + 2 / (n + 1)) * settled).astype(dtype)  # h_sigma
+        path_c = (1 - state.c_c) * state.path_c + moving * gain(state.c_c) * step_y  # eq. 45
+        stalled = (1 - moving) * state.c_c * (2 - state.c_c)  # delta(h_sigma)
+        kept = 1 + state.c_1 * stalled - state.c_1 - state.c_mu * jnp.sum(all_weights)
+        rank_one = path_c[:, None] * path_c[None, :]
+        covariance = kept * state.covariance + state.c_1 * rank_one + state.c_mu * outer  # eq. 47
+
+        new = (mean, sigma, covariance, path_sigma, path_c)
+        old = (state.mean, state.sigma, state.covariance, state.path_sigma, state.path_c)
+        mean, sigma, covariance, path_sigma, path_c = trees.where(some, new, old)
+        step = state.step + 1
+        # Appendix B.2: decompose every max(1, 1 / (10 n (c_1 + c_mu))) generations.
+        interval = jnp.clip(1 / (10 * n * jnp.maximum(state.c_1 + state.c_mu, 1e-12)), 1, 1e6).astype(jnp.int32)
+        root = lax.cond(some & (step % interval == 0), square_root, lambda _: state.root, covariance)
+        info = summarize(fitness, state.mean, mean, state.sigma)
+        rates = {name: follow(value, getattr(state, name), step) for name, value in given.items()}
+        return State(state.key, step, mean, sigma, covariance, root, path_sigma, path_c, **rates), info
+
+    def signed_weights(state, n):
+        """Table 1, eq. 53: the negative weights, small enough to keep C positive definite."""
+        c_mu = jnp.maximum(state.c_mu, 1e-30)
+        most = jnp.minimum(1 + state.c_1 / c_mu, 1 + 2 * effective_rest / (effective + 2))  # eqs. 50, 51
+        most = jnp.minimum(most, jnp.maximum(1 - state.c_1 - state.c_mu, 0) / (n * c_mu))  # eq. 52
+        negative = np.minimum(raw, 0) / -np.minimum(raw, 0).sum()
+        return jnp.asarray(positive, state.c_mu.dtype) + most * jnp.asarray(negative, state.c_mu.dtype)
+
+    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)
+
+
+def table_1(n: int, effective: float) -> dict[str, float]:
+    """Default rates of the tutorial for n parameters and mu_eff `effective`."""
+    c_1 = 2 / ((n + 1.3) ** 2 + effective)  # eq. 57
+    c_mu = min(1 - c_1, 2 * (0.25 + effective + 1 / effective - 2) / ((n + 2) ** 2 + effective))  # eq. 58
+    c_sigma = (effective + 2) / (n + effective + 5)  # eq. 55
+    d_sigma = 1 + 2 * max(0.0, math.sqrt((effective - 1) / (n + 1)) - 1) + c_sigma
+    c_c = (4 + effective / n) / (n + 4 + 2 * effective / n)  # eq. 56
+    return {"c_m": 1.0, "c_sigma": c_sigma, "d_sigma": d_sigma, "c_c": c_c, "c_1": c_1, "c_mu": c_mu}
+
+
+def square_root(covariance: jax.Array) -> jax.Array:
+    """The symmetric root, with eigenvalues kept above what rounding leaves of them.
+
+    The tutorial's B D z (eq. 39) has the distribution of B D B^T z; but B itself is arbitrary where eigenvalues are
+    close, so that rounding would decide which members are drawn, whereas the symmetric root is a smooth function of C.
+    """
+    values, axes = jnp.linalg.eigh(covariance)
+    info = jnp.finfo(covariance.dtype)
+    lengths = jnp.sqrt(jnp.maximum(values, info.eps * jnp.maximum(values[-1], info.tiny)))
+    return _times(axes * lengths[None], axes.T)
+
+
+def _times(a: jax.Array, b: jax.Array) -> jax.Array:
+    return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)

@@ -1,0 +1,99 @@
+"""Natural evolution strategy of an isotropic Gaussian: the log-likelihood gradient, corrected by the Fisher matrix.
+
+Wierstra, Schaul, Glasmachers, Sun, Peters, Schmidhuber: "Natural Evolution Strategies", JMLR 15 (2014) 949-980: the
+search gradient of section 2 (eq. 2), the natural gradient of section 2.3 (Algorithm 3), the utilities of section 3.1.
+
+For `x = mean + sigma * z` in n dimensions the log-likelihood gradients are `z / sigma` for the mean and
+`(|z|^2 - n) / sigma` for sigma. The Fisher matrix is diagonal: `1 / sigma^2` for every coordinate of the mean and
+`2 n / sigma^2` for sigma. The natural gradients are therefore `sigma * z` and `sigma * (|z|^2 / n - 1) / 2`.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxes import checks, diagonal, trees
+from jaxes.schedules import Number, follow, start
+from jaxes.shaping import Shaping, nes_utilities
+from jaxes.strategy import Strategy, summarize
+
+
+class State(NamedTuple):
+    key: jax.Array  # key[]
+    step: jax.Array  # int32[]: generations told
+    mean: Any  # the parameters
+    sigma: jax.Array  # float[]: standard deviation of every coordinate
+    learning_rate: jax.Array  # float[]: of the mean
+    sigma_learning_rate: jax.Array  # float[]: of log(sigma)
+
+
+def nes(
+    population_size: int,
+    sigma: Number = 0.1,
+    *,
+    learning_rate: Number = 1.0,
+    sigma_learning_rate: Number = 1.0,
+    shaping: Shaping | None = None,
+    blocks: int = 1,
+) -> Strategy:
+    """Natural evolution strategy with one sigma.
+
+    Sigma is updated on a logarithmic scale, `sigma * exp(rate * (|z|^2 / n - 1) / 2)`: the natural gradient does not
+    depend on the parametrization, so the step is the same to first order, and sigma stays positive at any rate.
+
+    Args:
+        population_size: members per generation, 2 or more.
+        sigma: initial standard deviation, in units of the parameters; adapted, unless it is an optax schedule.
+        learning_rate: of the mean, a number or an optax schedule.
+        sigma_learning_rate: of log(sigma), a number or an optax schedule; 0 keeps sigma as it is.
+        shaping: from fitness to weights; `jaxes.shaping.nes_utilities()` by default. The weights are summed, not
+            averaged (the utilities' positive parts sum to about one); scale the rates for others.
+        blocks: the population is drawn and summed in that many parts, one at a time.
+
+    Numbers that `init` takes: `sigma`, `learning_rate`, `sigma_learning_rate`.
+
+    >>> import jax, jaxes, jax.numpy as jnp
+    >>> strategy = jaxes.nes(32, 0.5)
+    >>> state = strategy.init(jax.random.key(0), jnp.ones(3))
+    >>> state, infos = jaxes.run(strategy, jaxes.minimize(lambda x: jnp.sum(x**2)), state, generations=60)
+    >>> bool(jnp.sum(strategy.recommend(state) ** 2) < 1e-3)
+    True
+    """
+    checks.population_size(population_size, blocks=blocks)
+    shaping = nes_utilities() if shaping is None else shaping
+    numbers = {"learning_rate": learning_rate, "sigma_learning_rate": sigma_learning_rate}
+    default = sigma
+
+    def init(key, params, *, sigma=None, learning_rate=None, sigma_learning_rate=None) -> State:
+        params = checks.params(params)
+        dtype = trees.number_dtype(params)
+        rate = lambda name, given: start(name, given, numbers[name], dtype)
+        return State(
+            key=checks.key(key),
+            step=jnp.int32(0),
+            mean=params,
+            sigma=start("sigma", sigma, default, dtype, exclusive=True),
+            learning_rate=rate("learning_rate", learning_rate),
+            sigma_learning_rate=rate("sigma_learning_rate", sigma_learning_rate),
+        )
+
+    def ask(state, ids=None):
+        return diagonal.members(state, ids, population_size)
+
+    def tell(state, fitness):
+        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
+        weights = shaping(fitness)
+        first, second = diagonal.moments(state, weights, blocks)
+        mean = diagonal.moved(state.mean, state.learning_rate * state.sigma, first)
+        slope = 0.5 * (diagonal.mean_square(second) - jnp.sum(weights))  # sum_i w_i (|z_i|^2 / n - 1) / 2
+        sigma = state.sigma * jnp.exp(state.sigma_learning_rate * slope)
+        some = ~jnp.all(jnp.isnan(fitness))
+        mean, sigma = trees.where(some, (mean, sigma), (state.mean, state.sigma))
+        step = state.step + 1
+        info = summarize(fitness, state.mean, mean, state.sigma, trees.norm(first) * (1 / state.sigma))
+        rates = {name: follow(value, getattr(state, name), step) for name, value in numbers.items()}
+        sigma = follow(default, state.sigma if callable(default) else sigma, step)
+        return state._replace(step=step, mean=mean, sigma=sigma, **rates), info
+
+    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)

@@ -1,0 +1,133 @@
+"""OpenAI's evolution strategy: a stochastic gradient of the Gaussian-smoothed fitness, followed by any optimizer.
+
+Salimans, Ho, Chen, Sidor, Sutskever: "Evolution Strategies as a Scalable Alternative to Reinforcement Learning", 2017,
+arXiv:1703.03864, Algorithm 1, with mirrored sampling, rank shaping and weight decay as in section 2.
+"""
+
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxes import checks, trees
+from jaxes.blocks import over_blocks
+from jaxes.noise import Noise, gaussian
+from jaxes.schedules import Number, follow, start
+from jaxes.shaping import Shaping, centered_rank
+from jaxes.strategy import Strategy, generation_key, place_members, signed, summarize
+
+
+class State(NamedTuple):
+    key: jax.Array  # key[]
+    step: jax.Array  # int32[]: generations told
+    mean: Any  # the parameters
+    sigma: jax.Array  # float[]: standard deviation of the perturbations
+    learning_rate: jax.Array  # float[]: scales the optimizer's update
+    weight_decay: jax.Array  # float[]
+    optimizer: Any  # state of tx
+
+
+def open_es(
+    population_size: int,
+    sigma: Number = 0.02,
+    *,
+    learning_rate: Number | None = None,
+    tx: optax.GradientTransformation | None = None,
+    shaping: Shaping | None = None,
+    noise: Noise | None = None,
+    antithetic: bool = True,
+    weight_decay: Number = 0.0,
+    decay: Literal["decoupled", "l2"] = "decoupled",
+    blocks: int = 1,
+) -> Strategy:
+    """OpenAI's evolution strategy.
+
+    Args:
+        population_size: members per generation; even with antithetic pairs.
+        sigma: standard deviation of the perturbations, in units of the parameters; a number or an optax schedule.
+        learning_rate: Adam's step size, 0.01 by default, a number or an optax schedule. Beside a `tx` it multiplies the
+            update of that one and is 1 by default.
+        tx: an optax transformation, run on the real parameter tree; it is given the negative gradient and must
+            descend, as optax's optimizers do. Adam by default.
+        shaping: from fitness to weights; `jaxes.shaping.centered_rank()` by default.
+        noise: the kind of perturbation; `jaxes.noise.gaussian()` by default.
+        antithetic: members 2i and 2i+1 are mirror images of each other.
+        weight_decay: strength, a number or an optax schedule.
+        decay: "decoupled" takes `learning_rate * weight_decay * mean` off the mean (Loshchilov & Hutter 2019); "l2"
+            adds `-weight_decay * mean` to the gradient before the optimizer, as OpenAI's code does.
+        blocks: the population is drawn and summed in that many parts, one at a time.
+
+    Numbers that `init` takes: `sigma`, `learning_rate`, `weight_decay`.
+
+    >>> import jax, jaxes, jax.numpy as jnp
+    >>> strategy = jaxes.open_es(16, 0.1, learning_rate=0.05)
+    >>> state = strategy.init(jax.random.key(0), {"w": jnp.zeros((2, 3))})
+    >>> members = strategy.ask(state)
+    >>> members["w"].shape
+    (16, 2, 3)
+    >>> state, info = strategy.tell(state, jnp.sum(members["w"], axis=(1, 2)))
+    >>> bool(strategy.recommend(state)["w"].mean() > 0)
+    True
+    """
+    checks.population_size(population_size, antithetic=antithetic, blocks=blocks)
+    if decay not in ("decoupled", "l2"):
+        raise ValueError(f"decay must be 'decoupled' or 'l2', got {decay!r}")
+    rate = (0.01 if tx is None else 1.0) if learning_rate is None else learning_rate
+    tx = optax.chain(optax.scale_by_adam(), optax.scale(-1.0)) if tx is None else tx
+    shaping = centered_rank() if shaping is None else shaping
+    noise = gaussian() if noise is None else noise
+    units = population_size // 2 if antithetic else population_size
+
+    def init(key, params, *, sigma=None, learning_rate=None, weight_decay=None) -> State:
+        params = checks.params(params)
+        with jax.numpy_dtype_promotion("standard"):
+            optimizer = tx.init(params)
+        dtype = trees.number_dtype(params)
+        return State(
+            key=checks.key(key),
+            step=jnp.int32(0),
+            mean=params,
+            sigma=start("sigma", sigma, numbers["sigma"], dtype, exclusive=True),
+            learning_rate=start("learning_rate", learning_rate, numbers["learning_rate"], dtype),
+            weight_decay=start("weight_decay", weight_decay, numbers["weight_decay"], dtype),
+            optimizer=optimizer,
+        )
+
+    numbers = {"sigma": sigma, "learning_rate": rate, "weight_decay": weight_decay}
+
+    def draw(state, which):
+        return noise.sample(generation_key(state), which, state.mean)
+
+    def ask(state, ids=None):
+        place = lambda sign, z: noise.perturb(state.mean, signed(sign, state.sigma), z)
+        return place_members(ids, population_size, antithetic, lambda which: draw(state, which), place)
+
+    def tell(state, fitness):
+        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
+        weights = shaping(fitness)
+        pull = weights[0::2] - weights[1::2] if antithetic else weights
+        block = lambda part: ((), noise.combine(part.of(pull), draw(state, part)))
+        _, total = over_blocks(block, units, blocks)
+        # Algorithm 1, line 5. optax descends, so it is given the negative gradient.
+        scale = -1 / (population_size * state.sigma)
+        descent = trees.scaled(scale, total)
+        if decay == "l2":
+            descent = trees.add_scaled(descent, state.weight_decay, state.mean)
+        with jax.numpy_dtype_promotion("standard"):
+            update, optimizer = tx.update(descent, state.optimizer, state.mean)
+        mean = trees.add_scaled(state.mean, state.learning_rate, update)
+        if decay == "decoupled":
+            mean = trees.add_scaled(mean, -state.learning_rate * state.weight_decay, state.mean)
+        some = ~jnp.all(jnp.isnan(fitness))
+        mean, optimizer = trees.where(some, (mean, optimizer), (state.mean, state.optimizer))
+        step = state.step + 1
+        info = summarize(fitness, state.mean, mean, state.sigma, trees.norm(descent))
+        return state._replace(
+            step=step,
+            mean=mean,
+            optimizer=optimizer,
+            **{name: follow(default, getattr(state, name), step) for name, default in numbers.items()},
+        ), info
+
+    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)

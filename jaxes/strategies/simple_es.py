@@ -1,0 +1,72 @@
+"""The simple Gaussian evolution strategy: an isotropic Gaussian, refitted to the best members of each generation.
+
+Weng: "Evolution Strategies", 2019, https://lilianweng.github.io/posts/2019-09-05-evolution-strategies/, section "Simple
+Gaussian Evolution Strategies"; a (mu, lambda) strategy with equal weights and no cumulation.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxes import checks, diagonal, trees
+from jaxes.schedules import Number, follow, start
+from jaxes.shaping import top
+from jaxes.strategy import Strategy, summarize
+
+
+class State(NamedTuple):
+    key: jax.Array  # key[]
+    step: jax.Array  # int32[]: generations told
+    mean: Any  # the parameters
+    sigma: jax.Array  # float[]: standard deviation of every coordinate
+
+
+def simple_es(population_size: int, sigma: Number = 0.1, *, elite_fraction: float = 0.25, blocks: int = 1) -> Strategy:
+    """The simple Gaussian evolution strategy.
+
+    The spread of the elite is taken around the OLD mean, as in the tutorial: its expectation under a fitness that says
+    nothing is then sigma^2 itself, so that sigma has no drift, and it grows while the mean is on its way. (Around the
+    new mean it would shrink by a factor `1 - 1/elite` in each generation.)
+
+    Args:
+        population_size: members per generation, 2 or more.
+        sigma: initial standard deviation, in units of the parameters; adapted, unless it is an optax schedule.
+        elite_fraction: the part of the population that makes the next generation; in (0, 1].
+        blocks: the population is drawn and summed in that many parts, one at a time.
+
+    Numbers that `init` takes: `sigma`.
+
+    >>> import jax, jaxes, jax.numpy as jnp
+    >>> strategy = jaxes.simple_es(64, 0.5)
+    >>> state = strategy.init(jax.random.key(0), jnp.ones(3))
+    >>> state, infos = jaxes.run(strategy, jaxes.minimize(lambda x: jnp.sum(x**2)), state, generations=30)
+    >>> bool(jnp.sum(strategy.recommend(state) ** 2) < 1e-3)
+    True
+    """
+    checks.population_size(population_size, blocks=blocks)
+    select = top(checks.elite_count(elite_fraction, population_size))
+
+    def init(key, params, *, sigma=None) -> State:
+        params = checks.params(params)
+        first = start("sigma", sigma, default, trees.number_dtype(params), exclusive=True)
+        return State(key=checks.key(key), step=jnp.int32(0), mean=params, sigma=first)
+
+    default = sigma
+
+    def ask(state, ids=None):
+        return diagonal.members(state, ids, population_size)
+
+    def tell(state, fitness):
+        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
+        first, second = diagonal.moments(state, select(fitness), blocks)
+        # mean <- mean of the elite; sigma^2 <- mean of (x - old mean)^2 over the elite and the coordinates.
+        mean = diagonal.moved(state.mean, state.sigma, first)
+        sigma = state.sigma if callable(default) else state.sigma * jnp.sqrt(diagonal.mean_square(second))
+        some = ~jnp.all(jnp.isnan(fitness))
+        mean, sigma = trees.where(some, (mean, sigma), (state.mean, state.sigma))
+        step = state.step + 1
+        info = summarize(fitness, state.mean, mean, state.sigma)
+        return state._replace(step=step, mean=mean, sigma=follow(default, sigma, step)), info
+
+    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)

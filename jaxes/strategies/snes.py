@@ -1,0 +1,100 @@
+"""Separable natural evolution strategy: one sigma per coordinate.
+
+Schaul, Glasmachers, Schmidhuber: "High Dimensions and Heavy Tails for Natural Evolution Strategies", GECCO 2011;
+Wierstra, Schaul, Glasmachers, Sun, Peters, Schmidhuber: "Natural Evolution Strategies", JMLR 15 (2014) 949-980,
+Algorithm 6 and Table 1.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxes import checks, diagonal, trees
+from jaxes.schedules import Number, follow, start
+from jaxes.shaping import Shaping, nes_utilities
+from jaxes.strategy import Strategy, summarize
+
+
+class State(NamedTuple):
+    key: jax.Array  # key[]
+    step: jax.Array  # int32[]: generations told
+    mean: Any  # the parameters
+    sigma: Any  # like the mean, f32 or wider: standard deviation of each coordinate
+    learning_rate: jax.Array  # float[]: of the mean
+    sigma_learning_rate: jax.Array  # float[]: of log(sigma)
+
+
+def snes(
+    population_size: int,
+    sigma: float | jax.Array = 0.1,
+    *,
+    learning_rate: Number = 1.0,
+    sigma_learning_rate: Number | None = None,
+    shaping: Shaping | None = None,
+    blocks: int = 1,
+) -> Strategy:
+    """Separable natural evolution strategy.
+
+    Args:
+        population_size: members per generation, 2 or more; the paper's choice is 4 + 3 ln(n).
+        sigma: initial standard deviation of every coordinate, in units of the parameters.
+        learning_rate: of the mean, a number or an optax schedule.
+        sigma_learning_rate: of log(sigma), a number or an optax schedule; (3 + ln n) / (5 sqrt n) by default.
+        shaping: from fitness to weights, which are summed; `jaxes.shaping.nes_utilities()` by default.
+        blocks: the population is drawn and summed in that many parts, one at a time.
+
+    Numbers that `init` takes: `sigma`, `learning_rate`, `sigma_learning_rate`.
+
+    >>> import jax, jaxes, jax.numpy as jnp
+    >>> strategy = jaxes.snes(16, 0.5)
+    >>> state = strategy.init(jax.random.key(0), jnp.ones(3))
+    >>> ellipsoid = jaxes.minimize(lambda x: jnp.sum(jnp.array([1.0, 10.0, 100.0]) * x**2))
+    >>> state, infos = jaxes.run(strategy, ellipsoid, state, generations=100)
+    >>> bool(infos.mean[-1] > -1e-3)
+    True
+    """
+    checks.population_size(population_size, blocks=blocks)
+    checks.adapted("sigma", sigma)
+    shaping = nes_utilities() if shaping is None else shaping
+    default = sigma
+    numbers = {"learning_rate": learning_rate, "sigma_learning_rate": sigma_learning_rate}
+
+    def init(key, params, *, sigma=None, learning_rate=None, sigma_learning_rate=None) -> State:
+        params = checks.params(params)
+        dtype = trees.number_dtype(params)
+        n = trees.size(params)
+        sigma_rate = numbers["sigma_learning_rate"]
+        if sigma_rate is None:
+            sigma_rate = (3 + math.log(n)) / (5 * math.sqrt(n))  # Table 1
+        first = start("sigma", sigma, default, dtype, exclusive=True)
+        return State(
+            key=checks.key(key),
+            step=jnp.int32(0),
+            mean=params,
+            sigma=jax.tree.map(lambda x: jnp.full(x.shape, first), params),
+            learning_rate=start("learning_rate", learning_rate, numbers["learning_rate"], dtype),
+            sigma_learning_rate=start("sigma_learning_rate", sigma_learning_rate, sigma_rate, dtype),
+        )
+
+    def ask(state, ids=None):
+        return diagonal.members(state, ids, population_size)
+
+    def tell(state, fitness):
+        fitness = checks.fitness(fitness, population_size, state.learning_rate.dtype)
+        weights = shaping(fitness)
+        # Algorithm 6: gradients of the mean, sum u z, and of sigma, sum u (z^2 - 1).
+        first, second = diagonal.moments(state, weights, blocks)
+        mean = diagonal.moved(state.mean, trees.scaled(state.learning_rate, state.sigma), first)
+        total, half = jnp.sum(weights), 0.5 * state.sigma_learning_rate
+        sigma = jax.tree.map(lambda s, square: s * jnp.exp(half * (square - total)), state.sigma, second)
+        some = ~jnp.all(jnp.isnan(fitness))
+        mean, sigma = trees.where(some, (mean, sigma), (state.mean, state.sigma))
+        step = state.step + 1
+        gradient = jax.tree.map(lambda g, s: g / s, first, state.sigma)
+        info = summarize(fitness, state.mean, mean, state.sigma, trees.norm(gradient))
+        rates = {name: follow(value, getattr(state, name), step) for name, value in numbers.items()}
+        return state._replace(step=step, mean=mean, sigma=sigma, **rates), info
+
+    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)

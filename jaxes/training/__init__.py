@@ -1,0 +1,9 @@
+"""The training loop, its folder on disk, and what `jaxes train` does."""
+
+from jaxes.training.config import Config
+from jaxes.training.interruption import Interrupted
+from jaxes.training.loop import Report, fit
+from jaxes.training.train import build, resume, train
+from jaxes.training.trained import Trained, load
+
+__all__ = ["Config", "Interrupted", "Report", "Trained", "build", "fit", "load", "resume", "train"]

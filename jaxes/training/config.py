@@ -1,0 +1,201 @@
+"""Every setting of a training run in one flat record: what the command line takes and `config.json` keeps."""
+
+import dataclasses
+import inspect
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from jaxes import checks, envs
+from jaxes.noise import NOISES
+from jaxes.shaping import SHAPINGS
+from jaxes.strategies import STRATEGIES
+from jaxes.training.presets import DEFAULT, PRESETS
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Settings of `jaxes train`. None means the environment's preset, or else the default of the part it belongs to."""
+
+    env: str
+    """Environment, SUITE/NAME; `jaxes envs` lists them."""
+
+    # the environment
+    backend: str | None = None
+    """Physics: spring, generalized, positional or mjx (Brax)."""
+
+    # the strategy
+    strategy: str = "open_es"
+    """Name of the strategy; `jaxes strategies` lists them with the settings each one has."""
+    population_size: int | None = None
+    """Members per generation."""
+    sigma: float | None = None
+    """Standard deviation of the perturbations."""
+    learning_rate: float | None = None
+    """Adam's step size (open_es), or the rate of the mean."""
+    sigma_learning_rate: float | None = None
+    """Rate of the step size."""
+    weight_decay: float | None = None
+    """Pull of the parameters towards zero."""
+    decay: Literal["decoupled", "l2"] | None = None
+    """How weight decay acts."""
+    shaping: str | None = None
+    """From fitness to weights, e.g. centered_rank."""
+    noise: str | None = None
+    """Kind of perturbation, e.g. gaussian."""
+    antithetic: bool | None = None
+    """Whether members come in mirrored pairs."""
+    elite_fraction: float | None = None
+    """Part of the population that the next distribution is made of."""
+    variance_noise: float | None = None
+    """Added to the variances each generation (cem)."""
+    c_m: float | None = None
+    """Learning rate of the mean (cma_es)."""
+    c_sigma: float | None = None
+    """Cumulation of the step-size path (cma_es)."""
+    d_sigma: float | None = None
+    """Damping of the step size (cma_es)."""
+    c_c: float | None = None
+    """Cumulation of the covariance path (cma_es)."""
+    c_1: float | None = None
+    """Rate of the rank-one update (cma_es)."""
+    c_mu: float | None = None
+    """Rate of the rank-mu update (cma_es)."""
+    active: bool | None = None
+    """Whether bad members push the covariance away (cma_es)."""
+    blocks: int | None = None
+    """Parts that the population is evaluated in, one at a time: bounds memory."""
+
+    # the policy
+    hidden: tuple[int, ...] | None = None
+    """Sizes of the hidden layers."""
+    head: str | None = None
+    """tanh, clip, bins:COUNT or categorical."""
+    activation: str | None = None
+    """tanh, relu, elu or silu."""
+    last_scale: float | None = None
+    """Scale of the last layer's initial weights."""
+
+    # the rollout
+    episodes: int | None = None
+    """Episodes a member plays in a generation."""
+    max_steps: int | None = None
+    """Time limit of training episodes; evaluation always has the environment's own."""
+    cap: str | None = None
+    """adaptive:START,THRESHOLD,RATIO: a training time limit of START steps, multiplied by RATIO when a share THRESHOLD
+    of the episodes reaches it."""
+    shift: float | None = None
+    """Taken off every reward in training, such as the bonus for being alive; evaluation never has it."""
+    normalize: bool | None = None
+    """Whether the policy sees normalized observations."""
+    seeds: Literal["pair", "generation", "independent"] | None = None
+    """Which members start alike."""
+    check_every: int | None = None
+    """Steps between two looks at whether all episodes have ended."""
+
+    # when to stop
+    generations: int | None = None
+    """Stop after that many generations in all."""
+    steps: int | None = None
+    """Stop after that many environment steps in all (those of evaluation do not count)."""
+    seconds: float | None = None
+    """Stop after that many seconds of training in all, compiling included."""
+    target: float | None = None
+    """Stop when an evaluation's mean score reaches this."""
+
+    # evaluation and bookkeeping
+    evaluate_every: int = 10
+    """Generations between two evaluations."""
+    evaluation_episodes: int = 16
+    """Held-out episodes of one evaluation."""
+    seed: int = 0
+    """Of all randomness."""
+    random: Literal["threefry2x32", "threefry4x32", "philox4x32"] = "threefry2x32"
+    """Implementation of the random keys."""
+
+
+# What may differ when a run is resumed: nothing that a generation's numbers depend on.
+LIMITS = ("generations", "steps", "seconds", "target")
+
+_STRATEGY = ["sigma", "learning_rate", "sigma_learning_rate", "weight_decay", "decay", "shaping", "noise", "antithetic"]
+_STRATEGY += ["elite_fraction", "variance_noise", "c_m", "c_sigma", "d_sigma", "c_c", "c_1", "c_mu", "active", "blocks"]
+_POLICY = ["hidden", "head", "activation", "last_scale"]
+_ROLLOUT = ["episodes", "max_steps", "cap", "shift", "normalize", "seeds", "check_every"]
+
+
+def complete(config: Config) -> Config:
+    """The same with the preset of its environment where nothing was given.
+
+    Raises:
+        ValueError: for an unknown environment or strategy (with the nearest names), or a setting that the strategy
+            does not have.
+    """
+    checks.choice("environment", config.env, envs.names())
+    factory = STRATEGIES[checks.choice("strategy", config.strategy, STRATEGIES)]
+    for name, known in (("shaping", SHAPINGS), ("noise", NOISES)):
+        if getattr(config, name) is not None:
+            checks.choice(name, getattr(config, name), known)
+    if config.evaluate_every < 1:
+        raise ValueError(f"evaluate_every must be 1 or more, got {config.evaluate_every}")
+    for name in LIMITS:
+        value = getattr(config, name)
+        if value is not None and name != "target" and not value > 0:
+            raise ValueError(f"{name} must be above 0, got {value}")
+    takes = inspect.signature(factory).parameters
+    has = [name for name in _STRATEGY if name in takes]
+    for name in _given(config, _STRATEGY):
+        if name not in takes:
+            raise ValueError(f"strategy {config.strategy!r} has no setting {name!r}; it has: {', '.join(has)}")
+    preset = {**DEFAULT, **PRESETS.get(config.env, {})}
+    if config.strategy != "open_es":  # the presets' rates are those of open_es with Adam
+        preset.pop("learning_rate")
+    if any(getattr(config, name) is not None for name in LIMITS):
+        preset = {name: value for name, value in preset.items() if name not in LIMITS}
+    fill = {name: value for name, value in preset.items() if getattr(config, name) is None}
+    return dataclasses.replace(config, **fill)
+
+
+def strategy_options(config: Config) -> dict[str, Any]:
+    """What the strategy's factory is given beside the population size."""
+    options = _given(config, _STRATEGY)
+    if "shaping" in options:
+        options["shaping"] = SHAPINGS[options["shaping"]]()
+    if "noise" in options:
+        options["noise"] = NOISES[options["noise"]]()
+    return options
+
+
+def policy_options(config: Config) -> dict[str, Any]:
+    """What `jaxes.rl.mlp` is given beside the environment."""
+    return _given(config, _POLICY)
+
+
+def rollout_options(config: Config) -> dict[str, Any]:
+    """What `jaxes.rl.rollout` is given beside the environment and the policy."""
+    return _given(config, _ROLLOUT)
+
+
+def save(config: Config, path: Path) -> None:
+    """Write the settings as JSON."""
+    path.write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
+
+
+def load(path: Path) -> Config:
+    """Read what `save` wrote."""
+    values = json.loads(path.read_text())
+    unknown = set(values) - {field.name for field in dataclasses.fields(Config)}
+    if unknown:
+        raise ValueError(f"{path} has settings that this version of jaxes does not know: {', '.join(sorted(unknown))}")
+    if values.get("hidden") is not None:
+        values["hidden"] = tuple(values["hidden"])
+    return Config(**values)
+
+
+def with_limits(config: Config, limits: dict[str, Any]) -> Config:
+    """The same with these limits and no others."""
+    values: dict[str, Any] = {**dataclasses.asdict(config), **dict.fromkeys(LIMITS), **limits}
+    return Config(**values)
+
+
+def _given(config: Config, names: list[str]) -> dict[str, Any]:
+    return {name: getattr(config, name) for name in names if getattr(config, name) is not None}

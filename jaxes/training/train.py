@@ -1,0 +1,117 @@
+"""Train a policy on an environment: from settings to a run's folder, and back."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from jaxes import envs, rl
+from jaxes.envs import Env
+from jaxes.problem import Problem
+from jaxes.rl.policies import Policy
+from jaxes.strategies import STRATEGIES
+from jaxes.strategy import Strategy
+from jaxes.training import config as settings
+from jaxes.training import trained
+from jaxes.training.config import Config
+from jaxes.training.loop import Report, fit
+
+PARAMS_ID = 3  # the key of the initial parameters, beside those that `fit` takes
+
+
+class Parts(NamedTuple):
+    """What settings are made into."""
+
+    env: Env
+    policy: Policy
+    problem: Problem
+    strategy: Strategy
+
+
+def build(config: Config) -> Parts:
+    """Make the parts of a run; raises ValueError where settings do not fit each other."""
+    strategy = STRATEGIES[config.strategy](config.population_size, **settings.strategy_options(config))
+    env = envs.make(config.env, **({} if config.backend is None else {"backend": config.backend}))
+    policy = rl.mlp(env, **settings.policy_options(config))
+    problem = rl.rollout(env, policy, **settings.rollout_options(config))
+    return Parts(env, policy, problem, strategy)
+
+
+def default_folder(config: Config, root: str | Path = "runs") -> Path:
+    """`runs/ENV-STRATEGY-SEED`, with a number behind it if that is taken."""
+    name = f"{config.env.replace('/', '-')}-{config.strategy}-{config.seed}"
+    path = Path(root) / name
+    count = 1
+    while path.exists():
+        count += 1
+        path = Path(root) / f"{name}-{count}"
+    return path
+
+
+def train(config: Config, out: str | Path | None = None, *, progress: bool = True) -> Iterator[Report]:
+    """Train from the beginning.
+
+    Args:
+        config: its gaps are filled from the environment's preset.
+        out: the run's folder, `default_folder` if None; must not hold a run.
+        progress: show a bar.
+
+    Yields:
+        A `Report` for each chunk of generations. The trained policy is in the folder whenever the iteration ends.
+    """
+    config = settings.complete(config)
+    folder = Path(out) if out is not None else default_folder(config)
+    return _run(config, folder, resume=False, progress=progress)
+
+
+def resume(folder: str | Path, *, progress: bool = True, **limits: Any) -> Iterator[Report]:
+    """Go on with a run.
+
+    Args:
+        folder: of the run.
+        progress: show a bar.
+        **limits: new limits (`generations`, `steps`, `seconds`, `target`), replacing all the old ones.
+    """
+    folder = Path(folder)
+    path = folder / "config.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} holds no run to resume: it has no config.json")
+    config = settings.load(path)
+    if limits:
+        config = settings.with_limits(config, limits)
+    return _run(config, folder, resume=True, progress=progress)
+
+
+def _run(config: Config, folder: Path, *, resume: bool, progress: bool) -> Iterator[Report]:
+    parts = build(config)
+    key = jax.random.key(config.seed, impl=config.random)
+    params = parts.policy.init(jax.random.fold_in(key, PARAMS_ID))
+    held_out = rl.evaluation(parts.env, parts.policy, episodes=config.evaluation_episodes)
+    reports = fit(
+        parts.strategy,
+        parts.problem,
+        params,
+        key=key,
+        **{name: getattr(config, name) for name in settings.LIMITS},
+        evaluate=lambda params, state, key: held_out(params, state.normalizer, key).returns,
+        evaluate_every=config.evaluate_every,
+        out=folder,
+        resume=resume,
+        progress=progress,
+        title=config.env,
+    )
+    return _saving(reports, config, folder)
+
+
+def _saving(reports: Iterator[Report], config: Config, folder: Path) -> Iterator[Report]:
+    """Pass the reports on; keep the settings and the newest policy in the folder."""
+    settings.save(config, folder / "config.json")
+    report = None
+    try:
+        for report in reports:
+            yield report
+    finally:
+        reports.close()  # pyrefly: ignore[missing-attribute]
+        if report is not None:
+            trained.save(folder, report.params, report.problem_state.normalizer)

@@ -1,0 +1,52 @@
+"""Arithmetic on whole trees of parameters."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def add_scaled(tree: Any, scale: Any, other: Any) -> Any:
+    """`tree + scale * other` leaf by leaf in the dtypes of `tree`; `scale` is a scalar."""
+    return jax.tree.map(lambda x, y: x + jnp.asarray(scale).astype(x.dtype) * y, tree, other)
+
+
+def scaled(scale: Any, tree: Any) -> Any:
+    """`scale * tree` leaf by leaf in the dtypes of `tree`; `scale` is a scalar."""
+    return jax.tree.map(lambda x: jnp.asarray(scale).astype(x.dtype) * x, tree)
+
+
+def where(condition: jax.Array, new: Any, old: Any) -> Any:
+    """`new` if the boolean scalar `condition`, else `old`, leaf by leaf."""
+    return jax.tree.map(lambda n, o: jnp.where(condition, n, o), new, old)
+
+
+def norm(tree: Any) -> jax.Array:
+    """Euclidean norm over all leaves, in f32 or wider."""
+    dtype = number_dtype(tree)
+    return jnp.sqrt(sum(jnp.sum(jnp.asarray(x).astype(dtype) ** 2) for x in jax.tree.leaves(tree)))
+
+
+def size(tree: Any) -> int:
+    """Numbers in the tree."""
+    return sum(int(np.prod(jnp.shape(x), dtype=np.int64)) for x in jax.tree.leaves(tree))
+
+
+def number_dtype(tree: Any) -> Any:
+    """The dtype of a strategy's numbers beside these parameters: f64 if any leaf is, else f32."""
+    wide = any(jnp.result_type(x) == jnp.float64 for x in jax.tree.leaves(tree))
+    return jnp.float64 if wide else jnp.float32
+
+
+def ravel(tree: Any, dtype: Any) -> jax.Array:
+    """All leaves as one vector dtype[size]."""
+    return jnp.concatenate([jnp.ravel(x).astype(dtype) for x in jax.tree.leaves(tree)])
+
+
+def unravel(flat: jax.Array, like: Any) -> Any:
+    """The vector `flat` ([size]) as a tree of like's shapes and dtypes."""
+    leaves, tree = jax.tree.flatten(like)
+    ends = np.cumsum([x.size for x in leaves])
+    parts = [flat[end - x.size : end].reshape(x.shape).astype(x.dtype) for x, end in zip(leaves, ends, strict=True)]
+    return tree.unflatten(parts)

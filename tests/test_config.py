@@ -1,0 +1,74 @@
+"""Settings: complete, checked, and the same after a visit to disk."""
+
+import inspect
+
+import pytest
+
+from jaxes import envs, rl
+from jaxes.strategies import STRATEGIES
+from jaxes.training import config as settings
+from jaxes.training.config import Config
+from jaxes.training.presets import PRESETS
+
+PYTHON_ONLY = {"population_size", "tx"}  # the first is asked for by its own name; the second is a function
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_setting_of_a_strategy_can_be_given(name):
+    takes = set(inspect.signature(STRATEGIES[name]).parameters) - PYTHON_ONLY
+    assert takes <= set(settings._STRATEGY)
+
+
+def test_every_setting_of_policy_and_rollout_can_be_given():
+    keywords = lambda f: set(inspect.signature(f).parameters) - {"env", "policy"}
+    assert keywords(rl.mlp) == set(settings._POLICY)
+    assert keywords(rl.rollout) == set(settings._ROLLOUT)
+
+
+def test_presets_are_of_known_environments_and_settings():
+    for env, preset in PRESETS.items():
+        assert env in envs.names()
+        Config(env, **preset)
+
+
+def test_what_is_given_goes_before_the_preset():
+    env, preset = "brax/inverted_pendulum", PRESETS["brax/inverted_pendulum"]
+    assert settings.complete(Config(env)).sigma == preset["sigma"]
+    assert settings.complete(Config(env, sigma=0.3)).sigma == 0.3
+
+
+def test_a_limit_that_is_given_replaces_those_of_the_preset():
+    config = settings.complete(Config("brax/hopper", generations=3))
+    assert (config.generations, config.steps, config.seconds, config.target) == (3, None, None, None)
+
+
+def test_settings_survive_the_disk(tmp_path):
+    config = settings.complete(Config("brax/hopper", hidden=(3, 4), target=5.0, normalize=False))
+    settings.save(config, tmp_path / "config.json")
+    assert settings.load(tmp_path / "config.json") == config
+
+
+def test_unknown_settings_on_disk_are_named(tmp_path):
+    (tmp_path / "config.json").write_text('{"env": "brax/ant", "warp_drive": 1}')
+    with pytest.raises(ValueError, match="does not know: warp_drive"):
+        settings.load(tmp_path / "config.json")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"env": "brax/hoper"}, "unknown environment 'brax/hoper'; did you mean brax/hopper"),
+        ({"env": "brax/ant", "strategy": "cma"}, "unknown strategy 'cma'; did you mean cma_es"),
+        (
+            {"env": "brax/ant", "strategy": "cem", "learning_rate": 0.1},
+            "'cem' has no setting 'learning_rate'; it has: sigma",
+        ),
+        ({"env": "brax/ant", "shaping": "rank"}, "unknown shaping 'rank'; did you mean"),
+        ({"env": "brax/ant", "noise": "gauss"}, "unknown noise 'gauss'; did you mean gaussian"),
+        ({"env": "brax/ant", "evaluate_every": 0}, "evaluate_every must be 1 or more, got 0"),
+        ({"env": "brax/ant", "seconds": -1.0}, "seconds must be above 0, got -1.0"),
+    ],
+)
+def test_bad_settings_are_named(given, message):
+    with pytest.raises(ValueError, match=message):
+        settings.complete(Config(**given))

@@ -1,0 +1,508 @@
+"""What every strategy promises, for each row of the table."""
+
+import functools
+import os
+import subprocess
+import sys
+import tempfile
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from table import ALL, TABLE, facts, numbers_of, objective, tree
+
+import jaxes
+from jaxes import Block
+
+N = 8
+every = pytest.mark.parametrize("name", ALL)
+rows = pytest.mark.parametrize("name", TABLE)
+KEY = jax.random.key(7)
+STRICT = "xla_cpu_max_isa=AVX" in os.environ.get("XLA_FLAGS", "").split("--")
+PROBLEM = jaxes.problem(objective)
+
+
+@functools.lru_cache
+def made(name):
+    """One strategy with its jitted functions, shared by all tests: (strategy, init, ask, tell, generation)."""
+    strategy = ALL[name].make(N)
+    ask, tell = jax.jit(strategy.ask), jax.jit(strategy.tell)
+    step = jaxes.generation(strategy, PROBLEM)
+    return strategy, jax.jit(strategy.init), ask, tell, jax.jit(lambda state: step((state, ()))[0][0])
+
+
+@functools.lru_cache
+def later(name, generations=3):
+    """A state that has seen some generations."""
+    strategy, _, _, _, step = made(name)
+    state = strategy.init(KEY, tree())
+    for _ in range(generations):
+        state = step(state)
+    return state
+
+
+def fitness_of(name, state):
+    return jax.vmap(objective)(made(name)[2](state))
+
+
+def assert_same(a, b):
+    for x, y in zip(numbers_of(a), numbers_of(b), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def assert_close(a, b, rtol=1e-5, atol=1e-6):
+    for x, y in zip(numbers_of(a), numbers_of(b), strict=True):
+        np.testing.assert_allclose(x, y, rtol=rtol, atol=atol)
+
+
+def distribution(state):
+    """All of the state that a generation without a valid fitness must leave as it was."""
+    return state._replace(step=0)
+
+
+def assert_finite(state):
+    for x in numbers_of(state):
+        assert bool(jnp.all(jnp.isfinite(x.astype(jnp.float32))))
+
+
+def test_every_strategy_has_a_row():
+    assert set(TABLE) == set(jaxes.STRATEGIES)
+
+
+@every
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
+def test_shapes_and_dtypes(name, dtype):
+    with jax.enable_x64(dtype == "float64"):
+        params = tree(jnp.dtype(dtype))
+        strategy = ALL[name].make(N)
+        state = strategy.init(jax.random.key(0), params)
+        assert state._fields[:2] == ("key", "step")
+        assert state.step.dtype == jnp.int32
+        members = jax.jit(strategy.ask)(state)
+        want = jax.tree.map(lambda x: (N, *x.shape), params)
+        assert jax.tree.map(jnp.shape, members) == want
+        assert jax.tree.map(jnp.result_type, members) == jax.tree.map(jnp.result_type, params)
+        told, info = jax.jit(strategy.tell)(state, jax.vmap(objective)(members))
+        assert facts(told) == facts(state)
+        assert not any("weak" in fact for fact in jax.tree.leaves(facts(state)))
+        assert facts(strategy.recommend(told)) == facts(params)
+        wide = jnp.float64 if dtype == "float64" else jnp.float32
+        assert all(x.shape == () for x in info)
+        assert {x.dtype for x in info} == {jnp.dtype(wide), jnp.dtype(jnp.int32)}
+        assert_finite(told)
+        for row in range(N):
+            assert not all(
+                np.array_equal(x[row], p) for x, p in zip(*map(jax.tree.leaves, (members, params)), strict=True)
+            )
+
+
+@rows
+def test_other_trees(name):
+    """A bare vector, and a tuple with a Python float in it."""
+    for params in (jnp.ones(3), (1.0, np.zeros((2, 1), np.float32))):
+        strategy = ALL[name].make(N)
+        state = strategy.init(KEY, params)
+        fitness = jax.vmap(lambda x: sum(jnp.sum(y) for y in jax.tree.leaves(x)))(strategy.ask(state))
+        told, _ = strategy.tell(state, fitness)
+        assert facts(told) == facts(state)
+        assert jax.tree.structure(strategy.recommend(told)) == jax.tree.structure(params)
+
+
+@rows
+def test_init_is_pure_and_traceable(name):
+    strategy = made(name)[0]
+    state = strategy.init(KEY, tree())
+    abstract = jax.eval_shape(strategy.init, KEY, tree())
+    assert jax.tree.map(lambda x: (x.shape, str(x.dtype)), abstract) == jax.tree.map(
+        lambda x: (x.shape, str(x.dtype)), state
+    )
+    assert_same(made(name)[1](KEY, tree()), state)
+    assert_same(strategy.recommend(state), tree())
+
+
+@every
+def test_scan_is_loop_is_chunks(name):
+    strategy, _, _, _, step = made(name)
+    body = jaxes.generation(strategy, PROBLEM)
+
+    @functools.partial(jax.jit, static_argnums=1)
+    def scan(state, length):
+        (state, _), infos = jax.lax.scan(body, (state, ()), length=length)
+        return state, infos
+
+    start = strategy.init(KEY, tree())
+    whole, infos = scan(start, 5)
+    half, first = scan(start, 2)
+    chunks, second = scan(half, 3)
+    assert_same(whole, chunks)
+    assert_same(infos, jax.tree.map(lambda *x: jnp.concatenate(x), first, second))
+    loop = start
+    for _ in range(5):
+        loop = step(loop)
+    # Two programs: without strict mode LLVM may round a * b + c once in one of them and twice in the other.
+    (assert_same if STRICT or ALL[name].ranks else functools.partial(assert_close, rtol=1e-4))(whole, loop)
+    assert int(whole.step) == 5
+
+
+@rows
+def test_no_recompilation(name):
+    strategy, init, _, _, step = made(name)
+    state = strategy.init(KEY, tree())
+    for _ in range(2):
+        state = step(state)
+    before = step._cache_size()
+    for number, value in ALL[name].numbers.items():
+        step(init(jax.random.key(1), tree(), **{number: value}))
+        leaf = getattr(state, number)
+        step(state._replace(**{number: jax.tree.map(lambda x, v=value: jnp.full(x.shape, v, x.dtype), leaf)}))
+    assert step._cache_size() == before
+
+
+@rows
+def test_numbers_matter(name):
+    """Every number that init takes changes what happens."""
+    strategy, _, _, _, step = made(name)
+    usual = strategy.init(KEY, tree())
+    for number, value in ALL[name].numbers.items():
+        other = strategy.init(KEY, tree(), **{number: value})
+        assert jnp.allclose(jax.tree.leaves(getattr(other, number))[0], value)
+        a, b = step(step(usual)), step(step(other))
+        a = a._replace(**{number: getattr(b, number)})
+        assert any(not np.array_equal(x, y) for x, y in zip(numbers_of(a), numbers_of(b), strict=True)), number
+
+
+@rows
+def test_vmap_over_seeds_and_sigma(name):
+    strategy, init, _, _, step = made(name)
+    keys = jax.random.split(KEY, 3)
+    seeds = jax.vmap(lambda key: strategy.init(key, tree()))(keys)
+    many = jax.jit(jax.vmap(step))(seeds)
+    for i in range(3):
+        assert_close(jax.tree.map(lambda x, i=i: x[i], many), step(init(keys[i], tree())))
+    sigmas = jnp.array([0.05, 0.2])
+    many = jax.jit(jax.vmap(lambda s: step(strategy.init(KEY, tree(), sigma=s))))(sigmas)
+    for i in range(2):
+        assert_close(jax.tree.map(lambda x, i=i: x[i], many), step(init(KEY, tree(), sigma=sigmas[i])))
+
+
+@every
+def test_any_subset_is_the_same(name):
+    """`ask` changes nothing, and members do not depend on which are asked for: bit for bit in strict mode.
+
+    Without it, LLVM may turn `mean + sigma * z` into one rounding in the program of some sizes and two in another's.
+    """
+    _, _, ask, _, _ = made(name)
+    state = later(name)
+    members = ask(state)
+    assert_same(ask(state), members)
+    wanted = [jnp.array([3]), jnp.array([5, 2, 2]), Block(4, 2)]
+    if STRICT:
+        wanted += [jnp.arange(N), Block(4, 1)]
+    for ids in wanted:
+        which = ids.ids if isinstance(ids, Block) else ids
+        part = jax.tree.map(lambda x, which=which: x[which], members)
+        if STRICT:
+            assert_same(ask(state, ids), part)
+        else:
+            assert_close(ask(state, ids), part, rtol=3e-7, atol=3e-7)
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="the flag is of the CPU backend")
+def test_any_subset_is_the_same_in_strict_mode():
+    environment = {
+        **os.environ,
+        "XLA_FLAGS": "--xla_cpu_max_isa=AVX",
+        "JAX_COMPILATION_CACHE_DIR": tempfile.gettempdir() + "/jaxes-strict",
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:xdist",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        "(test_any_subset_is_the_same or (test_scan and z_score)) and not strict",
+    ]
+    done = subprocess.run([*command, __file__], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and f"{len(ALL) + 1} passed" in done.stdout, done.stdout[-3000:]
+
+
+@rows
+def test_generations_and_keys_differ(name):
+    strategy, _, ask, _, _ = made(name)
+    state = strategy.init(KEY, tree())
+    first = ask(state)["layer"]["kernel"]
+    assert not np.array_equal(first, ask(state._replace(step=jnp.int32(1)))["layer"]["kernel"])
+    assert not np.array_equal(first, ask(state._replace(key=jax.random.key(8)))["layer"]["kernel"])
+
+
+@every
+def test_some_invalid(name):
+    """One NaN is counted, has no say, and equals the worst; half and all but one stay finite."""
+    _, _, _, tell, _ = made(name)
+    state = later(name)
+    fitness = fitness_of(name, state)
+    worst = jnp.argmin(fitness)
+    told, info = tell(state, fitness.at[worst].set(jnp.nan))
+    assert int(info.invalid) == 1
+    assert_finite(told)
+    if ALL[name].ranks:
+        # The worst stays the worst as -inf; a NaN is below that.
+        plain, _ = tell(state, fitness)
+        infinite, _ = tell(state, fitness.at[worst].set(-jnp.inf))
+        assert_same(plain, infinite)
+        if not name.startswith("cma"):
+            assert_close(told, plain)
+    for count in (N // 2, N - 1):
+        told, info = tell(state, fitness.at[:count].set(jnp.nan))
+        assert int(info.invalid) == count
+        assert_finite(told)
+        assert np.isfinite(info.mean)
+
+
+@every
+def test_all_invalid_leaves_the_distribution(name):
+    _, _, _, tell, _ = made(name)
+    state = later(name)
+    told, info = tell(state, jnp.full(N, jnp.nan))
+    assert int(info.invalid) == N
+    assert np.isnan(info.best) and np.isnan(info.mean) and int(info.elites) == 0
+    assert int(told.step) == int(state.step) + 1
+    assert_same(distribution(told), distribution(state))
+
+
+@rows
+def test_invalid_members_do_not_pull(name):
+    """The mean never moves to a member whose fitness is NaN: all valid ones lie on one side."""
+    if name.startswith("open_es"):
+        pytest.skip("a gradient pushes away from the worst, which is the same direction")
+    strategy, _, ask, tell, _ = made(name)
+    state = strategy.init(KEY, jnp.zeros(()))
+    members = ask(state)
+    fitness = jnp.where(members > 0, members, jnp.nan)
+    assert 0 < int(jnp.sum(members > 0)) < N
+    told, _ = tell(state, fitness)
+    assert float(strategy.recommend(told)) > 0
+
+
+@rows
+def test_infinite(name):
+    _, _, _, tell, _ = made(name)
+    state = later(name)
+    fitness = fitness_of(name, state)
+    best, worst = jnp.argmax(fitness), jnp.argmin(fitness)
+    told, info = tell(state, fitness.at[best].set(jnp.inf).at[worst].set(-jnp.inf))
+    assert_finite(told)
+    assert int(info.invalid) == 0
+    if ALL[name].ranks:
+        assert_same(told, tell(state, fitness)[0])
+    for value in (jnp.inf, -jnp.inf):
+        assert_finite(tell(state, jnp.full(N, value))[0])
+
+
+@every
+def test_all_ties(name):
+    """A flat fitness says nothing: it stays finite, whatever its height."""
+    _, _, _, tell, _ = made(name)
+    state = later(name)
+    told, info = tell(state, jnp.zeros(N))
+    assert_finite(told)
+    assert int(info.elites) == 0
+    assert_same(told, tell(state, jnp.full(N, 4.0))[0])
+
+
+@every
+def test_order_only(name):
+    if not ALL[name].ranks:
+        pytest.skip("reads values")
+    _, _, _, tell, _ = made(name)
+    state = later(name)
+    fitness = fitness_of(name, state)
+    told, _ = tell(state, fitness)
+    ranks = jnp.argsort(jnp.argsort(fitness)).astype(jnp.float32)
+    for other in (fitness * 2.0**20, fitness * 2.0**-20, ranks):
+        assert_same(tell(state, other)[0], told)
+
+
+@rows
+def test_permuted_ties_and_duplicates(name):
+    """Members of equal fitness share their weight, so a tie has no favorites: swapping equals changes nothing."""
+    _, _, _, tell, _ = made(name)
+    state = later(name)
+    fitness = jnp.array([1.0, 1.0, 2.0, 2.0, 0.0, 0.0, 2.0, 1.0])
+    told, info = tell(state, fitness)
+    assert_finite(told)
+    assert float(info.best) == 2 and float(info.worst) == 0 and float(info.mean) == 9 / 8 and int(info.elites) == 3
+
+
+@every
+def test_a_thousand_generations_of_half_invalid_noise(name):
+    strategy = made(name)[0]
+
+    @jax.jit
+    def run(state):
+        def step(state, key):
+            fitness, lost = jax.random.normal(key, (N,)), jax.random.bernoulli(jax.random.fold_in(key, 1), 0.5, (N,))
+            state, info = strategy.tell(state, jnp.where(lost, jnp.nan, fitness))
+            return state, info
+
+        return jax.lax.scan(step, state, jax.random.split(jax.random.key(3), 1000))
+
+    state, _ = run(strategy.init(KEY, jnp.ones(6)))
+    assert_finite(state)
+    assert_finite(strategy.ask(state))
+
+
+@every
+@pytest.mark.parametrize("blocks", [2, 4])
+def test_blocks(name, blocks):
+    """Blocks change the order of the sums, and nothing else; the same members, the same bits every time."""
+    strategy = ALL[name].make(N, blocks=blocks)
+    assert strategy.blocks == blocks
+    step = jax.jit(lambda state: jaxes.generation(strategy, PROBLEM)((state, ()))[0][0])
+    state = later(name)
+    assert_same(jax.jit(strategy.ask)(state), made(name)[2](state))
+    told = step(state)
+    assert_close(told, made(name)[4](state), rtol=1e-4, atol=1e-5)
+    assert_same(told, step(state))
+
+
+@rows
+def test_improves(name):
+    strategy = ALL[name].make(32, 0.3)
+    state = strategy.init(KEY, tree(), **({"learning_rate": 0.1} if "open_es" in name else {}))
+    state, infos = jaxes.run(strategy, objective, state, generations=60)
+    assert float(objective(strategy.recommend(state))) > 0.5 * float(objective(tree()))
+    assert float(infos.mean[-1]) > float(infos.mean[0])
+    assert infos.sigma.shape == (60,) and bool(jnp.all(infos.sigma > 0))
+    assert np.isclose(float(infos.sigma[0]), 0.3)
+
+
+@pytest.mark.parametrize(
+    ("name", "number"), [(name, number) for name, row in TABLE.items() for number in row.schedules]
+)
+def test_schedules(name, number):
+    """The first generation sees schedule(0), the one after k tells schedule(k), and init cannot override it."""
+    schedule = optax.linear_schedule(0.5, 0.1, 4)
+    options = {number: schedule}
+    strategy = TABLE[name].make(N, **options)
+    state = strategy.init(KEY, tree())
+    for k in range(3):
+        assert np.isclose(float(getattr(state, number)), float(schedule(k)))
+        before = facts(state)
+        state, info = strategy.tell(state, fitness_of(name, state))
+        assert facts(state) == before
+        if number == "sigma":
+            assert np.isclose(float(info.sigma), float(schedule(k)))
+    with pytest.raises(ValueError, match=f"{number} follows a schedule"):
+        strategy.init(KEY, tree(), **{number: 0.2})
+    # A schedule that is constant is the number itself.
+    constant = TABLE[name].make(N, **{number: optax.constant_schedule(0.25)})
+    plain = TABLE[name].make(N, **{number: 0.25})
+    fitness = jnp.arange(N, dtype=jnp.float32)
+    a, b = (s.tell(s.init(KEY, tree()), fitness)[0] for s in (constant, plain))
+    if number == "sigma":
+        a, b = a._replace(sigma=0), b._replace(sigma=0)
+    assert_same(a, b)
+
+
+class TestBadInput:
+    @pytest.mark.parametrize("name", TABLE)
+    def test_population_size(self, name):
+        make = TABLE[name].make
+        for size in (1, 0, -4):
+            with pytest.raises(ValueError, match="population_size must be 2 or more"):
+                make(size)
+        with pytest.raises(TypeError, match=r"population_size must be an int, got 8\.0"):
+            make(8.0)
+        with pytest.raises(ValueError, match=r"population_size must be divisible by .*blocks = .*, got 8"):
+            make(8, blocks=3)
+        with pytest.raises(ValueError, match="blocks must be an int of 1 or more, got 0"):
+            make(8, blocks=0)
+        if TABLE[name].antithetic:
+            with pytest.raises(ValueError, match="population_size must be even with antithetic pairs, got 7; use 8"):
+                make(7)
+            with pytest.raises(ValueError, match="whole antithetic pairs"):
+                make(12, blocks=4)
+
+    @pytest.mark.parametrize("name", TABLE)
+    def test_fitness(self, name):
+        strategy, _, _, tell, _ = made(name)
+        state = strategy.init(KEY, tree())
+        for shape in ((N - 1,), (N, 1), ()):
+            with pytest.raises(ValueError, match=r"fitness must have shape \(8,\)"):
+                tell(state, jnp.zeros(shape))
+        with pytest.raises(TypeError, match="fitness must be real numbers"):
+            tell(state, jnp.zeros(N, jnp.complex64))
+
+    @pytest.mark.parametrize("name", TABLE)
+    def test_params(self, name):
+        init = made(name)[0].init
+        with pytest.raises(TypeError, match=r"params\['a'\] must be a float array, got dtype int32"):
+            init(KEY, {"a": jnp.zeros(3, jnp.int32)})
+        with pytest.raises(TypeError, match="must be a float array"):
+            init(KEY, {"a": jnp.zeros(3), "b": "text"})
+        with pytest.raises(ValueError, match="params must hold at least one float array"):
+            init(KEY, {})
+        with pytest.raises(ValueError, match="must not be empty"):
+            init(KEY, {"a": jnp.zeros((0, 3))})
+
+    @pytest.mark.parametrize("name", TABLE)
+    def test_key(self, name):
+        init = made(name)[0].init
+        for implementation in ("rbg", "unsafe_rbg"):
+            with pytest.raises(ValueError, match=f"'{implementation}', which draws the same numbers"):
+                init(jax.random.key(0, impl=implementation), tree())
+        with pytest.raises(TypeError, match="key must be a typed random key"):
+            init(jax.random.PRNGKey(0), tree())
+        with pytest.raises(TypeError, match="key must be a typed random key"):
+            init(0, tree())
+        with pytest.raises(ValueError, match="must be one key"):
+            init(jax.random.split(KEY), tree())
+
+    @pytest.mark.parametrize("name", TABLE)
+    def test_numbers(self, name):
+        strategy = made(name)[0]
+        for value in (-0.1, 0.0, float("nan")):
+            with pytest.raises(ValueError, match="sigma must be above 0"):
+                strategy.init(KEY, tree(), sigma=value)
+            with pytest.raises(ValueError, match="sigma must be above 0"):
+                TABLE[name].make(N, value).init(KEY, tree())
+        with pytest.raises(ValueError, match="sigma must be a scalar"):
+            strategy.init(KEY, tree(), sigma=jnp.ones(3))
+        with pytest.raises(TypeError, match="sigma must be a number here, got a schedule"):
+            strategy.init(KEY, tree(), sigma=optax.constant_schedule(0.1))
+        for number in set(TABLE[name].numbers) - {"sigma"}:
+            with pytest.raises(ValueError, match=f"{number} must be (above|at least) 0, got -1"):
+                strategy.init(KEY, tree(), **{number: -1.0})
+        with pytest.raises(TypeError, match="nonsense"):
+            strategy.init(KEY, tree(), nonsense=1.0)
+        if "sigma" not in TABLE[name].schedules:
+            with pytest.raises(TypeError, match="sigma must be a number here, because this strategy adapts it"):
+                TABLE[name].make(N, optax.constant_schedule(0.1))
+
+    @pytest.mark.parametrize("name", TABLE)
+    def test_ids(self, name):
+        strategy = made(name)[0]
+        state = strategy.init(KEY, tree())
+        for ids in (3, jnp.ones(2), jnp.ones((2, 2), int)):
+            with pytest.raises(TypeError, match="ids must be a vector of integers"):
+                strategy.ask(state, ids)
+
+    @pytest.mark.parametrize("name", ["simple_es", "cem"])
+    @pytest.mark.parametrize("fraction", [0, 1.5, -0.1, True, "half"])
+    def test_elite_fraction(self, name, fraction):
+        with pytest.raises(ValueError, match=r"elite_fraction must be a number in \(0, 1\]"):
+            TABLE[name].make(N, elite_fraction=fraction)
+
+    def test_cma_es_of_many_parameters(self):
+        with pytest.raises(ValueError, match=r"at most 10,000 numbers for cma_es, got 20,000: .* 1\.5 GiB"):
+            jaxes.cma_es(N).init(KEY, jnp.zeros(20_000))
+
+    def test_decay(self):
+        with pytest.raises(ValueError, match="decay must be 'decoupled' or 'l2', got 'none'"):
+            jaxes.open_es(N, decay="none")

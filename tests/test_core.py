@@ -1,0 +1,208 @@
+"""run, generation, minimize, ESOpt, blocks and memory, doctests, and what the import loads."""
+
+import doctest
+import importlib
+import pkgutil
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxes
+from jaxes import Block, blocks, checks
+
+KEY = jax.random.key(0)
+CORE = [
+    "blocks",
+    "checks",
+    "diagonal",
+    "esopt",
+    "noise",
+    "problem",
+    "ranking",
+    "run",
+    "schedules",
+    "shaping",
+    "smoothing",
+    "strategy",
+    "trees",
+]
+MODULES = [
+    *(f"jaxes.{name}" for name in CORE),
+    *(f"jaxes.strategies.{m.name}" for m in pkgutil.iter_modules(jaxes.strategies.__path__)),
+]
+
+
+def sphere(x):
+    return jnp.sum(x**2)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_doctests(name):
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        result = doctest.testmod(importlib.import_module(name))
+    assert result.failed == 0
+
+
+def test_import_loads_jax_and_optax_only():
+    heavy = [
+        "brax",
+        "mujoco",
+        "gymnasium",
+        "gymnax",
+        "ray",
+        "matplotlib",
+        "orbax",
+        "tensorboardX",
+        "flax",
+        "tqdm",
+        "tyro",
+        "imageio",
+        "mediapy",
+        "scipy.stats",
+    ]
+    code = (
+        "import sys, jax, optax; before = set(sys.modules); import jaxes; "
+        f"print([m for m in {heavy!r} if m in set(sys.modules) - before])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_everything_of_the_contract_is_there():
+    for name in jaxes.__all__:
+        assert hasattr(jaxes, name)
+    assert set(jaxes.STRATEGIES) <= set(jaxes.__all__)
+
+
+def test_run_continues():
+    strategy = jaxes.open_es(8, 0.1)
+    state = strategy.init(KEY, jnp.ones(3))
+    objective = jaxes.minimize(sphere)
+    whole, infos = jaxes.run(strategy, objective, state, generations=6)
+    half, _ = jaxes.run(strategy, objective, state, generations=3)
+    again, more = jaxes.run(strategy, objective, half, generations=3)
+    np.testing.assert_array_equal(whole.mean, again.mean)
+    np.testing.assert_array_equal(infos.best[3:], more.best)
+    assert infos.best.shape == (6,)
+    for bad in (0, -1, 2.0, True):
+        with pytest.raises(ValueError, match="generations must be an int of 1 or more"):
+            jaxes.run(strategy, objective, state, generations=bad)
+    with pytest.raises(TypeError, match="got a Problem"):
+        jaxes.run(strategy, jaxes.problem(sphere), state, generations=1)
+    with pytest.raises(ValueError, match="must return a scalar for one member"):
+        jaxes.run(strategy, lambda x: x, state, generations=1)
+
+
+def test_minimize():
+    assert float(jaxes.minimize(sphere)(jnp.ones(3))) == -3
+    assert jaxes.minimize(sphere) == jaxes.minimize(sphere)
+    with pytest.raises(TypeError, match="objective must be a function"):
+        jaxes.minimize(3)
+
+
+def test_generation_with_sums():
+    """A problem's sums are added over the blocks and reach its state; evaluate may ask for any members."""
+
+    def evaluate(problem_state, key, ask, ids):
+        members = ask(ids)
+        return -jnp.sum(members**2, axis=1) - problem_state * 0, {"asked": ids.size * jnp.int32(1), "ids": jnp.sum(ids)}
+
+    problem = jaxes.Problem(
+        init=lambda key: jnp.float32(0), evaluate=evaluate, update=lambda s, sums: s + sums["ids"].astype(jnp.float32)
+    )
+    for count in (1, 2):
+        strategy = jaxes.open_es(8, 0.1, blocks=count)
+        carry = (strategy.init(KEY, jnp.ones(3)), problem.init(KEY))
+        (state, problem_state), _ = jax.jit(jaxes.generation(strategy, problem))(carry)
+        assert int(state.step) == 1 and float(problem_state) == sum(range(8))
+    with pytest.raises(TypeError, match=r"problem must be a jaxes\.Problem"):
+        jaxes.generation(strategy, sphere)
+    wrong = problem._replace(evaluate=lambda *_: (jnp.zeros(3), ()))
+    with pytest.raises(ValueError, match=r"fitness of shape \(4,\), got \(3,\)"):
+        jaxes.generation(strategy, wrong)(carry)
+
+
+class TestESOpt:
+    @pytest.mark.parametrize("maximize", [True, False])
+    def test_finds_the_optimum(self, maximize):
+        opt = jaxes.ESOpt(np.ones(3), sigma=0.1, population_size=20, maximize=maximize, learning_rate=0.1)
+        seen = []
+        for _ in range(60):
+            candidates = opt.ask()
+            assert isinstance(candidates, np.ndarray) and candidates.shape == (20, 3)
+            values = np.sum(candidates**2, axis=1) * (-1 if maximize else 1)
+            opt.tell(values)
+            seen.extend(values)
+        assert np.sum(opt.mean**2) < 0.1
+        assert opt.best_value == pytest.approx(max(seen) if maximize else min(seen))
+        assert np.sum(opt.best**2) == pytest.approx(abs(opt.best_value), rel=1e-5)
+
+    def test_order_of_calls_and_failures(self):
+        opt = jaxes.ESOpt(np.ones(3), population_size=4)
+        assert opt.best is None and opt.best_value is None
+        with pytest.raises(RuntimeError, match="tell must follow ask"):
+            opt.tell(np.zeros(4))
+        first = opt.ask()
+        np.testing.assert_array_equal(first, opt.ask())
+        opt.tell([np.nan] * 4)
+        assert opt.best is None
+        opt.ask()
+        with pytest.raises(ValueError, match=r"fitness must have shape \(4,\)"):
+            opt.tell(np.zeros(3))
+        opt.tell([1, np.nan, 3, 2])
+        assert opt.best_value == 3
+
+    def test_other_strategies(self):
+        opt = jaxes.ESOpt([1.0, 2.0], sigma=0.5, population_size=6, strategy=jaxes.cma_es, maximize=False)
+        for _ in range(60):
+            opt.tell([float(np.sum(np.square(c))) for c in np.stack(opt.ask(), axis=-1)])
+        assert sum(float(x) ** 2 for x in opt.mean) < 1e-3
+
+
+def test_over_blocks():
+    fn = lambda block: (block.ids * 2, jnp.sum(block.ids))
+    for count in (1, 2, 4):
+        rows, total = blocks.over_blocks(fn, 8, count)
+        np.testing.assert_array_equal(rows, 2 * np.arange(8))
+        assert int(total) == 28
+
+
+def test_block():
+    block = Block(4, 4)
+    assert block.ids.tolist() == [4, 5, 6, 7] and block.ids.dtype == jnp.int32
+    assert block.pairs == Block(2, 2)
+    assert block.of(jnp.arange(10)).tolist() == [4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("name", list(jaxes.STRATEGIES))
+def test_blocks_bound_memory(name):
+    """Temporary memory of a whole generation falls with the number of blocks."""
+    members, parameters = (512, 2000) if name != "cma_es" else (4096, 30)
+
+    def memory(count):
+        strategy = jaxes.STRATEGIES[name](members, 0.1, blocks=count)
+        step = jaxes.generation(strategy, jaxes.problem(sphere))
+        state = strategy.init(KEY, jnp.ones(parameters))
+        program = jax.jit(lambda state: step((state, ()))[0][0]).lower(state).compile()
+        return program.memory_analysis().temp_size_in_bytes
+
+    one, many = memory(1), memory(32)
+    assert many < one / 4, (one, many)
+
+
+def test_choice():
+    assert checks.choice("strategy", "cem", jaxes.STRATEGIES) == "cem"
+    with pytest.raises(ValueError, match=r"unknown strategy 'cma'; did you mean .*cma_es"):
+        checks.choice("strategy", "cma", jaxes.STRATEGIES)
+
+
+@pytest.mark.parametrize("implementation", ["philox4x32", "threefry4x32"])
+def test_other_keys(implementation):
+    strategy = jaxes.open_es(8, 0.1)
+    members = strategy.ask(strategy.init(jax.random.key(0, impl=implementation), jnp.zeros(3)))
+    assert len({tuple(row) for row in np.asarray(members).tolist()}) == 8
+    np.testing.assert_array_equal(members[0::2], -members[1::2])

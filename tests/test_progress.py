@@ -1,0 +1,62 @@
+"""What a person sees of a long run."""
+
+import io
+import sys
+
+from jaxes.training.progress import Progress
+
+ROW = {
+    "generation": 50,
+    "steps": 2_000_000,
+    "seconds": 100.0,
+    "mean": 7.25,
+    "evaluation": None,
+    "steps_per_second": 81_234.0,
+}
+START = {"generations": 0, "steps": 0, "seconds": 0.0}
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_terminal_gets_a_bar_with_generation_score_speed_and_time_left(monkeypatch):
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    bar = Progress("brax/{odd}", {"generations": 200, "seconds": 1000.0})
+    bar.say("compiling, 3 s")
+    bar.show(ROW, None, START)
+    bar.show({**ROW, "generation": 100, "seconds": 200.0}, 123.4, START)
+    bar.close("generations reached")
+    text = screen.getvalue()
+    assert "compiling, 3 s" in text
+    assert "brax/{odd}  25% |" in text
+    assert "generation 50 · mean 7.25 · 81.2k steps/s · 5:00 left" in text
+    assert "generation 100 · score 123.4 · 81.2k steps/s · 3:20 left" in text
+    assert text.endswith("brax/{odd}: generations reached\n")
+
+
+def test_a_log_file_gets_few_plain_lines(monkeypatch):
+    log = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", log)
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    bar = Progress("env", {})
+    for generation in range(50, 90):
+        bar.show({**ROW, "generation": generation}, None, START)
+    bar.show({**ROW, "evaluation": 8.0}, 8.0, START)
+    bar.close()
+    assert log.getvalue().splitlines() == [
+        "env: generation 50 · mean 7.25 · 81.2k steps/s · 1:40",
+        "env: generation 50 · score 8 · 81.2k steps/s · 1:40",
+    ]
+
+
+def test_it_can_be_switched_off(monkeypatch):
+    log = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", log)
+    bar = Progress("env", {}, enabled=False)
+    bar.say("compiling")
+    bar.show(ROW, None, START)
+    bar.close("done")
+    assert log.getvalue() == ""

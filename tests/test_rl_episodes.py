@@ -1,0 +1,264 @@
+"""Episodes: time limits, masks, early exit, keys, memory; against a plain Python loop over `env.step`."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import clock, linear, played
+
+import jaxes
+from jaxes import rl
+from jaxes.problem import PROBLEM_ID
+from jaxes.rl import normalizer as norm
+from jaxes.rl.cap import cap
+
+M, E = 6, 2
+POLICY = linear()
+PARAMS = jax.random.normal(jax.random.key(1), (M, 2))
+KEYS = jax.random.split(jax.random.key(2), (M, E))
+
+
+def play(env, max_steps, **options):
+    return jax.jit(lambda p, k: rl.play(env, POLICY, p, k, None, max_steps, **options))(PARAMS, KEYS)
+
+
+def by_hand(env, max_steps, **options):
+    """The same in Python: returns, lengths, truncated, each [M, E]."""
+    rows = [[played(env, POLICY, PARAMS[i], KEYS[i, j], max_steps, **options)[:3] for j in range(E)] for i in range(M)]
+    return [np.array([[row[j][k] for j in range(E)] for row in rows]) for k in range(3)]
+
+
+@pytest.mark.parametrize("poison", [False, True])
+@pytest.mark.parametrize("life", [(3, 30), (12, 12), (11, 14)])
+def test_episodes_equal_a_python_loop(life, poison):
+    env = clock(life=life, poison=poison)
+    out = play(env, 12, check_every=5)
+    returns, lengths, truncated = by_hand(env, 12)
+    np.testing.assert_allclose(out.returns, returns, rtol=1e-6)
+    np.testing.assert_array_equal(out.lengths, lengths)
+    np.testing.assert_array_equal(out.truncated, truncated)
+    assert out.returns.dtype == jnp.float32 and out.lengths.dtype == jnp.int32
+
+
+@pytest.mark.parametrize("check_every", [1, 7, 25, 100])
+def test_the_rollout_owns_the_time_limit(check_every):
+    env = clock(life=None)
+    limited = jax.jit(lambda t: rl.play(env, POLICY, PARAMS, KEYS, None, t, check_every=check_every))
+    for max_steps in (1, 24, 25, 40):
+        out = limited(jnp.int32(max_steps))
+        assert (out.lengths == max_steps).all() and out.truncated.all()
+    assert limited._cache_size() == 1, "a traced limit must not compile again"
+
+
+def test_done_on_the_last_step_is_not_truncated():
+    out = play(clock(life=(12, 12)), 12)
+    assert not out.truncated.any() and (out.lengths == 12).all()
+
+
+def test_done_after_the_time_limit_is_truncated():
+    out = play(clock(life=(13, 13)), 12, check_every=20)
+    assert out.truncated.all() and (out.lengths == 12).all()
+
+
+def test_early_exit_changes_nothing():
+    env = clock(poison=True)
+    whole = play(env, 40, check_every=40)
+    for check_every in (1, 7):
+        part = play(env, 40, check_every=check_every)
+        np.testing.assert_array_equal(part.returns, whole.returns)
+        np.testing.assert_array_equal(part.lengths, whole.lengths)
+        np.testing.assert_array_equal(part.truncated, whole.truncated)
+
+
+def test_memory_passes_through_and_starts_afresh():
+    """The policy acts by the step it believes to be in."""
+    count = lambda params, memory, observation: (memory["steps"] * params[:1], {"steps": memory["steps"] + 1})
+    policy = rl.Policy(init=lambda key: jnp.ones(2), act=count, memory={"steps": jnp.float32(0)})
+    env = clock(life=(5, 5))
+    out = jax.jit(lambda: rl.play(env, policy, jnp.ones((M, 2)), KEYS, None, 40))()
+    starts = jax.vmap(jax.vmap(env.reset))(KEYS).physics.start
+    np.testing.assert_allclose(out.returns, 5 + starts * (0 + 1 + 2 + 3 + 4), rtol=1e-6)
+
+
+# --- the rollout as a problem -------------------------------------------------------------------------------------
+
+
+def evaluated(env, ids=None, params=PARAMS, key=KEYS[0, 0], **options):
+    problem = rl.rollout(env, POLICY, **options)
+    ids = jnp.arange(len(params)) if ids is None else ids
+    return jax.jit(lambda p: problem.evaluate(problem.init(key), key, lambda _=None: p, ids))(params)
+
+
+@pytest.mark.parametrize(
+    "seeds, same", [("pair", [0, 0, 1, 1, 2, 2]), ("generation", [0] * 6), ("independent", [0, 1, 2, 3, 4, 5])]
+)
+def test_seeds_share_start_states(seeds, same):
+    """Equal members have equal fitness exactly where they start alike."""
+    fitness, _ = evaluated(clock(), params=jnp.ones((M, 2)), seeds=seeds, normalize=False)
+    groups = np.unique(fitness, return_inverse=True)[1]
+    assert len(set(zip(groups, same))) == len(set(groups)) == len(set(same))
+
+
+def test_fitness_is_the_mean_over_episodes():
+    env = clock()
+    fitness, sums = evaluated(env, episodes=3, normalize=False)
+    single = rl.rollout(env, POLICY, normalize=False)
+    key = KEYS[0, 0]
+    for i in range(M):
+        unit = jax.random.fold_in(key, i // 2)
+        runs = [played(env, POLICY, PARAMS[i], jax.random.fold_in(unit, j), 40) for j in range(3)]
+        np.testing.assert_allclose(fitness[i], np.mean([r[0] for r in runs]), rtol=1e-6)
+    first, _ = jax.jit(lambda: single.evaluate(single.init(key), key, lambda: PARAMS, jnp.arange(M)))()
+    assert first[0] != fitness[0]
+    assert int(sums.episodes) == 3 * M
+
+
+def test_sums_count_steps_episodes_and_truncations():
+    env = clock(life=(3, 20))
+    _, sums = evaluated(env, max_steps=10, seeds="independent")
+    keys = [jax.random.fold_in(jax.random.fold_in(KEYS[0, 0], i), 0) for i in range(M)]
+    life = np.array([int(env.reset(k).physics.life) for k in keys])
+    assert int(sums.steps) == np.minimum(life, 10).sum() == int(sums.moments.count)
+    assert int(sums.truncated) == (life > 10).sum()
+    assert int(sums.episodes) == M
+
+
+def strategy(blocks=1, size=8):
+    return jaxes.open_es(size, 0.1, blocks=blocks)
+
+
+def generation(problem, es):
+    step = jax.jit(jaxes.generation(es, problem))
+    start = (es.init(jax.random.key(5), jnp.zeros(2)), problem.init(jax.random.key(6)))
+    return step, start
+
+
+def test_blocks_change_nothing_but_memory():
+    """The same episode keys, the same steps exactly, the same update and moments up to rounding."""
+    problem = rl.rollout(clock(poison=True), POLICY, episodes=2)
+    outs = []
+    for blocks in (1, 4):
+        step, carry = generation(problem, strategy(blocks))
+        for _ in range(3):
+            carry, info = step(carry)
+        outs.append((carry[0].mean, info, carry[1]))
+    (mean, info, state), (blocked_mean, blocked_info, blocked_state) = outs
+    np.testing.assert_allclose(blocked_mean, mean, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(blocked_info.mean, info.mean, rtol=1e-5)
+    counts = lambda state: [int(count) for count in problem.counters(state).values()]
+    assert counts(blocked_state) == counts(state)
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4), blocked_state.normalizer, state.normalizer)
+
+
+def test_a_member_with_nan_reward_ranks_last_and_the_run_goes_on():
+    env = clock()
+    sick = lambda state, action: env.step(state, action)._replace(
+        reward=jnp.where(action[0] > 0, jnp.nan, env.step(state, action).reward)
+    )
+    problem = rl.rollout(env._replace(step=sick), POLICY)
+    es = jaxes.open_es(8, 1.0)
+    step, carry = generation(problem, es)
+    members = jax.jit(es.ask)(carry[0])
+    key = jax.random.fold_in(jax.random.fold_in(carry[0].key, 0), PROBLEM_ID)
+    fitness, _ = jax.jit(lambda: problem.evaluate(carry[1], key, lambda: members, jnp.arange(8)))()
+    assert 0 < np.isnan(fitness).sum() < 8
+    after, info = step(carry)
+    assert int(info.invalid) == np.isnan(fitness).sum()
+    assert np.isfinite(after[0].mean).all() and not np.array_equal(after[0].mean, carry[0].mean)
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(after[1].normalizer))
+
+
+def test_nan_observations_stay_out_of_the_normalizer():
+    env = clock(life=None)
+
+    def torn(state):
+        gone = state.physics.time == 3
+        return state._replace(observation=jnp.where(gone, jnp.nan, state.observation))
+
+    problem = rl.rollout(env._replace(step=lambda state, action: torn(env.step(state, action))), POLICY, max_steps=10)
+    fitness, sums = jax.jit(
+        lambda: problem.evaluate(problem.init(KEYS[0, 0]), KEYS[0, 0], lambda: PARAMS, jnp.arange(M))
+    )()
+    assert np.isnan(fitness).all(), "an action from NaN must not look like a good one"
+    assert int(sums.moments.count) == M * 9
+    state = problem.update(problem.init(KEYS[0, 0]), sums)
+    np.testing.assert_allclose(state.normalizer.mean[0], np.mean([0, 1, 2, 4, 5, 6, 7, 8, 9]), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"episodes": 0}, "episodes must be an int of 1 or more, got 0"),
+        ({"max_steps": 2.5}, "max_steps must be an int"),
+        ({"check_every": True}, "check_every must be an int"),
+        ({"seeds": "pairs"}, "seeds must be one of pair, generation, independent; got 'pairs'"),
+    ],
+)
+def test_bad_rollout_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        rl.rollout(clock(), POLICY, **options)
+
+
+# --- evaluation ----------------------------------------------------------------------------------------------------
+
+
+def test_evaluation_plays_full_different_episodes():
+    env = clock(life=None, max_steps=30)
+    evaluate = jax.jit(rl.evaluation(env, POLICY, episodes=5))
+    out = evaluate(PARAMS[0], None, jax.random.key(0))
+    assert out.returns.shape == (5,) and (out.lengths == 30).all() and out.truncated.all()
+    assert len(set(out.returns.tolist())) == 5, "every episode starts differently"
+    np.testing.assert_array_equal(out.returns, evaluate(PARAMS[0], None, jax.random.key(0)).returns)
+    assert set(out.returns.tolist()).isdisjoint(evaluate(PARAMS[0], None, jax.random.key(1)).returns.tolist())
+
+
+def test_evaluation_uses_the_normalizer():
+    env = clock(life=(9, 9))
+    normalizer = norm.Normalizer(jnp.float32(4), jnp.array([3.0, 0.5]), jnp.array([16.0, 1.0]))
+    out = jax.jit(rl.evaluation(env, POLICY, episodes=2))(PARAMS[0], normalizer, jax.random.key(0))
+    keys = jax.random.split(jax.random.key(0), (1, 2))[0]
+    see = lambda observation: norm.normalize(normalizer, observation)
+    expected = [played(env, POLICY, PARAMS[0], key, 40, see)[0] for key in keys]
+    np.testing.assert_allclose(out.returns, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("episodes", [0, True, 1.5])
+def test_bad_evaluation_episodes(episodes):
+    with pytest.raises(ValueError, match="episodes must be an int of 1 or more"):
+        rl.evaluation(clock(), POLICY, episodes=episodes)
+
+
+def fitness_of(problem, state, members=M):
+    return jax.jit(lambda s: problem.evaluate(s, KEYS[0, 0], lambda: PARAMS[:members], jnp.arange(members)))(state)
+
+
+def test_an_adaptive_cap_grows_when_enough_episodes_reach_it():
+    problem = rl.rollout(clock(life=None, max_steps=40), POLICY, cap="adaptive:10,0.5,1.5", check_every=5)
+    state, limits = problem.init(KEYS[0, 0]), []
+    for _ in range(5):
+        _, sums = fitness_of(problem, state)
+        limits.append(int(sums.steps) // M)
+        state = problem.update(state, sums)
+    assert limits == [10, 15, 22, 33, 40]
+
+
+def test_a_cap_stays_while_too_few_episodes_reach_it():
+    limit = cap("adaptive:10,0.5,2", 100)
+    assert int(limit.update(jnp.uint32(10), jnp.uint32(4)).limit) == 10
+    assert int(limit.update(jnp.uint32(10), jnp.uint32(5)).limit) == 20
+
+
+@pytest.mark.parametrize(
+    "text", ["adaptive", "adaptive:9,1", "adaptive:0,1,2", "adaptive:9,0,2", "adaptive:9,1,1", "x:1,1,2"]
+)
+def test_a_cap_that_makes_no_sense_is_shown(text):
+    with pytest.raises(ValueError, match=r"cap must be adaptive:START,THRESHOLD,RATIO .*got"):
+        cap(text, 100)
+
+
+def test_a_shift_is_taken_off_every_reward():
+    plain = rl.rollout(clock(), POLICY, seeds="independent")
+    shifted = rl.rollout(clock(), POLICY, seeds="independent", shift=2.0)
+    state = plain.init(KEYS[0, 0])
+    (a, sums), (b, _) = fitness_of(plain, state), fitness_of(shifted, state)
+    np.testing.assert_allclose(jnp.sum(a - b), 2.0 * float(sums.steps), rtol=1e-6)

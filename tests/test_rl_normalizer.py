@@ -1,0 +1,139 @@
+"""The observation normalizer against NumPy over all live observations."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny import clock, linear, played
+
+import jaxes
+from jaxes import rl
+from jaxes.rl import normalizer as norm
+
+LANES, STEPS, N = 8, 20, 3
+
+
+def streamed(observations, masks, parts=1):
+    """Moments over generations [g, steps, lanes, n], each in `parts` equal parts; returns the normalizer."""
+
+    def generation(normalizer, data):
+        seen, mask = data
+
+        def part(seen, mask):
+            start = norm.no_moments(normalizer, data[0][0, 0])
+            return jax.lax.scan(lambda m, x: (norm.observe(m, *x), None), start, (seen, mask))[0]
+
+        cut = lambda x: jnp.moveaxis(x.reshape(STEPS, parts, LANES // parts, *x.shape[2:]), 1, 0)
+        sums = jax.vmap(part)(cut(seen), cut(mask))
+        return norm.update(normalizer, jax.tree.map(lambda x: jnp.sum(x, axis=0), sums)), None
+
+    start = norm.init(jax.ShapeDtypeStruct((N,), jnp.float32))
+    return jax.jit(lambda x, m: jax.lax.scan(generation, start, (x, m))[0])(observations, masks)
+
+
+def data(offset=0.0, scale=1.0, generations=4, seed=0):
+    rng = np.random.default_rng(seed)
+    drift = 0.3 * rng.normal(size=(generations, 1, 1, N))
+    x = offset + scale * (rng.normal(size=(generations, STEPS, LANES, N)) + drift)
+    mask = rng.random((generations, STEPS, LANES)) < 0.7
+    mask[:, 0, 0] = True  # the probe: an observation right after a reset
+    return x.astype(np.float32), mask
+
+
+@pytest.mark.parametrize("offset, scale", [(0.0, 1.0), (1e4, 1.0), (-300.0, 0.5), (2.0, 1e3)])
+@pytest.mark.parametrize("parts", [1, 4])
+def test_equals_numpy_over_live_observations(offset, scale, parts):
+    x, mask = data(offset, scale)
+    got = streamed(np.where(mask[..., None], x, 1e9).astype(np.float32), mask, parts)
+    live = x[mask].astype(np.float64)
+    assert int(got.count) == len(live)
+    np.testing.assert_allclose(got.mean, live.mean(0), rtol=1e-6, atol=1e-6 * scale)
+    np.testing.assert_allclose(norm.deviation(got), live.std(0), rtol=2e-3 if offset == 1e4 else 1e-5)
+
+
+def test_observations_with_nan_or_inf_are_left_out():
+    x, mask = data()
+    x[1, 3, 2, 0], x[2, 5, 1, 1] = np.nan, np.inf
+    fine = mask & np.isfinite(x).all(-1)
+    got = streamed(x, mask)
+    np.testing.assert_allclose(got.mean, x[fine].mean(0), rtol=1e-4, atol=1e-5)
+    assert int(got.count) == fine.sum()
+
+
+def test_a_probe_with_nan_does_no_harm():
+    x, mask = data(generations=1)
+    x[0, 0, 0] = np.nan
+    got = streamed(x, mask)
+    assert np.isfinite(got.mean).all()
+
+
+def test_a_new_one_changes_nothing_within_the_limits():
+    new = norm.init(jax.ShapeDtypeStruct((N,), jnp.float32))
+    x = jnp.array([0.5, -4.0, 7.0])
+    np.testing.assert_array_equal(norm.normalize(new, x), [0.5, -4.0, 5.0])
+
+
+def test_a_generation_without_observations_changes_nothing():
+    x, _ = data(generations=2)
+    mask = np.ones(x.shape[:3], bool)
+    once = streamed(x[:1], mask[:1])
+    mask[1] = False
+    twice = streamed(x, mask)
+    jax.tree.map(np.testing.assert_array_equal, once, twice)
+
+
+def test_floor_and_clip():
+    normalizer = norm.Normalizer(jnp.float32(100), jnp.zeros(3), jnp.array([0.0, 1e-4, 400.0]))
+    np.testing.assert_allclose(norm.deviation(normalizer), [0.1, 0.1, 2.0])
+    got = norm.normalize(normalizer, jnp.array([0.2, 1.0, -1e9]))
+    np.testing.assert_allclose(got, [2.0, 5.0, -5.0])
+    np.testing.assert_allclose(norm.normalize(normalizer, jnp.array([0.2, 1.0, 8.0]), limit=3.0), [2.0, 3.0, 3.0])
+    assert np.isnan(norm.normalize(normalizer, jnp.array([jnp.nan, 0.0, 0.0]))[0])
+
+
+def test_integer_observations():
+    shape = jax.ShapeDtypeStruct((2,), jnp.uint8)
+    start = norm.init(shape)
+    seen = jnp.array([[0, 255], [4, 253]], jnp.uint8)
+    sums = norm.observe(norm.no_moments(start, seen[0]), seen, jnp.ones(2, bool))
+    got = norm.update(start, sums)
+    np.testing.assert_allclose(got.mean, [2, 254])
+    assert norm.normalize(got, seen[0]).dtype == jnp.float32
+
+
+# --- in a rollout ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_several_generations_of_a_rollout(nested):
+    """Frozen within a generation, updated between them, equal to NumPy over every observation acted upon."""
+    env, policy, size, key = clock(life=(2, 9), poison=True, offset=50.0, nested=nested), linear(), 4, jax.random.key(3)
+    problem = rl.rollout(env, policy, episodes=2)
+    members = jax.random.normal(jax.random.key(4), (size, 2))
+    state, seen = problem.init(key), []
+    evaluate = jax.jit(lambda state, key: problem.evaluate(state, key, lambda: members, jnp.arange(size)))
+    for t in range(2):
+        now = jax.random.fold_in(key, t)
+        fitness, sums = evaluate(state, now)
+        see = jax.jit(lambda observation, frozen=state.normalizer: norm.normalize(frozen, observation))
+        for i in range(size):
+            keys = [jax.random.fold_in(jax.random.fold_in(now, i // 2), j) for j in range(2)]
+            runs = [played(env, policy, members[i], k, env.max_steps, see) for k in keys]
+            np.testing.assert_allclose(fitness[i], np.mean([r[0] for r in runs]), rtol=1e-4)
+            seen += [r[3] for r in runs]
+        state = problem.update(state, sums)
+    seen = np.concatenate(seen).astype(np.float64)
+    flat = lambda tree: np.concatenate([np.ravel(x) for x in jax.tree.leaves(tree)])
+    assert int(state.normalizer.count) == len(seen) == int(state.steps)
+    np.testing.assert_allclose(flat(state.normalizer.mean), seen.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(flat(norm.deviation(state.normalizer)), np.maximum(seen.std(0), 0.1), rtol=1e-4)
+
+
+def test_off():
+    env, policy = clock(), linear()
+    problem = rl.rollout(env, policy, normalize=False)
+    state = problem.init(jax.random.key(0))
+    assert state.normalizer is None
+    es = jaxes.open_es(4, 0.1)
+    (_, after), _ = jax.jit(jaxes.generation(es, problem))((es.init(jax.random.key(0), jnp.zeros(2)), state))
+    assert after.normalizer is None and int(after.steps) > 0

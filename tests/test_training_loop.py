@@ -1,0 +1,224 @@
+"""The training loop on small problems: limits, reports, files, and resuming wherever a run was cut."""
+
+import errno
+import json
+import os
+import signal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxes
+from jaxes import rl
+from jaxes.training import Interrupted, loop, metrics
+from tests import toys
+
+KEY = jax.random.key(0)
+START = {"x": jnp.ones(3)}
+
+
+def run(out=None, strategy=None, problem=None, params=START, **options):
+    strategy = strategy or jaxes.open_es(8, 0.1, learning_rate=0.1)
+    options = {"progress": False, "key": KEY, **options}
+    return list(jaxes.fit(strategy, problem or toys.sphere(), params, out=out, **options))
+
+
+def score(params, problem_state, key):
+    return -jnp.sum(params["x"] ** 2) + 0.0 * jax.random.normal(key, (4,))
+
+
+def same(a, b):
+    bits = lambda x: np.asarray(jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x).tobytes()
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    assert all(bits(x) == bits(y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b)))
+
+
+def test_stops_after_generations_and_reports_totals():
+    reports = run(generations=25)
+    assert reports[-1].generation == 25
+    assert reports[-1].stopped == "generations"
+    assert [r.stopped for r in reports[:-1]] == [None] * (len(reports) - 1)
+    assert reports[-1].metrics["steps"] == 25 * 8
+    assert reports[-1].info.mean > reports[0].info.mean
+    assert float(jnp.sum(reports[-1].params["x"] ** 2)) < 3
+
+
+def test_stops_after_steps():
+    last = run(steps=100)[-1]
+    assert last.stopped == "steps"
+    assert last.metrics["steps"] >= 100
+
+
+def test_stops_after_seconds():
+    last = run(seconds=0.5)[-1]
+    assert last.stopped == "seconds"
+    assert last.seconds >= 0.5
+
+
+def test_stops_at_a_target_that_an_evaluation_reaches():
+    reports = run(target=-0.5, generations=400, evaluate=score, evaluate_every=5)
+    assert reports[-1].stopped == "target"
+    assert reports[-1].evaluation >= -0.5
+    assert reports[-1].generation % 5 == 0
+
+
+def test_evaluates_at_its_interval_and_at_the_end():
+    reports = run(generations=13, evaluate=score, evaluate_every=5)
+    assert [r.generation for r in reports if r.evaluation is not None] == [5, 10, 13]
+
+
+def test_without_a_limit_it_goes_on_until_the_caller_stops():
+    for report in jaxes.fit(jaxes.open_es(8, 0.1), toys.sphere(), START, key=KEY, progress=False):
+        if report.generation >= 30:
+            break
+    assert report.stopped is None
+
+
+def test_the_numbers_are_those_of_a_plain_scan():
+    strategy, problem = jaxes.open_es(8, 0.1, learning_rate=0.1), toys.sphere()
+    state = strategy.init(jax.random.fold_in(KEY, 0), START)
+    carry = (state, problem.init(jax.random.fold_in(KEY, 1)))
+    expected, _ = jax.jit(lambda c: jax.lax.scan(jaxes.generation(strategy, problem), c, length=17))(carry)
+    last = run(strategy=strategy, problem=problem, generations=17)[-1]
+    same((last.state, last.problem_state), expected)
+
+
+@pytest.mark.parametrize("cuts", [(1,), (7, 15), (22,)])
+def test_a_resumed_run_ends_with_the_bits_of_an_undisturbed_one(tmp_path, cuts):
+    whole = run(tmp_path / "whole", generations=23)[-1]
+    for cut in cuts:
+        run(tmp_path / "cut", generations=cut, resume=cut != cuts[0])
+    resumed = run(tmp_path / "cut", generations=23, resume=True)[-1]
+    same((whole.state, whole.problem_state), (resumed.state, resumed.problem_state))
+    assert resumed.seconds > 0
+
+
+def test_a_resumed_rollout_with_its_normalizer_ends_with_the_same_bits(tmp_path):
+    env = toys.chase()
+    policy = rl.mlp(env, hidden=(4,))
+    make = lambda: {"problem": rl.rollout(env, policy, check_every=5), "params": policy.init(jax.random.key(1))}
+    whole = run(tmp_path / "whole", generations=9, **make())[-1]
+    run(tmp_path / "cut", generations=4, **make())
+    resumed = run(tmp_path / "cut", generations=9, resume=True, **make())[-1]
+    same((whole.state, whole.problem_state), (resumed.state, resumed.problem_state))
+    assert resumed.metrics["episodes"] == 9 * 8
+
+
+def test_the_folder_holds_everything(tmp_path):
+    run(tmp_path / "run", generations=12, evaluate=score, evaluate_every=4)
+    names = {path.name.split(".")[0] for path in (tmp_path / "run").iterdir()}
+    assert {"checkpoints", "metrics", "reward", "events"} <= names
+    rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    wanted = {"generation", "steps", "seconds", "best", "mean", "elites", "evaluation"}
+    assert all(wanted <= set(row) for row in rows)
+    assert rows[-1]["generation"] == 12
+    assert all((row["evaluation"] is not None) == (row["generation"] % 4 == 0) for row in rows)
+    picture = (tmp_path / "run/reward.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+
+
+def test_rows_after_the_checkpoint_are_made_again(tmp_path):
+    run(tmp_path, generations=5)
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"generation": 99, "seconds": 1.0}) + '\n{"generation": 1')
+    run(tmp_path, generations=8, resume=True)
+    generations = [row["generation"] for row in metrics.read(tmp_path)]
+    assert generations == sorted(set(generations))
+    assert generations[-1] == 8
+
+
+def test_an_interrupt_saves_and_the_run_goes_on_from_there(tmp_path, monkeypatch):
+    whole = run(tmp_path / "whole", generations=40)[-1]
+
+    def press(self, now):
+        if now >= 10:
+            os.kill(os.getpid(), signal.SIGINT)
+        return 5
+
+    with monkeypatch.context() as patch, pytest.raises(Interrupted) as caught:
+        patch.setattr(loop._Run, "_until_evaluation", press)
+        run(tmp_path / "cut", generations=40)
+    assert 10 <= caught.value.generation < 40
+    assert caught.value.signal_number == signal.SIGINT
+    resumed = run(tmp_path / "cut", generations=40, resume=True)[-1]
+    same(whole.state, resumed.state)
+
+
+def test_a_run_that_the_caller_leaves_is_saved(tmp_path):
+    for report in jaxes.fit(jaxes.open_es(8, 0.1), toys.sphere(), START, key=KEY, out=tmp_path, progress=False):
+        if report.generation >= 3:
+            break
+    rest = run(tmp_path, strategy=jaxes.open_es(8, 0.1), generations=60, resume=True)
+    assert rest[0].generation > 3
+
+
+def test_not_a_number_is_null_in_the_metrics(tmp_path):
+    problem = jaxes.problem(lambda x: jnp.nan * jnp.sum(x["x"]))
+    last = run(tmp_path, problem=problem, generations=2)[-1]
+    assert last.info.invalid == 8
+    assert metrics.read(tmp_path)[-1]["best"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"target": 1.0}, "target is a score of evaluate"),
+        ({"evaluate_every": 0}, "evaluate_every must be 1 or more, got 0"),
+        ({"resume": True}, "resume needs out"),
+        ({"problem": jaxes.problem(lambda x: x["x"][0]), "steps": 5}, "steps needs a problem that counts them"),
+    ],
+)
+def test_bad_input_is_found_before_any_work(options, message):
+    with pytest.raises(ValueError, match=message):
+        run(**options)
+
+
+def test_a_folder_that_holds_a_run_is_left_alone(tmp_path):
+    run(tmp_path, generations=2)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    with pytest.raises(FileExistsError, match="holds a run already"):
+        run(tmp_path, generations=3)
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+
+
+def test_resuming_what_is_no_run_says_so(tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no run to resume"):
+        run(tmp_path, generations=3, resume=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_resuming_at_the_limit_says_so(tmp_path):
+    run(tmp_path, generations=3)
+    with pytest.raises(ValueError, match="has reached its limit of 3 generations"):
+        run(tmp_path, generations=3, resume=True)
+
+
+def test_resuming_with_other_settings_says_what_differs(tmp_path):
+    run(tmp_path, generations=3)
+    with pytest.raises(
+        ValueError, match=r"made with other settings: .*mean\['x'\] is float32\[3\], wanted float32\[4\]"
+    ):
+        run(tmp_path, params={"x": jnp.ones(4)}, generations=5, resume=True)
+    assert run(tmp_path, generations=5, resume=True)[-1].generation == 5
+
+
+def test_a_folder_that_cannot_be_made_says_so(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"cannot write .* into .*file/run: Not a directory"):
+        run(tmp_path / "file/run", generations=1)
+
+
+def test_a_full_disk_is_found_before_any_work_and_damages_nothing(tmp_path, monkeypatch):
+    run(tmp_path, generations=2)
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left on device"):
+            run(tmp_path, generations=5, resume=True)
+    assert not (tmp_path / ".probe").exists()
+    assert run(tmp_path, generations=5, resume=True)[-1].generation == 5
