@@ -5,7 +5,7 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -104,12 +104,10 @@ def train(args: Train) -> int:
         config = complete(config)
         folder = args.out or default_folder(config)
         reports = training.train(config, folder, progress=args.progress)
-    try:
-        for _ in reports:
-            pass
-    except training.Interrupted as stop:
+    stop = _consume(reports)
+    if stop is not None:
         print(f"\nSaved. Go on with: jaxes train --resume {folder}", file=sys.stderr)
-        return 128 + stop.signal_number
+        return 128 + stop
     if args.video:
         try:
             render(Render(folder))
@@ -117,6 +115,23 @@ def train(args: Train) -> int:
             print(f"no GIF, since this machine cannot draw: {error}", file=sys.stderr)
     print(f"{folder}: reward.png, metrics.jsonl, checkpoints, policy; next: jaxes evaluate {folder}", file=sys.stderr)
     return 0
+
+
+def _consume(reports: Iterator[Any]) -> int | None:
+    """Go through a run; the signal that interrupted it, which may come between two reports too, or None."""
+    from jaxes.training import Interrupted
+    from jaxes.training.interruption import Interruption
+
+    with Interruption() as interruption:
+        try:
+            for report in reports:
+                if interruption.received and report.stopped is None:
+                    return interruption.received
+        except Interrupted as stop:
+            return stop.signal_number
+        finally:
+            reports.close()  # pyrefly: ignore[missing-attribute]
+    return None
 
 
 def evaluate(args: Evaluate) -> int:

@@ -4,7 +4,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from jaxes import trees
 from jaxes.blocks import over_blocks
@@ -34,8 +33,8 @@ def moments(state: Any, weights: jax.Array, blocks: int) -> tuple[Any, Any]:
     def block(part):
         z = _noise.sample(generation_key(state), part, state.mean)
         wide = jax.tree.map(lambda e: e.astype(weights.dtype), z)
-        first = jax.tree.map(lambda e: _summed(part.of(weights), e), wide)
-        second = jax.tree.map(lambda e: _summed(part.of(weights), e**2), wide)
+        first = jax.tree.map(lambda e: trees.weighted_rows(part.of(weights), e), wide)
+        second = jax.tree.map(lambda e: trees.weighted_rows(part.of(weights), e**2), wide)
         return (), (first, second)
 
     return over_blocks(block, weights.shape[0], blocks)[1]
@@ -52,7 +51,3 @@ def moved(mean: Any, scale: Any, step: Any) -> Any:
 def mean_square(second: Any) -> Any:
     """The mean of a tree of (weighted) squares over all coordinates."""
     return sum(jnp.sum(x) for x in jax.tree.leaves(second)) * (1 / trees.size(second))
-
-
-def _summed(weights: jax.Array, rows: jax.Array) -> jax.Array:
-    return jnp.tensordot(weights, rows, 1, precision=lax.Precision.HIGHEST)

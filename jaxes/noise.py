@@ -171,14 +171,14 @@ def _random_subset(fraction: float, inner: Noise) -> Noise:
 
 
 def _normal(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
-    """`jax.random.normal`, with a factor sqrt(2) that the compiler does not know.
+    """What `jax.random.normal` draws, with its factor sqrt(2) where the compiler cannot merge it into a scale.
 
-    XLA merges a constant factor into the scale of a perturbation in some programs and not in others, and so rounds a
-    member in two ways.
+    XLA merges a constant factor into the scale of a perturbation in some programs and not in others, and so would round
+    a member in two ways. Here the factor carries the sign, which is no constant.
     """
     low = np.nextafter(np.array(-1.0, dtype), np.array(0.0, dtype), dtype=dtype)
-    root = lax.optimization_barrier(jnp.asarray(np.sqrt(2), dtype))
-    return root * lax.erf_inv(jax.random.uniform(key, shape, dtype, minval=low, maxval=1.0))
+    u = jax.random.uniform(key, shape, dtype, minval=low, maxval=1.0)
+    return jnp.copysign(jnp.asarray(np.sqrt(2), dtype), u) * lax.erf_inv(jnp.abs(u))
 
 
 def _dense(draw: Callable) -> Noise:
@@ -203,11 +203,7 @@ def _unit_keys(key: jax.Array, ids: jax.Array) -> jax.Array:
 
 
 def _weighted_sum(weights: jax.Array, z: Any) -> Any:
-    def leaf(e):
-        wide = trees.number_dtype(e)
-        return jnp.tensordot(weights.astype(e.dtype), e, 1, preferred_element_type=wide).astype(e.dtype)
-
-    return jax.tree.map(leaf, z)
+    return jax.tree.map(lambda e: trees.weighted_rows(weights.astype(e.dtype), e).astype(e.dtype), z)
 
 
 NOISES: dict[str, Callable[[], Noise]] = {make.__name__: make for make in (gaussian, rademacher, table, orthogonal)}

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 
 def add_scaled(tree: Any, scale: Any, other: Any) -> Any:
@@ -20,6 +21,18 @@ def scaled(scale: Any, tree: Any) -> Any:
 def where(condition: jax.Array, new: Any, old: Any) -> Any:
     """`new` if the boolean scalar `condition`, else `old`, leaf by leaf."""
     return jax.tree.map(lambda n, o: jnp.where(condition, n, o), new, old)
+
+
+def weighted_rows(weights: jax.Array, rows: jax.Array) -> jax.Array:
+    """`sum_i weights[i] * rows[i]` of one leaf: float[k] and [k, *shape] -> [*shape], in f32 or wider.
+
+    Both must have one dtype.
+    """
+    if rows.ndim == 1:
+        # XLA fuses a sum to a single number with what draws its terms, in each program in another order.
+        return weighted_rows(weights, jnp.stack([rows, rows], 1))[0]
+    wide = number_dtype(rows)
+    return jnp.tensordot(weights, rows, 1, precision=lax.Precision.HIGHEST, preferred_element_type=wide)
 
 
 def norm(tree: Any) -> jax.Array:
