@@ -154,7 +154,7 @@ def test_killed_at_any_moment_the_run_ends_with_the_bits_of_an_undisturbed_one(t
     for seconds in np.random.default_rng(0).uniform(3, 12, 5):
         time.sleep(seconds)
         process.kill()
-        process.wait()
+        process.communicate()
         held = tmp_path / "cut/checkpoints"
         resumable = held.is_dir() and any(path.name.isdigit() for path in held.iterdir())
         if not resumable:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import clock
+from toys import clock
 
 import jaxes
 from jaxes.envs import Box, Discrete, action_size, observation_size

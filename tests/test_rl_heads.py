@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import clock
+from toys import clock
 
 from jaxes.envs import Box, Discrete
 from jaxes.rl import heads

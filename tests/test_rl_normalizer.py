@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import clock, linear, played
+from toys import clock, linear, played
 
 import jaxes
 from jaxes import rl

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import clock
+from toys import clock
 
 import jaxes
 from jaxes import rl
