@@ -3,13 +3,15 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from jaxes import noise, shaping
+from jaxes import noise, shaping, wrappers
 from jaxes.blocks import Block
+from jaxes.clip_up import clip_up
 from jaxes.esopt import ESOpt
+from jaxes.minimization import minimize_function
 from jaxes.problem import Problem, generation, minimize, problem
 from jaxes.run import run
 from jaxes.smoothing import es_value_and_grad
-from jaxes.strategies import STRATEGIES, cem, cma_es, nes, open_es, simple_es, snes
+from jaxes.strategies import STRATEGIES, cem, cma_es, nes, open_es, pgpe, simple_es, snes
 from jaxes.strategy import Info, Strategy
 
 if TYPE_CHECKING:
@@ -26,18 +28,22 @@ __all__ = [
     "open_es",
     "simple_es",
     "snes",
+    "pgpe",
     "Block",
     "ESOpt",
     "Info",
     "Problem",
     "Strategy",
+    "clip_up",
     "es_value_and_grad",
     "generation",
     "minimize",
+    "minimize_function",
     "problem",
     "run",
     "noise",
     "shaping",
+    "wrappers",
     "Report",
     "envs",
     "fit",

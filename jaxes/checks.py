@@ -71,8 +71,8 @@ def fitness(value: Any, size: int, dtype: Any) -> jax.Array:
     return value.astype(dtype)
 
 
-def number(name: str, value: Any, *, low: float = 0.0, exclusive: bool = False) -> None:
-    """Raise if the concrete scalar `value` lies below `low` (or is NaN); traced values pass."""
+def number(name: str, value: Any, *, low: float = 0.0, exclusive: bool = False, below: float = float("inf")) -> None:
+    """Raise if the concrete scalar `value` lies below `low`, or not below `below` (or is NaN); traced values pass."""
     if jnp.ndim(value) != 0:
         raise ValueError(
             f"{name} must be a scalar, got shape {jnp.shape(value)}; use jax.vmap over init for many values"
@@ -82,6 +82,8 @@ def number(name: str, value: Any, *, low: float = 0.0, exclusive: bool = False) 
     fine = float(value) > low if exclusive else float(value) >= low
     if not fine:
         raise ValueError(f"{name} must be {'above' if exclusive else 'at least'} {low:g}, got {float(value):g}")
+    if float(value) >= below < float("inf"):
+        raise ValueError(f"{name} must be below {below:g}, got {float(value):g}")
 
 
 def elite_count(fraction: float, size: int) -> int:

@@ -8,33 +8,35 @@ import jax.numpy as jnp
 from jaxes import trees
 from jaxes.blocks import over_blocks
 from jaxes.noise import gaussian
-from jaxes.strategy import generation_key, place_members
+from jaxes.strategy import generation_key, place_members, signed
 
 _noise = gaussian()
 
 
-def members(state: Any, ids: Any, population_size: int) -> Any:
+def members(state: Any, ids: Any, population_size: int, antithetic: bool = False) -> Any:
     """`ask` for a state with `key`, `step`, `mean` and `sigma` (a scalar, or a tree like the mean)."""
     draw = lambda which: _noise.sample(generation_key(state), which, state.mean)
-    place = lambda _, z: moved(state.mean, state.sigma, z)
-    return place_members(ids, population_size, False, draw, place)
+    place = lambda sign, z: moved(state.mean, jax.tree.map(lambda s: signed(sign, s), state.sigma), z)
+    return place_members(ids, population_size, antithetic, draw, place)
 
 
-def moments(state: Any, weights: jax.Array, blocks: int) -> tuple[Any, Any]:
-    """Weighted sums of z and of its square over all members, one block at a time.
+def moments(state: Any, weights: jax.Array, blocks: int, square_weights: jax.Array | None = None) -> tuple[Any, Any]:
+    """Weighted sums of z and of its square over all units (members, or antithetic pairs), one block at a time.
 
     Args:
-        weights: float[population_size].
+        weights: float[units].
+        square_weights: float[units], of the squares; `weights` by default.
 
     Returns:
         Two trees like the mean, in f32 or wider: `sum_i w_i z_i` and `sum_i w_i z_i**2`.
     """
+    squared = weights if square_weights is None else square_weights
 
     def block(part):
         z = _noise.sample(generation_key(state), part, state.mean)
         wide = jax.tree.map(lambda e: e.astype(weights.dtype), z)
         first = jax.tree.map(lambda e: trees.weighted_rows(part.of(weights), e), wide)
-        second = jax.tree.map(lambda e: trees.weighted_rows(part.of(weights), e**2), wide)
+        second = jax.tree.map(lambda e: trees.weighted_rows(part.of(squared), e**2), wide)
         return (), (first, second)
 
     return over_blocks(block, weights.shape[0], blocks)[1]

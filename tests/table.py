@@ -1,7 +1,8 @@
 """The one table of all strategies; a new strategy gets the contract tests by adding a row."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import jax
@@ -20,10 +21,11 @@ class Row(NamedTuple):
     gradient: bool = False  # takes tx, noise and shaping
     antithetic: bool = False  # by default
     adapts: bool = True  # sigma
+    faster: Mapping[str, float] = MappingProxyType({})  # numbers with which 60 generations are enough to improve
 
 
-def row(factory: Callable[..., Strategy], numbers: dict[str, float], **facts) -> Row:
-    def make(population_size=8, sigma=0.1, **options):
+def row(factory: Callable[..., Strategy], numbers: dict[str, float], *, usual_sigma: float = 0.1, **facts) -> Row:
+    def make(population_size=8, sigma=usual_sigma, **options):
         return factory(population_size, sigma, **options)
 
     return Row(make, numbers, **facts)
@@ -45,6 +47,15 @@ TABLE: dict[str, Row] = {
         gradient=True,
         antithetic=True,
         adapts=False,
+        faster={"learning_rate": 0.1},
+    ),
+    "pgpe": row(
+        jaxes.pgpe,
+        {"sigma": 0.3, "learning_rate": 0.2, "sigma_learning_rate": 0.3, "sigma_change": 0.01, "weight_decay": 0.1},
+        schedules=("learning_rate", "sigma_learning_rate", "sigma_change", "weight_decay"),
+        gradient=True,
+        antithetic=True,
+        usual_sigma=1.0,  # where the objective is nearly linear, pairs of ranks say nothing about sigma
     ),
     "snes": row(
         jaxes.snes,

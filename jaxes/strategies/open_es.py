@@ -4,18 +4,18 @@ Salimans, Ho, Chen, Sidor, Sutskever: "Evolution Strategies as a Scalable Altern
 arXiv:1703.03864, Algorithm 1, with mirrored sampling, rank shaping and weight decay as in section 2.
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import optax
 
 from jaxes import checks, trees
 from jaxes.blocks import over_blocks
+from jaxes.descent import Decay, descent
 from jaxes.noise import Noise, gaussian
-from jaxes.schedules import Number, follow, start
+from jaxes.schedules import Number
 from jaxes.shaping import Shaping, centered_rank
-from jaxes.strategy import Strategy, generation_key, place_members, signed, summarize
+from jaxes.strategy import Strategy, generation_key, place_members, signed
 
 
 class State(NamedTuple):
@@ -38,7 +38,7 @@ def open_es(
     noise: Noise | None = None,
     antithetic: bool = True,
     weight_decay: Number = 0.0,
-    decay: Literal["decoupled", "l2"] = "decoupled",
+    decay: Decay = "decoupled",
     blocks: int = 1,
 ) -> Strategy:
     """OpenAI's evolution strategy.
@@ -71,30 +71,14 @@ def open_es(
     True
     """
     checks.population_size(population_size, antithetic=antithetic, blocks=blocks)
-    if decay not in ("decoupled", "l2"):
-        raise ValueError(f"decay must be 'decoupled' or 'l2', got {decay!r}")
-    rate = (0.01 if tx is None else 1.0) if learning_rate is None else learning_rate
-    tx = optax.chain(optax.scale_by_adam(), optax.scale(-1.0)) if tx is None else tx
+    optimizer = descent(tx, decay, learning_rate=learning_rate, weight_decay=weight_decay, sigma=sigma)
     shaping = centered_rank() if shaping is None else shaping
     noise = gaussian() if noise is None else noise
     units = population_size // 2 if antithetic else population_size
 
     def init(key, params, *, sigma=None, learning_rate=None, weight_decay=None) -> State:
-        params = checks.params(params)
-        with jax.numpy_dtype_promotion("standard"):
-            optimizer = tx.init(params)
-        dtype = trees.number_dtype(params)
-        return State(
-            key=checks.key(key),
-            step=jnp.int32(0),
-            mean=params,
-            sigma=start("sigma", sigma, numbers["sigma"], dtype, exclusive=True),
-            learning_rate=start("learning_rate", learning_rate, numbers["learning_rate"], dtype),
-            weight_decay=start("weight_decay", weight_decay, numbers["weight_decay"], dtype),
-            optimizer=optimizer,
-        )
-
-    numbers = {"sigma": sigma, "learning_rate": rate, "weight_decay": weight_decay}
+        given = {"sigma": sigma, "learning_rate": learning_rate, "weight_decay": weight_decay}
+        return State(**optimizer.init(key, params, **given))
 
     def draw(state, which):
         return noise.sample(generation_key(state), which, state.mean)
@@ -110,24 +94,6 @@ def open_es(
         block = lambda part: ((), noise.combine(part.of(pull), draw(state, part)))
         _, total = over_blocks(block, units, blocks)
         # Algorithm 1, line 5. optax descends, so it is given the negative gradient.
-        scale = -1 / (population_size * state.sigma)
-        descent = trees.scaled(scale, total)
-        if decay == "l2":
-            descent = trees.add_scaled(descent, state.weight_decay, state.mean)
-        with jax.numpy_dtype_promotion("standard"):
-            update, optimizer = tx.update(descent, state.optimizer, state.mean)
-        mean = trees.add_scaled(state.mean, state.learning_rate, update)
-        if decay == "decoupled":
-            mean = trees.add_scaled(mean, -state.learning_rate * state.weight_decay, state.mean)
-        some = ~jnp.all(jnp.isnan(fitness))
-        mean, optimizer = trees.where(some, (mean, optimizer), (state.mean, state.optimizer))
-        step = state.step + 1
-        info = summarize(fitness, state.mean, mean, state.sigma, trees.norm(descent))
-        return state._replace(
-            step=step,
-            mean=mean,
-            optimizer=optimizer,
-            **{name: follow(default, getattr(state, name), step) for name, default in numbers.items()},
-        ), info
+        return optimizer.step(state, fitness, trees.scaled(-1 / (population_size * state.sigma), total))
 
     return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)
