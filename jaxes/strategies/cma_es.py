@@ -28,6 +28,8 @@ class State(NamedTuple):
     sigma: jax.Array  # float[]: the step size
     covariance: jax.Array  # float[n, n]: C
     root: jax.Array  # float[n, n]: C^(1/2) = B D B^T of the last decomposition
+    shortest: jax.Array  # float[n]: its shortest axis, d_i b_i
+    condition: jax.Array  # float[]: condition number of C then
     path_sigma: jax.Array  # float[n]: evolution path of the step size
     path_c: jax.Array  # float[n]: evolution path of the covariance
     c_m: jax.Array  # float[]: learning rate of the mean
@@ -108,6 +110,8 @@ def cma_es(
             sigma=start("sigma", sigma, default, dtype, exclusive=True),
             covariance=jnp.eye(n, dtype=dtype),
             root=jnp.eye(n, dtype=dtype),
+            shortest=jnp.eye(1, n, dtype=dtype)[0],
+            condition=jnp.ones((), dtype),
             path_sigma=jnp.zeros(n, dtype),
             path_c=jnp.zeros(n, dtype),
             **numbers,
@@ -169,10 +173,11 @@ def cma_es(
         step = state.step + 1
         # Appendix B.2: decompose every max(1, 1 / (10 n (c_1 + c_mu))) generations.
         interval = jnp.clip(1 / (10 * n * jnp.maximum(state.c_1 + state.c_mu, 1e-12)), 1, 1e6).astype(jnp.int32)
-        root = lax.cond(some & (step % interval == 0), square_root, lambda _: state.root, covariance)
+        known = (state.root, state.shortest, state.condition)
+        known = lax.cond(some & (step % interval == 0), square_root, lambda _: known, covariance)
         info = summarize(fitness, state.mean, mean, state.sigma)
         rates = {name: follow(value, getattr(state, name), step) for name, value in given.items()}
-        return State(state.key, step, mean, sigma, covariance, root, path_sigma, path_c, **rates), info
+        return State(state.key, step, mean, sigma, covariance, *known, path_sigma, path_c, **rates), info
 
     def signed_weights(state, n):
         """Table 1, eq. 53: the negative weights, small enough to keep C positive definite."""
@@ -195,8 +200,8 @@ def table_1(n: int, effective: float) -> dict[str, float]:
     return {"c_m": 1.0, "c_sigma": c_sigma, "d_sigma": d_sigma, "c_c": c_c, "c_1": c_1, "c_mu": c_mu}
 
 
-def square_root(covariance: jax.Array) -> jax.Array:
-    """The symmetric root, with eigenvalues kept above what rounding leaves of them.
+def square_root(covariance: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The symmetric root, its shortest axis and the condition number, with eigenvalues above what rounding leaves.
 
     The tutorial's B D z (eq. 39) has the distribution of B D B^T z; but B itself is arbitrary where eigenvalues are
     close, so that rounding would decide which members are drawn, whereas the symmetric root is a smooth function of C.
@@ -204,7 +209,8 @@ def square_root(covariance: jax.Array) -> jax.Array:
     values, axes = jnp.linalg.eigh(covariance)
     info = jnp.finfo(covariance.dtype)
     lengths = jnp.sqrt(jnp.maximum(values, info.eps * jnp.maximum(values[-1], info.tiny)))
-    return _times(axes * lengths[None], axes.T)
+    condition = values[-1] / jnp.maximum(values[0], info.tiny)
+    return _times(axes * lengths[None], axes.T), lengths[0] * axes[:, 0], condition
 
 
 def _times(a: jax.Array, b: jax.Array) -> jax.Array:

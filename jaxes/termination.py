@@ -1,0 +1,150 @@
+"""When a search has ended: what it could still gain is below a tolerance, or it can no longer move.
+
+Hansen: "The CMA Evolution Strategy: A Tutorial", 2016, arXiv:1604.00772, appendix B.3, with the names and tolerances of
+pycma. The criteria look at fitness values and at the members themselves, so they serve any strategy; those that are
+about a covariance need a state with `condition` and `shortest`, as `cma_es` has.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxes import trees
+from jaxes.shaping import finite
+
+REASONS = (
+    "tolfun",  # the best values of the last generations and all of this one differ by no more than `fun`
+    "tolfunhist",  # the best values of the last generations differ by no more than `fun_history`
+    "tolx",  # no coordinate's standard deviation is above `x`
+    "condition",  # the covariance's condition number is above `condition`
+    "stagnation",  # neither the best nor the median value is better than it was long ago
+    "noeffectaxis",  # a tenth of the shortest axis does not change the mean
+    "noeffectcoord",  # a fifth of a coordinate's standard deviation does not change the mean
+    "upsigma",  # the largest standard deviation has grown by more than `growth`: the first one was far too small
+    "flat",  # this generation and the one before had the same value everywhere
+    "invalid",  # no member had a value, as many times as `tolfun` looks back
+)
+_RECORD = 1024  # generations at most that stagnation looks back
+_STAGNATION_EVERY = 16  # generations between two looks at it: it takes sorting
+
+
+class Tolerances(NamedTuple):
+    """Thresholds of the criteria; leaves of a state, so that changing them compiles nothing."""
+
+    fun: float | jax.Array = 1e-11
+    fun_history: float | jax.Array = 1e-12
+    x: float | jax.Array = 1e-11
+    condition: float | jax.Array = 1e14
+    growth: float | jax.Array = 1e4
+
+
+class Monitor(NamedTuple):
+    """What the criteria remember of a search."""
+
+    told: jax.Array  # int32[]: generations seen
+    best: jax.Array  # float[record]: best fitness of each generation, the newest last
+    median: jax.Array  # float[record]: median fitness
+    spread: jax.Array  # float[]: largest standard deviation of a coordinate in the first generation
+    flat: jax.Array  # int32[]: generations in a row that were flat
+    invalid: jax.Array  # int32[]: generations in a row without any value
+
+
+def start(params: Any, population_size: int) -> Monitor:
+    """The monitor of a search that has not begun."""
+    dtype = trees.number_dtype(params)
+    record = min(_RECORD, 2 * _stagnation_least(trees.size(params), population_size))
+    zero = jnp.zeros((), dtype)
+    old = jnp.full(record, -jnp.inf, dtype)
+    return Monitor(jnp.int32(0), old, old, zero, jnp.int32(0), jnp.int32(0))
+
+
+def watch(
+    monitor: Monitor, tolerances: Tolerances, state: Any, population: Any, mean: Any, fitness: jax.Array
+) -> tuple[Monitor, jax.Array]:
+    """See one generation.
+
+    Args:
+        monitor: from `start` or the last generation.
+        tolerances: thresholds.
+        state: of the strategy, after `tell`; read for `condition` and `shortest` only, where it has them.
+        population: the members, leaves [population_size, ...].
+        mean: what the strategy recommends, after `tell`.
+        fitness: float[population_size]; higher is better.
+
+    Returns:
+        The new monitor, and bool[len(REASONS)]: which criteria are met.
+    """
+    size, n, dtype = fitness.shape[0], trees.size(mean), monitor.best.dtype
+    fitness = fitness.astype(dtype)
+    some = jnp.any(~jnp.isnan(fitness))
+    values = jnp.where(some, finite(fitness), 0)
+    best, median, worst = jnp.max(values), jnp.median(values), jnp.min(values)
+    push = lambda record, value: jnp.where(some, jnp.concatenate([record[1:], value[None]]), record)
+    bests, medians = push(monitor.best, best), push(monitor.median, median)
+    told = monitor.told + some.astype(jnp.int32)
+
+    back = min(10 + math.ceil(30 * n / size), bests.shape[0])
+    recent = bests[-back:]
+    long_enough = told >= back
+    history = jnp.max(recent) - jnp.min(recent)
+    whole = jnp.maximum(jnp.max(recent), best) - jnp.minimum(jnp.min(recent), worst)
+
+    spreads = jax.tree.map(lambda x: jnp.std(x.astype(dtype), axis=0), population)
+    spread = jnp.max(jnp.stack([jnp.max(x) for x in jax.tree.leaves(spreads)]))
+    first = jnp.where(monitor.told == 0, spread, monitor.spread)
+    still = [jnp.any(_unmoved(m, 0.2 * s)) for m, s in zip(*map(jax.tree.leaves, (mean, spreads)), strict=True)]
+
+    condition = getattr(state, "condition", jnp.ones((), dtype)).astype(dtype)
+    limit = jnp.minimum(jnp.asarray(tolerances.condition, dtype), 4 / jnp.finfo(dtype).eps)
+    stuck = jnp.zeros((), bool)
+    if hasattr(state, "shortest"):
+        stuck = jnp.all(_unmoved(trees.ravel(mean, dtype), 0.1 * state.sigma.astype(dtype) * state.shortest))
+
+    flat = jnp.where(some & (best == worst), monitor.flat + 1, 0)
+    invalid = jnp.where(some, 0, monitor.invalid + 1)
+    stagnant = jax.lax.cond(
+        told % _STAGNATION_EVERY == 0,
+        lambda: _stagnant(bests, medians, told, _stagnation_least(n, size)),
+        lambda: jnp.zeros((), bool),
+    )
+    met = jnp.stack(
+        [
+            long_enough & (whole <= tolerances.fun),
+            long_enough & (history <= tolerances.fun_history),
+            (spread <= tolerances.x),
+            condition > limit,
+            stagnant,
+            stuck,
+            jnp.any(jnp.stack(still)),
+            spread > tolerances.growth * first,
+            flat >= 2,
+            invalid >= back,
+        ]
+    )
+    return Monitor(told, bests, medians, first, flat, invalid), met
+
+
+def _stagnation_least(n: int, size: int) -> int:
+    return 120 + math.ceil(30 * n / size)
+
+
+def _stagnant(bests, medians, told, least: int) -> jax.Array:
+    """Whether the newest 30 % of a window are no better than its oldest 30 %, by their medians, in both records.
+
+    The window is a fifth of the search, at least 120 + 30 n / population_size generations.
+    """
+    record = bests.shape[0]
+    window = jnp.clip(told // 5, min(least, record), record)
+    part = jnp.maximum(3 * window // 10, 1)
+    age = jnp.arange(record, 0, -1)  # 1 is the newest
+    new, old = age <= part, (age > window - part) & (age <= window)
+    middle = lambda values, which: jnp.nanmedian(jnp.where(which, values, jnp.nan))
+    no_better = [middle(values, new) <= middle(values, old) for values in (bests, medians)]
+    return (told >= window) & no_better[0] & no_better[1]
+
+
+def _unmoved(mean: jax.Array, step: jax.Array) -> jax.Array:
+    """Where adding `step` to `mean` changes nothing in the mean's own precision."""
+    return (mean + step.astype(mean.dtype)) == mean

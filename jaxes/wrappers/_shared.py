@@ -1,0 +1,54 @@
+"""What wrappers need to know of the strategy inside."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxes import trees
+from jaxes.blocks import Block
+
+
+class Inside:
+    """Base of wrappers' states: `key` and `step` are those of the state inside."""
+
+    __slots__ = ()
+    inner: Any
+
+    @property
+    def key(self) -> jax.Array:
+        return self.inner.key
+
+    @property
+    def step(self) -> jax.Array:
+        return self.inner.step
+
+
+def numbers(ids: Any, size: int) -> jax.Array:
+    """`ask`'s ids as int32[k]; None means all `size` members."""
+    if ids is None:
+        return jnp.arange(size, dtype=jnp.int32)
+    return ids.ids if isinstance(ids, Block) else jnp.asarray(ids)
+
+
+def like(part: Any, tree: Any, name: str) -> Any:
+    """`part`, a scalar, array or prefix of `tree`, as a tree of arrays of the leaves' shapes and dtypes."""
+    spread = lambda value, below: jax.tree.map(lambda x: jnp.broadcast_to(jnp.asarray(value, x.dtype), x.shape), below)
+    try:
+        return jax.tree.map(spread, part, tree)
+    except ValueError as error:
+        raise ValueError(f"{name} must be a number, or a prefix of the parameters' tree whose shapes fit: {error}") from None
+
+
+def deviations(state: Any, params: Any) -> Any:
+    """The standard deviation of every coordinate of a Gaussian strategy's members: a tree like `params`."""
+    sigma = getattr(state, "sigma", None)
+    if sigma is None or not hasattr(state, "mean"):
+        raise TypeError(f"a strategy with a mean and a sigma is wanted, got one with the state {type(state).__module__}")
+    if hasattr(state, "covariance"):
+        wide = trees.number_dtype(params)
+        flat = sigma * jnp.sqrt(jnp.diagonal(state.covariance))
+        return trees.unravel(flat, jax.tree.map(lambda x: x.astype(wide), params))
+    if jax.tree.structure(sigma) == jax.tree.structure(params):
+        return sigma
+    return jax.tree.map(lambda x: jnp.broadcast_to(sigma, x.shape), params)

@@ -1,0 +1,52 @@
+"""Remember the best member that was ever told."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxes import checks, trees
+from jaxes.strategy import Strategy
+from jaxes.wrappers._shared import Inside
+
+
+class _Fields(NamedTuple):
+    inner: Any  # state of the strategy inside
+    best: Any  # the best member so far; the first parameters before any
+    best_fitness: jax.Array  # float[]: its fitness, NaN before any
+
+
+class State(_Fields, Inside):
+    __slots__ = ()
+
+
+def keep_best(strategy: Strategy) -> Strategy:
+    """The same strategy, which recommends the best member ever told instead of the mean.
+
+    On noisy fitness that is the luckiest member rather than the best one.
+
+    >>> import jax, jaxes, jax.numpy as jnp
+    >>> strategy = jaxes.wrappers.keep_best(jaxes.cma_es(8, 0.5))
+    >>> state = strategy.init(jax.random.key(0), jnp.ones(3))
+    >>> state, infos = jaxes.run(strategy, jaxes.minimize(lambda x: jnp.sum(x**2)), state, generations=20)
+    >>> bool(state.best_fitness == infos.best.max())
+    True
+    """
+
+    def init(key, params, **numbers) -> State:
+        params = checks.params(params)
+        nan = jnp.full((), jnp.nan, trees.number_dtype(params))
+        return State(strategy.init(key, params, **numbers), params, nan)
+
+    def tell(state, fitness):
+        fitness = checks.fitness(fitness, strategy.population_size, state.best_fitness.dtype)
+        inner, info = strategy.tell(state.inner, fitness)
+        winner = jnp.argmax(jnp.where(jnp.isnan(fitness), -jnp.inf, fitness))
+        value = fitness[winner]
+        better = ~jnp.isnan(value) & ~(value <= state.best_fitness)  # anything is better than NaN
+        member = jax.tree.map(lambda x: x[0], strategy.ask(state.inner, winner[None]))
+        best, value = trees.where(better, (member, value), (state.best, state.best_fitness))
+        return State(inner, best, value), info
+
+    ask = lambda state, ids=None: strategy.ask(state.inner, ids)
+    return Strategy(init, ask, tell, lambda state: state.best, strategy.population_size, strategy.blocks)

@@ -1,0 +1,202 @@
+"""Begin again where a search has ended, with larger (IPOP) or alternately larger and smaller (BIPOP) populations.
+
+Auger & Hansen: "A Restart CMA Evolution Strategy With Increasing Population Size", CEC 2005 (IPOP). Hansen:
+"Benchmarking a BI-Population CMA-ES on the BBOB-2009 Function Testbed", GECCO 2009 (BIPOP).
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxes import checks, termination, trees
+from jaxes.strategy import Strategy
+from jaxes.termination import Monitor, Tolerances
+from jaxes.wrappers._shared import numbers
+
+_START_ID = 0x7FFFFFFD  # of the key that draws where a run begins
+
+
+class State(NamedTuple):
+    key: jax.Array  # key[]
+    step: jax.Array  # int32[]: generations told, over all runs
+    inner: Any  # state of the run that goes on
+    monitor: Monitor  # what its stopping criteria remember
+    tolerances: Tolerances
+    params: Any  # where the first run began
+    numbers: Any  # {name: value}: what init was given for the strategy inside
+    best: Any  # the best member so far
+    best_fitness: jax.Array  # float[]: its fitness, NaN before any
+    runs: jax.Array  # int32[]: restarts so far
+    level: jax.Array  # int32[]: this run has population_size * 2**level members
+    grown: jax.Array  # int32[]: the level of the newest run of the growing regime
+    spent: jax.Array  # float[2]: evaluations of the growing and of the small regime
+    allowed: jax.Array  # float[]: evaluations left to this run, inf but in the small regime
+    reasons: jax.Array  # bool[len(termination.REASONS)]: why the last finished run ended
+
+
+def restarted(
+    strategy: Strategy | Callable[[int], Strategy],
+    *,
+    population_size: int | None = None,
+    growth: Literal["ipop", "bipop"] | None = None,
+    doublings: int = 4,
+    tolerances: Tolerances | None = None,
+    begin: Callable[[jax.Array, Any], Any] | None = None,
+) -> Strategy:
+    """The same strategy, begun again whenever a criterion of `jaxes.termination` is met; remembers the best member.
+
+    All of it is one program for `jit`, `scan` and `vmap`. With growing populations every generation has as many members
+    as the largest: those above the current size are copies whose fitness is ignored. `jaxes.minimize_function` is the
+    loop on the host that wastes none.
+
+    Args:
+        strategy: one to restart as it is; or with `growth` a function from a population's size to a strategy.
+        population_size: of the first run; with `growth` only.
+        growth: "ipop" doubles the population with every restart; "bipop" does so in one regime, and spends as many
+            evaluations again on runs with small populations and small steps.
+        doublings: the largest population is `population_size * 2**doublings`; later runs keep it.
+        tolerances: thresholds of the criteria.
+        begin: `begin(key, params) -> params`: where a run begins; the first parameters by default.
+
+    Numbers that `init` takes: those of the strategy inside.
+
+    >>> import jax, jaxes, jax.numpy as jnp
+    >>> strategy = jaxes.wrappers.restarted(
+    ...     lambda size: jaxes.cma_es(size, 2.0), population_size=8, growth="ipop", doublings=1)
+    >>> strategy.population_size
+    16
+    >>> rastrigin = lambda x: 10 * x.size + jnp.sum(x**2 - 10 * jnp.cos(2 * jnp.pi * x))
+    >>> state = strategy.init(jax.random.key(0), jnp.full(2, 3.0))
+    >>> state, _ = jaxes.run(strategy, jaxes.minimize(rastrigin), state, generations=400)
+    >>> int(state.runs) > 0, bool(state.best_fitness > -1e-3)
+    (True, True)
+    """
+    sizes, make = _sizes(strategy, population_size, growth, doublings)
+    parts = [make(size) for size in sizes]
+    largest, most = sizes[-1], len(sizes) - 1
+    thresholds = Tolerances() if tolerances is None else tolerances
+    start_at = (lambda key, params: params) if begin is None else begin
+
+    def init(key, params, **given) -> State:
+        params, dtype = checks.params(params), trees.number_dtype(params)
+        inner = parts[0].init(checks.key(key), params, **given)
+        return State(
+            key=key,
+            step=jnp.int32(0),
+            inner=inner,
+            monitor=termination.start(params, sizes[0]),
+            tolerances=jax.tree.map(lambda x: jnp.asarray(x, dtype), thresholds),
+            params=params,
+            numbers={name: jnp.asarray(value, dtype) for name, value in given.items()},
+            best=params,
+            best_fitness=jnp.full((), jnp.nan, dtype),
+            runs=jnp.int32(0),
+            level=jnp.int32(0),
+            grown=jnp.int32(0),
+            spent=jnp.zeros(2, dtype),
+            allowed=jnp.full((), jnp.inf, dtype),
+            reasons=jnp.zeros(len(termination.REASONS), bool),
+        )
+
+    def ask(state, ids=None):
+        if most == 0:
+            return parts[0].ask(state.inner, ids)
+        ids = numbers(ids, largest)
+        branches = [lambda part=part: part.ask(state.inner, ids % part.population_size) for part in parts]
+        return jax.lax.switch(state.level, branches)
+
+    def tell(state, fitness):
+        fitness = checks.fitness(fitness, largest, state.best_fitness.dtype)
+        told = [lambda part=part: _told(part, state, fitness[: part.population_size]) for part in parts]
+        inner, info, monitor, met, winner, value = jax.lax.switch(state.level, told)
+        better = ~jnp.isnan(value) & ~(value <= state.best_fitness)
+        member = jax.tree.map(lambda x: x[0], ask(state, winner[None]))
+        best, best_fitness = trees.where(better, (member, value), (state.best, state.best_fitness))
+        evaluations = jnp.asarray(sizes, jnp.int32)[state.level].astype(value.dtype)
+        small = jnp.isfinite(state.allowed)
+        spent = state.spent.at[small.astype(jnp.int32)].add(evaluations)
+        allowed = state.allowed - evaluations
+        state = state._replace(
+            step=state.step + 1,
+            inner=inner,
+            monitor=monitor,
+            best=best,
+            best_fitness=best_fitness,
+            spent=spent,
+            allowed=allowed,
+        )
+        over = jnp.any(met) | (allowed <= 0)
+        return jax.lax.cond(over, again, lambda state, _: state, state, met), info
+
+    def again(state, met):
+        runs = state.runs + 1
+        key = jax.random.fold_in(jax.random.fold_in(state.key, _START_ID), runs)
+        begin_key, regime_key, run_key = jax.random.split(key, 3)
+        level, grown, allowed, factor = _next_regime(state, regime_key, growth, most)
+
+        def begun(part):
+            return part.init(run_key, start_at(begin_key, state.params), **state.numbers)
+
+        inner = jax.lax.switch(level, [lambda part=part: begun(part) for part in parts])
+        if growth == "bipop":
+            inner = inner._replace(sigma=trees.scaled(factor, inner.sigma))
+        return state._replace(
+            inner=inner,
+            monitor=termination.start(state.params, sizes[0]),
+            runs=runs,
+            level=level,
+            grown=grown,
+            allowed=allowed,
+            reasons=met,
+        )
+
+    return Strategy(init, ask, tell, lambda state: state.best, largest, parts[0].blocks)
+
+
+def _sizes(strategy, population_size, growth, doublings):
+    if growth is None:
+        if not isinstance(strategy, Strategy):
+            raise TypeError(f"strategy must be a Strategy unless growth is given, got {strategy!r}")
+        return [strategy.population_size], lambda size: strategy
+    if growth not in ("ipop", "bipop"):
+        raise ValueError(f"growth must be 'ipop', 'bipop' or None, got {growth!r}")
+    if isinstance(strategy, Strategy) or not callable(strategy):
+        raise TypeError("with growth, strategy must be a function from a population's size to a Strategy")
+    if population_size is None:
+        raise TypeError("growth needs population_size, the size of the first run's population")
+    if doublings < 1:
+        raise ValueError(f"doublings must be 1 or more, got {doublings}")
+    checks.population_size(population_size)
+    return [population_size * 2**level for level in range(doublings + 1)], strategy
+
+
+def _told(part, state, fitness):
+    """One generation of `part`, seen by the criteria."""
+    population = part.ask(state.inner)
+    inner, info = part.tell(state.inner, fitness)
+    monitor, met = termination.watch(
+        state.monitor, state.tolerances, inner, population, part.recommend(inner), fitness
+    )
+    winner = jnp.argmax(jnp.where(jnp.isnan(fitness), -jnp.inf, fitness)).astype(jnp.int32)
+    return inner, info, monitor, met, winner, fitness[winner]
+
+
+def _next_regime(state, key, growth, most):
+    """The next run's level, the growing regime's level, its allowance, and a factor of its sigma."""
+    dtype = state.spent.dtype
+    unlimited, one = jnp.full((), jnp.inf, dtype), jnp.ones((), dtype)
+    larger = jnp.minimum(state.grown + 1, most)
+    if growth is None:
+        return state.level, state.grown, unlimited, one
+    if growth == "ipop":
+        return larger, larger, unlimited, one
+    small = (state.spent[1] < state.spent[0]) & (state.runs > 0)
+    u, v = jax.random.uniform(key, (2,), dtype)
+    # lambda_s = lambda (lambda_l / (2 lambda))^(u^2), here to the nearest doubling; sigma_s = sigma 10^(-2 v).
+    low = jnp.round((state.grown.astype(dtype) - 1) * u**2).astype(jnp.int32)
+    level = jnp.where(small, jnp.maximum(low, 0), larger)
+    grown = jnp.where(small, state.grown, larger)
+    allowed = jnp.where(small, jnp.maximum(state.spent[0] * 0.5, 1), jnp.inf)
+    return level, grown, allowed, jnp.where(small, 10 ** (-2 * v), one)
