@@ -11,7 +11,34 @@ from jaxes.minimization import minimize_function
 from jaxes.problem import Problem, generation, minimize, problem
 from jaxes.run import run
 from jaxes.smoothing import es_value_and_grad
-from jaxes.strategies import STRATEGIES, cem, cma_es, nes, open_es, pgpe, simple_es, snes
+from jaxes.strategies import (
+    STRATEGIES,
+    ars,
+    cem,
+    cma_es,
+    differential_evolution,
+    discovered_es,
+    esmc,
+    gesmr_ga,
+    gradientless_descent,
+    guide,
+    guided_es,
+    hill_climbing,
+    ma_es,
+    mr15_ga,
+    nes,
+    open_es,
+    particle_swarm,
+    pgpe,
+    random_search,
+    samr_ga,
+    sep_cma_es,
+    simple_es,
+    simple_ga,
+    simulated_annealing,
+    snes,
+    xnes,
+)
 from jaxes.strategy import Info, Strategy
 
 if TYPE_CHECKING:
@@ -22,6 +49,19 @@ __version__ = "0.1.0"
 
 __all__ = [
     "STRATEGIES",
+    "random_search",
+    "hill_climbing",
+    "simulated_annealing",
+    "gradientless_descent",
+    "simple_ga",
+    "mr15_ga",
+    "samr_ga",
+    "gesmr_ga",
+    "differential_evolution",
+    "particle_swarm",
+    "ma_es",
+    "sep_cma_es",
+    "xnes",
     "cem",
     "cma_es",
     "nes",
@@ -29,6 +69,10 @@ __all__ = [
     "simple_es",
     "snes",
     "pgpe",
+    "ars",
+    "esmc",
+    "discovered_es",
+    "guided_es",
     "Block",
     "ESOpt",
     "Info",
@@ -37,6 +81,7 @@ __all__ = [
     "clip_up",
     "es_value_and_grad",
     "generation",
+    "guide",
     "minimize",
     "minimize_function",
     "problem",

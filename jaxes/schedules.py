@@ -1,6 +1,6 @@
 """Numbers of a strategy: plain values, or optax schedules read at the generation's step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 import jax
@@ -33,6 +33,37 @@ def start(
 def follow(default: Number | None, current: jax.Array, step: jax.Array) -> jax.Array:
     """The value at `step`: the schedule's if `default` is one, else the one in the state."""
     return jnp.asarray(_read(default, step), dtype=current.dtype) if callable(default) else current
+
+
+def start_all(
+    given: Mapping[str, Number | None],
+    overrides: Mapping[str, Any],
+    defaults: Mapping[str, float],
+    dtype: Any,
+    *,
+    exclusive: Container[str] = (),
+) -> dict[str, jax.Array]:
+    """`start` for many numbers.
+
+    Args:
+        given: the factory's arguments by name; None means the default.
+        overrides: what `init` was given.
+        defaults: the value of each number for these parameters.
+        dtype: of the results.
+        exclusive: names of the numbers that must be above zero.
+    """
+    if unknown := set(overrides) - set(given):
+        raise TypeError(f"init got an unknown number {unknown.pop()!r}; it takes sigma, {', '.join(given)}")
+    first = {name: defaults[name] if value is None else value for name, value in given.items()}
+    return {
+        name: start(name, overrides.get(name), value, dtype, exclusive=name in exclusive)
+        for name, value in first.items()
+    }
+
+
+def follow_all(given: Mapping[str, Number | None], state: Any, step: jax.Array) -> dict[str, jax.Array]:
+    """`follow` for many numbers: those of `given`, which `state` holds by the same names."""
+    return {name: follow(value, getattr(state, name), step) for name, value in given.items()}
 
 
 def _read(schedule: Callable[[Any], Any], step: Any) -> Any:

@@ -21,6 +21,8 @@ class Row(NamedTuple):
     gradient: bool = False  # takes tx, noise and shaping
     antithetic: bool = False  # by default
     adapts: bool = True  # sigma
+    centers: int = 0  # the first members, which are the mean itself
+    remembers: bool = False  # compares with fitness of earlier generations; recommends the best member ever told
     faster: Mapping[str, float] = MappingProxyType({})  # numbers with which 60 generations are enough to improve
 
 
@@ -32,6 +34,13 @@ def row(factory: Callable[..., Strategy], numbers: dict[str, float], *, usual_si
 
 
 RATES = {"c_m": 0.9, "c_sigma": 0.2, "d_sigma": 1.5, "c_c": 0.3, "c_1": 0.05, "c_mu": 0.1}
+
+SEPARABLE = {"c_sigma": 0.2, "d_sigma": 1.5, "c_c": 0.3, "c_cov": 0.4, "mu_cov": 1.5}
+MATRIX = {name: RATES[name] for name in ("c_sigma", "d_sigma", "c_1", "c_mu")}
+
+DIFFERENTIAL = {"mutation": 0.8, "dither": 0.1, "recombination": 0.3}
+SWARM = {"inertia": 0.5, "cognitive": 1.0, "social": 1.0}
+remembering = functools.partial(row, remembers=True)
 
 TABLE: dict[str, Row] = {
     "simple_es": row(jaxes.simple_es, {"sigma": 0.3}, schedules=("sigma",)),
@@ -57,6 +66,42 @@ TABLE: dict[str, Row] = {
         antithetic=True,
         usual_sigma=1.0,  # where the objective is nearly linear, pairs of ranks say nothing about sigma
     ),
+    "ars": row(
+        jaxes.ars,
+        {"sigma": 0.3, "learning_rate": 0.2, "weight_decay": 0.1},
+        schedules=("sigma", "learning_rate", "weight_decay"),
+        ranks=False,
+        gradient=True,
+        antithetic=True,
+        adapts=False,
+        faster={"learning_rate": 0.1},
+    ),
+    "esmc": row(
+        jaxes.esmc,
+        {"sigma": 0.3, "learning_rate": 0.2, "weight_decay": 0.1},
+        schedules=("sigma", "learning_rate", "weight_decay"),
+        ranks=False,
+        gradient=True,
+        antithetic=True,
+        adapts=False,
+        centers=2,
+        faster={"learning_rate": 0.1},
+    ),
+    "guided_es": row(
+        jaxes.guided_es,
+        {"sigma": 0.3, "learning_rate": 0.2, "weight_decay": 0.1, "alpha": 0.2, "beta": 1.0},
+        schedules=("sigma", "learning_rate", "weight_decay", "alpha", "beta"),
+        ranks=False,
+        gradient=True,
+        antithetic=True,
+        adapts=False,
+        faster={"learning_rate": 0.1},
+    ),
+    "discovered_es": row(
+        jaxes.discovered_es,
+        {"sigma": 0.3, "temperature": 5.0, "learning_rate": 0.7, "sigma_learning_rate": 0.2},
+        schedules=("temperature", "learning_rate", "sigma_learning_rate"),
+    ),
     "snes": row(
         jaxes.snes,
         {"sigma": 0.3, "learning_rate": 0.7, "sigma_learning_rate": 0.2},
@@ -68,6 +113,38 @@ TABLE: dict[str, Row] = {
         schedules=("variance_noise",),
     ),
     "cma_es": row(jaxes.cma_es, {"sigma": 0.3, **RATES}, schedules=tuple(RATES)),
+    "xnes": row(
+        jaxes.xnes,
+        {"sigma": 0.3, "learning_rate": 0.7, "sigma_learning_rate": 0.2, "shape_learning_rate": 0.3},
+        schedules=("learning_rate", "sigma_learning_rate", "shape_learning_rate"),
+    ),
+    "sep_cma_es": row(
+        jaxes.sep_cma_es,
+        {"sigma": 0.3, **SEPARABLE},
+        schedules=tuple(SEPARABLE),
+    ),
+    "ma_es": row(jaxes.ma_es, {"sigma": 0.3, **MATRIX}, schedules=tuple(MATRIX)),
+    "random_search": remembering(jaxes.random_search, {"sigma": 0.3}, schedules=("sigma",)),
+    "hill_climbing": remembering(jaxes.hill_climbing, {"sigma": 0.3}, schedules=("sigma",)),
+    "simulated_annealing": remembering(
+        jaxes.simulated_annealing,
+        {"sigma": 0.3, "temperature": 3.0, "cooling": 0.5},
+        schedules=("sigma", "temperature", "cooling"),
+        ranks=False,
+    ),
+    "gradientless_descent": remembering(
+        jaxes.gradientless_descent, {"sigma": 0.3, "ratio": 0.1}, schedules=("sigma", "ratio")
+    ),
+    "simple_ga": remembering(jaxes.simple_ga, {"sigma": 0.3}, schedules=("sigma",)),
+    "mr15_ga": remembering(jaxes.mr15_ga, {"sigma": 0.3, "factor": 1.5}, schedules=("factor",)),
+    "samr_ga": remembering(jaxes.samr_ga, {"sigma": 0.3, "tau": 1.5}, schedules=("tau",)),
+    "gesmr_ga": remembering(jaxes.gesmr_ga, {"sigma": 0.3, "tau": 1.5}, schedules=("tau",), ranks=False),
+    "differential_evolution": remembering(
+        jaxes.differential_evolution,
+        {"sigma": 0.3, **DIFFERENTIAL},
+        schedules=tuple(DIFFERENTIAL),
+    ),
+    "particle_swarm": remembering(jaxes.particle_swarm, {"sigma": 0.3, **SWARM}, schedules=tuple(SWARM)),
 }
 
 # Further settings of the same strategies that the contract holds for.
@@ -85,6 +162,9 @@ VARIANTS: dict[str, Row] = {
             **{"noise": jaxes.noise.orthogonal(2), "shaping": jaxes.shaping.z_score(), "decay": "l2", **options},
         ),
         ranks=False,
+    ),
+    "ars, top": TABLE["ars"]._replace(
+        make=lambda population_size=8, sigma=0.1, **options: jaxes.ars(population_size, sigma, **{"top": 2, **options})
     ),
     "cma_es, not active": TABLE["cma_es"]._replace(
         make=lambda population_size=8, sigma=0.1, **options: jaxes.cma_es(
