@@ -5,6 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from references import ars as ars_reference
+from references import discovered_es as discovered_es_reference
+from references import esmc as esmc_reference
+from references import guided_es as guided_es_reference
 from references import pgpe as pgpe_reference
 
 import jaxes
@@ -211,3 +215,157 @@ class TestPGPE:
             jaxes.pgpe(8, sigma_change=1.0)
         with pytest.raises(ValueError, match="sigma_change must be below 1, got 2"):
             jaxes.pgpe(8).init(KEY, jnp.ones(2), sigma_change=2.0)
+
+
+class TestARS:
+    @pytest.mark.parametrize("top", [None, 3])
+    def test_step_by_step(self, top, x64):
+        strategy = jaxes.ars(12, 0.1, top=top, learning_rate=0.05)
+        step_by_step(strategy, ars_reference.Reference(START, 0.1, 12, alpha=0.05, b=top), 6)
+
+    def test_does_not_see_the_scale(self):
+        strategy = jaxes.ars(8)
+        state = strategy.init(KEY, jnp.zeros(N))
+        fitness = jax.random.normal(KEY, (8,))
+        tell = jax.jit(strategy.tell)
+        change = lambda scale: tell(state, fitness * scale)[0].mean
+        for scale in (1e-30, 1e30):
+            np.testing.assert_allclose(change(scale), change(1.0), rtol=1e-5, atol=1e-8)
+
+    def test_a_lost_direction_is_not_used(self):
+        """Without its third pair a generation of four is one of three."""
+        small, large = jaxes.ars(6), jaxes.ars(8)
+        fitness = jax.random.normal(KEY, (6,))
+        state = large.init(KEY, jnp.zeros(N))
+        lost, _ = jax.jit(large.tell)(state, jnp.concatenate([fitness, jnp.full(2, jnp.nan)]))
+        kept, _ = jax.jit(small.tell)(small.init(KEY, jnp.zeros(N)), fitness)
+        np.testing.assert_allclose(lost.mean, kept.mean, rtol=1e-4, atol=1e-7)
+
+    def test_sphere(self):
+        ours = evaluations(jaxes.ars(20, 0.1, top=5, learning_rate=0.05), 0.05, 300)
+        make = lambda: ars_reference.Reference(START, 0.1, 20, alpha=0.05, b=5)
+        assert_alike(ours, reference_evaluations(make, 20, 0.05, 300))
+
+    @pytest.mark.parametrize("top", [0, 5, 2.0, True])
+    def test_bad_input(self, top):
+        with pytest.raises(ValueError, match="top must be an int from 1 to the number of directions 4"):
+            jaxes.ars(8, top=top)
+
+
+class TestESMC:
+    def test_step_by_step(self, x64):
+        strategy = jaxes.esmc(12, 0.3, learning_rate=0.05)
+        step_by_step(strategy, esmc_reference.Reference(START, 0.3, 12, alpha=0.05), 6)
+
+    def test_unbiased_where_linear(self):
+        assert_unbiased(estimates(jaxes.esmc(8, 0.5, tx=SGD), LINEAR), gradient(LINEAR))
+
+    def test_a_cliff_has_no_say(self):
+        """Members over the edge count as the center, however deep it is."""
+        strategy = jaxes.esmc(16, 0.5, tx=SGD)
+        state = strategy.init(KEY, jnp.zeros(2))
+        cliff = lambda depth: lambda x: jnp.where(x[0] > 0.2, -depth, x[1])
+        told = jax.jit(lambda depth: strategy.tell(state, jax.vmap(cliff(depth))(strategy.ask(state)))[0].mean)
+        np.testing.assert_array_equal(told(1e3), told(1e6))
+        plain = jaxes.open_es(16, 0.5, tx=SGD, shaping=identity())
+        first = plain.init(KEY, jnp.zeros(2))
+        pushed = jax.jit(lambda: plain.tell(first, jax.vmap(cliff(1e6))(plain.ask(first)))[0].mean)()
+        assert float(jnp.max(jnp.abs(pushed))) > 1e3 > 3 > float(jnp.max(jnp.abs(told(1e6))))
+
+    def test_invalid_center(self):
+        strategy = jaxes.esmc(8, 0.5, tx=SGD)
+        state = strategy.init(KEY, jnp.zeros(2))
+        fitness = jnp.arange(8.0)
+        tell = jax.jit(strategy.tell)
+        one, _ = tell(state, fitness.at[0].set(1).at[1].set(jnp.nan))
+        same, _ = tell(state, fitness.at[0].set(1))
+        np.testing.assert_allclose(one.mean, same.mean)
+
+    def test_sphere(self):
+        """Up to a distance of about sigma: nearer the optimum nobody is better than the center."""
+        ours = evaluations(jaxes.esmc(20, 0.1, learning_rate=0.05), 0.05, 100)
+        make = lambda: esmc_reference.Reference(START, 0.1, 20, alpha=0.05)
+        assert_alike(ours, reference_evaluations(make, 20, 0.05, 100))
+
+    def test_bad_input(self):
+        with pytest.raises(ValueError, match="population_size must be 4 or more for esmc"):
+            jaxes.esmc(2)
+
+
+class TestDiscoveredES:
+    def test_step_by_step(self, x64):
+        def same(state, reference):
+            np.testing.assert_allclose(state.sigma, reference.sigma, rtol=1e-6)
+
+        step_by_step(jaxes.discovered_es(12, 0.3), discovered_es_reference.Reference(START, 0.3, 12), 12, same=same)
+
+    def test_sphere(self):
+        ours = evaluations(jaxes.discovered_es(20, 0.3), 1e-4, 300)
+        make = lambda: discovered_es_reference.Reference(START, 0.3, 20)
+        assert_alike(ours, reference_evaluations(make, 20, 1e-4, 300))
+
+
+def guided_noise(state, units):
+    like = (state.basis[0], state.basis[:, 0])
+    return tuple(np.asarray(x) for x in gaussian().sample(generation_key(state), jnp.arange(units), like))
+
+
+class TestGuidedES:
+    def test_step_by_step(self, x64):
+        strategy = jaxes.guided_es(12, 0.1, alpha=0.3, tx=optax.sgd(1e-4))
+        guides = np.asarray(strategy.init(KEY, jnp.asarray(START)).guides)
+        reference = guided_es_reference.Reference(START, 0.1, 12, alpha=0.3, eta=1e-4, guides=guides)
+        step_by_step(strategy, reference, 6, noise=guided_noise)
+
+    def test_expectation(self):
+        """beta (alpha / n I + (1 - alpha) / k U U^T) times the gradient, for linear and quadratic functions."""
+        strategy = jaxes.guided_es(8, 0.5, tx=SGD, alpha=0.4, beta=1.5, surrogates="given")
+        state = strategy.init(KEY, jnp.asarray(START, jnp.float32))
+        for scale in (1.0, -3.0):
+            state = jaxes.guide(state, scale * jnp.asarray(SLOPE, jnp.float32) + state.guides[0])
+        basis = np.asarray(state.basis, np.float64)
+        np.testing.assert_allclose(basis @ basis.T, np.eye(2), atol=1e-6)
+        covariance = 0.4 / N * np.eye(N) + 0.6 / 2 * basis.T @ basis
+        for function in (LINEAR, QUADRATIC):
+            assert_unbiased(estimates(strategy, function, state=state), 1.5 * covariance @ gradient(function))
+
+    def test_a_good_guide_helps(self):
+        """On a linear function of many parameters, the exact gradient as a guide makes the estimate far better."""
+        n = 200
+        strategy = jaxes.guided_es(8, 0.5, tx=SGD, subspace=1, surrogates="given")
+        slope = jax.random.normal(KEY, (n,))
+        plain = strategy.init(KEY, jnp.zeros(n))
+
+        @jax.jit
+        def cosine(state):
+            step = strategy.tell(state, strategy.ask(state) @ slope)[0].mean
+            return step @ slope / jnp.linalg.norm(step) / jnp.linalg.norm(slope)
+
+        assert abs(cosine(plain)) < 0.3 and cosine(jaxes.guide(plain, slope)) > 0.7
+
+    def test_guide(self):
+        strategy = jaxes.guided_es(8, surrogates="given")
+        state = strategy.init(KEY, {"a": jnp.zeros(2), "b": jnp.zeros(())})
+        with pytest.raises(ValueError, match="gradient must have the parameters' shapes"):
+            jaxes.guide(state, {"a": jnp.zeros(3), "b": jnp.zeros(())})
+        for useless in (0.0, jnp.nan, jnp.inf):
+            same = jaxes.guide(state, jax.tree.map(lambda x, u=useless: jnp.full_like(x, u), state.mean))
+            np.testing.assert_array_equal(same.guides, state.guides)
+            np.testing.assert_array_equal(same.basis, state.basis)
+        after, _ = jax.jit(strategy.tell)(state, jnp.arange(8.0))
+        np.testing.assert_array_equal(after.guides, state.guides)
+
+    def test_sphere(self):
+        strategy = jaxes.guided_es(20, 0.1, tx=optax.sgd(0.5))
+        make = lambda: guided_es_reference.Reference(START, 0.1, 20, eta=0.5)
+        assert_alike(evaluations(strategy, 1e-3, 300), reference_evaluations(make, 20, 1e-3, 300))
+
+    def test_bad_input(self):
+        with pytest.raises(ValueError, match="subspace must be an int of 1 or more, got 0"):
+            jaxes.guided_es(8, subspace=0)
+        with pytest.raises(ValueError, match="subspace must be at most the number of parameters 2, got 3"):
+            jaxes.guided_es(8, subspace=3).init(KEY, jnp.zeros(2))
+        with pytest.raises(ValueError, match="surrogates must be 'past' or 'given', got 'future'"):
+            jaxes.guided_es(8, surrogates="future")
+        with pytest.raises(ValueError, match=r"alpha must be at most 1, got 1\.5"):
+            jaxes.guided_es(8, alpha=1.5).init(KEY, jnp.zeros(2))

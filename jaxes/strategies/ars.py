@@ -1,0 +1,113 @@
+"""Augmented random search: finite differences along random directions, the best of them, scaled by their spread.
+
+Mania, Guy, Recht: "Simple random search of static linear policies is competitive for reinforcement learning", NeurIPS
+2018, arXiv:1803.07055, Algorithms 1 and 2. V1 uses all directions, V1-t the best `top` of them. V2 and V2-t are the
+same updates on normalized observations; the normalizer lives in the rollout (`jaxes.rl.rollout(normalize=True)`).
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxes import checks, ranking, trees
+from jaxes.blocks import over_blocks
+from jaxes.descent import Decay, descent
+from jaxes.noise import Noise, gaussian
+from jaxes.schedules import Number
+from jaxes.shaping import z_score
+from jaxes.strategy import Strategy, generation_key, place_members, signed
+
+
+class State(NamedTuple):
+    key: jax.Array  # key[]
+    step: jax.Array  # int32[]: generations told
+    mean: Any  # the parameters
+    sigma: jax.Array  # float[]: standard deviation of the perturbations, the paper's nu
+    learning_rate: jax.Array  # float[]: the paper's alpha
+    weight_decay: jax.Array  # float[]
+    optimizer: Any  # state of tx
+
+
+def ars(
+    population_size: int,
+    sigma: Number = 0.03,
+    *,
+    top: int | None = None,
+    learning_rate: Number | None = None,
+    tx: optax.GradientTransformation | None = None,
+    noise: Noise | None = None,
+    weight_decay: Number = 0.0,
+    decay: Decay = "decoupled",
+    blocks: int = 1,
+) -> Strategy:
+    """Augmented random search.
+
+    Args:
+        population_size: members per generation, even: two for each of the paper's N directions.
+        sigma: standard deviation of the perturbations (the paper's nu), in units of the parameters; a number or an
+            optax schedule.
+        top: directions that are used (the paper's b), those with the best member; all of them by default (V1, V2).
+        learning_rate: the step size (the paper's alpha), 0.02 by default, a number or an optax schedule. Beside a `tx`
+            it multiplies the update of that one and is 1 by default.
+        tx: an optax transformation, run on the real parameter tree; it is given the negative of the paper's direction
+            and must descend. Plain gradient descent by default.
+        noise: the kind of perturbation; `jaxes.noise.gaussian()` by default.
+        weight_decay: strength, a number or an optax schedule.
+        decay: "decoupled" or "l2", as in `open_es`.
+        blocks: the population is drawn and summed in that many parts, one at a time.
+
+    There is no shaping: the differences of the fitness itself are divided by the standard deviation of those used.
+    A direction of which both members are invalid is not used; a single invalid member counts as the worst.
+
+    Numbers that `init` takes: `sigma`, `learning_rate`, `weight_decay`.
+
+    >>> import jax, jaxes, jax.numpy as jnp
+    >>> strategy = jaxes.ars(16, 0.1, top=4, learning_rate=0.1)
+    >>> state = strategy.init(jax.random.key(0), jnp.ones(3))
+    >>> state, infos = jaxes.run(strategy, jaxes.minimize(lambda x: jnp.sum(x**2)), state, generations=60)
+    >>> bool(jnp.sum(strategy.recommend(state) ** 2) < 0.1)
+    True
+    """
+    checks.population_size(population_size, antithetic=True, blocks=blocks)
+    units = population_size // 2
+    used = units if top is None else top
+    if isinstance(used, bool) or not isinstance(used, int) or not 1 <= used <= units:
+        raise ValueError(f"top must be an int from 1 to the number of directions {units}, got {top!r}")
+    if tx is None:
+        tx, learning_rate = optax.sgd(1.0), 0.02 if learning_rate is None else learning_rate
+    optimizer = descent(tx, decay, learning_rate=learning_rate, weight_decay=weight_decay, sigma=sigma)
+    noise = gaussian() if noise is None else noise
+    first = np.arange(units) < used
+    scaled = z_score()
+
+    def init(key, params, *, sigma=None, learning_rate=None, weight_decay=None) -> State:
+        given = {"sigma": sigma, "learning_rate": learning_rate, "weight_decay": weight_decay}
+        return State(**optimizer.init(key, params, **given))
+
+    def draw(state, which):
+        return noise.sample(generation_key(state), which, state.mean)
+
+    def ask(state, ids=None):
+        place = lambda sign, z: noise.perturb(state.mean, signed(sign, state.sigma), z)
+        return place_members(ids, population_size, True, lambda which: draw(state, which), place)
+
+    def tell(state, fitness):
+        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
+        # Algorithm 2 does not see the scale of the fitness: this one neither overflows nor vanishes when squared.
+        values = scaled(fitness)
+        up, down = values[0::2], values[1::2]
+        lost = jnp.isnan(fitness[0::2]) & jnp.isnan(fitness[1::2])
+        best = jnp.where(lost, jnp.nan, jnp.maximum(up, down))  # line 6
+        chosen = ranking.recombination(jnp.asarray(first, fitness.dtype), best)
+        per_member = 0.5 / jnp.maximum(jnp.sum(chosen), 1)
+        middle = jnp.sum(chosen * (up + down)) * per_member
+        spread = jnp.sqrt(jnp.sum(chosen * ((up - middle) ** 2 + (down - middle) ** 2)) * per_member)  # sigma_R
+        pull = chosen * (up - down) * (1 / (used * jnp.where(spread > 0, spread, 1)))  # line 7
+        block = lambda part: ((), noise.combine(part.of(pull), draw(state, part)))
+        _, total = over_blocks(block, units, blocks)
+        return optimizer.step(state, fitness, trees.scaled(-1.0, total))
+
+    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)

@@ -1,0 +1,101 @@
+"""The discovered evolution strategy (DES): what a learned one does, written down in closed form.
+
+Lange, Schaul, Chen, Zahavy, Dalibard, Lu, Singh, Flennerhag: "Discovering Evolution Strategies via Meta-Black-Box
+Optimization", ICLR 2023, arXiv:2211.11260, section 5 ("reverse engineering").
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxes import checks, diagonal, ranking, trees
+from jaxes.schedules import Number, follow, start
+from jaxes.strategy import Strategy, summarize
+
+
+class State(NamedTuple):
+    key: jax.Array  # key[]
+    step: jax.Array  # int32[]: generations told
+    mean: Any  # the parameters
+    sigma: Any  # like the mean, f32 or wider: standard deviation of each coordinate
+    temperature: jax.Array  # float[]: of the recombination weights
+    learning_rate: jax.Array  # float[]: of the mean
+    sigma_learning_rate: jax.Array  # float[]
+
+
+def discovered_es(
+    population_size: int,
+    sigma: float | jax.Array = 0.1,
+    *,
+    temperature: Number = 12.5,
+    learning_rate: Number = 1.0,
+    sigma_learning_rate: Number = 0.1,
+    blocks: int = 1,
+) -> Strategy:
+    """The discovered evolution strategy, with a diagonal Gaussian.
+
+    The weight of the member with the centered rank r, from -1/2 for the best to 1/2 for the worst, is
+    `softmax(20 (1 - sigmoid(temperature r)))`: nearly equal weights for the better part, nearly none for the rest. The
+    spread is taken around the OLD mean.
+
+    Args:
+        population_size: members per generation, 2 or more.
+        sigma: initial standard deviation of every coordinate, in units of the parameters.
+        temperature: how sharply the better half is told from the worse, a number or an optax schedule.
+        learning_rate: of the mean, a number or an optax schedule.
+        sigma_learning_rate: of the standard deviations, a number or an optax schedule.
+        blocks: the population is drawn and summed in that many parts, one at a time.
+
+    Numbers that `init` takes: `sigma`, `temperature`, `learning_rate`, `sigma_learning_rate`.
+
+    >>> import jax, jaxes, jax.numpy as jnp
+    >>> strategy = jaxes.discovered_es(32, 0.5)
+    >>> state = strategy.init(jax.random.key(0), jnp.ones(3))
+    >>> state, infos = jaxes.run(strategy, jaxes.minimize(lambda x: jnp.sum(x**2)), state, generations=60)
+    >>> bool(jnp.sum(strategy.recommend(state) ** 2) < 0.01)
+    True
+    """
+    checks.population_size(population_size, blocks=blocks)
+    checks.adapted("sigma", sigma)
+    numbers = {"temperature": temperature, "learning_rate": learning_rate, "sigma_learning_rate": sigma_learning_rate}
+    default = sigma
+    ranks = np.arange(population_size) / (population_size - 1) - 0.5
+
+    def init(key, params, *, sigma=None, temperature=None, learning_rate=None, sigma_learning_rate=None) -> State:
+        params = checks.params(params)
+        dtype = trees.number_dtype(params)
+        first = start("sigma", sigma, default, dtype, exclusive=True)
+        return State(
+            key=checks.key(key),
+            step=jnp.int32(0),
+            mean=params,
+            sigma=jax.tree.map(lambda x: jnp.full(x.shape, first), params),
+            temperature=start("temperature", temperature, numbers["temperature"], dtype),
+            learning_rate=start("learning_rate", learning_rate, numbers["learning_rate"], dtype),
+            sigma_learning_rate=start("sigma_learning_rate", sigma_learning_rate, sigma_rate, dtype),
+        )
+
+    sigma_rate = sigma_learning_rate
+
+    def ask(state, ids=None):
+        return diagonal.members(state, ids, population_size)
+
+    def tell(state, fitness):
+        dtype = state.temperature.dtype
+        fitness = checks.fitness(fitness, population_size, dtype)
+        table = jax.nn.softmax(20 * (1 - jax.nn.sigmoid(state.temperature * jnp.asarray(ranks, dtype))))
+        weights = ranking.recombination(table, fitness)
+        first, second = diagonal.moments(state, weights, blocks)
+        mean = diagonal.moved(state.mean, trees.scaled(state.learning_rate, state.sigma), first)
+        rate = state.sigma_learning_rate
+        sigma = jax.tree.map(lambda s, square: s * (1 + rate * (jnp.sqrt(square) - 1)), state.sigma, second)
+        some = ~jnp.all(jnp.isnan(fitness))
+        mean, sigma = trees.where(some, (mean, sigma), (state.mean, state.sigma))
+        step = state.step + 1
+        info = summarize(fitness, state.mean, mean, state.sigma)
+        rates = {name: follow(value, getattr(state, name), step) for name, value in numbers.items()}
+        return state._replace(step=step, mean=mean, sigma=sigma, **rates), info
+
+    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)

@@ -1,0 +1,108 @@
+"""Evolution strategy with clipping at the center: nobody is worse than the mean itself.
+
+Merchant, Metz, Schoenholz, Cubuk: "Learn2Hop: Learned Optimization on Rough Landscapes", ICML 2021, arXiv:2107.09661,
+section on meta-loss clipping (ESMC): both members of an antithetic pair are compared with the unperturbed parameters,
+and a loss above theirs is replaced by it, so that cliffs do not dominate the gradient estimate.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxes import checks, trees
+from jaxes.blocks import Block, over_blocks
+from jaxes.descent import Decay, descent
+from jaxes.noise import Noise, gaussian
+from jaxes.schedules import Number
+from jaxes.shaping import Shaping, identity
+from jaxes.strategy import Strategy, generation_key, place_members, signed
+
+
+class State(NamedTuple):
+    key: jax.Array  # key[]
+    step: jax.Array  # int32[]: generations told
+    mean: Any  # the parameters
+    sigma: jax.Array  # float[]: standard deviation of the perturbations
+    learning_rate: jax.Array  # float[]: scales the optimizer's update
+    weight_decay: jax.Array  # float[]
+    optimizer: Any  # state of tx
+
+
+def esmc(
+    population_size: int,
+    sigma: Number = 0.1,
+    *,
+    learning_rate: Number | None = None,
+    tx: optax.GradientTransformation | None = None,
+    shaping: Shaping | None = None,
+    noise: Noise | None = None,
+    weight_decay: Number = 0.0,
+    decay: Decay = "decoupled",
+    blocks: int = 1,
+) -> Strategy:
+    """Evolution strategy with clipping at the center.
+
+    The first pair, members 0 and 1, is the mean itself, evaluated twice; the baseline f0 is the mean of both. The
+    gradient is `sum (max(f+, f0) - max(f-, f0)) z / (pairs * sigma)` over the other pairs: unbiased where the fitness
+    is linear, for there just one of both is clipped. An invalid member has no say, for it counts as f0.
+
+    Args:
+        population_size: members per generation, even, 4 or more, the two at the center included.
+        sigma: standard deviation of the perturbations, in units of the parameters; a number or an optax schedule.
+        learning_rate: Adam's step size, 0.01 by default, a number or an optax schedule. Beside a `tx` it multiplies the
+            update of that one and is 1 by default.
+        tx: an optax transformation, run on the real parameter tree; it is given the negative gradient and must
+            descend. Adam by default.
+        shaping: from fitness to the values that are compared; it must keep their order. `jaxes.shaping.identity()` by
+            default.
+        noise: the kind of perturbation; `jaxes.noise.gaussian()` by default.
+        weight_decay: strength, a number or an optax schedule.
+        decay: "decoupled" or "l2", as in `open_es`.
+        blocks: the population is drawn and summed in that many parts, one at a time.
+
+    Numbers that `init` takes: `sigma`, `learning_rate`, `weight_decay`.
+
+    >>> import jax, jaxes, jax.numpy as jnp
+    >>> strategy = jaxes.esmc(16, 0.1, learning_rate=0.1)
+    >>> state = strategy.init(jax.random.key(0), jnp.ones(3))
+    >>> state, infos = jaxes.run(strategy, jaxes.minimize(lambda x: jnp.sum(x**2)), state, generations=60)
+    >>> bool(jnp.sum(strategy.recommend(state) ** 2) < 0.1)
+    True
+    """
+    checks.population_size(population_size, antithetic=True, blocks=blocks)
+    if population_size < 4:
+        raise ValueError(f"population_size must be 4 or more for esmc (two are the mean itself), got {population_size}")
+    optimizer = descent(tx, decay, learning_rate=learning_rate, weight_decay=weight_decay, sigma=sigma)
+    shaping = identity() if shaping is None else shaping
+    noise = gaussian() if noise is None else noise
+    units = population_size // 2
+
+    def init(key, params, *, sigma=None, learning_rate=None, weight_decay=None) -> State:
+        given = {"sigma": sigma, "learning_rate": learning_rate, "weight_decay": weight_decay}
+        return State(**optimizer.init(key, params, **given))
+
+    def draw(state, which):
+        z = noise.sample(generation_key(state), which, state.mean)
+        center = (which.ids if isinstance(which, Block) else which) == 0
+        return jax.tree.map(lambda x: jnp.where(center.reshape(-1, *(1,) * (x.ndim - 1)), 0, x), z)
+
+    def ask(state, ids=None):
+        place = lambda sign, z: noise.perturb(state.mean, signed(sign, state.sigma), z)
+        return place_members(ids, population_size, True, lambda which: draw(state, which), place)
+
+    def tell(state, fitness):
+        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
+        values = shaping(fitness)
+        valid = ~jnp.isnan(fitness[:2])
+        count = jnp.sum(valid).astype(values.dtype)
+        known = jnp.sum(jnp.where(valid, values[:2], 0)) * (1 / jnp.maximum(count, 1))
+        baseline = jnp.where(count > 0, known, jnp.min(values))
+        clipped = jnp.maximum(values, baseline)
+        pull = clipped[0::2] - clipped[1::2]
+        block = lambda part: ((), noise.combine(part.of(pull), draw(state, part)))
+        _, total = over_blocks(block, units, blocks)
+        return optimizer.step(state, fitness, trees.scaled(-1 / ((units - 1) * state.sigma), total))
+
+    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)

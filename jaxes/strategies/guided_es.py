@@ -1,0 +1,164 @@
+"""Guided evolution strategies: more of the search where past gradients, or surrogate ones, point.
+
+Maheswaranathan, Metz, Tucker, Choi, Sohl-Dickstein: "Guided evolutionary strategies: Augmenting random search with
+surrogate gradients", ICML 2019, arXiv:1806.10230, section 3 (Algorithm 1).
+"""
+
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+
+from jaxes import checks, trees
+from jaxes.blocks import over_blocks
+from jaxes.clip_up import direction
+from jaxes.descent import Decay, descent
+from jaxes.noise import gaussian
+from jaxes.schedules import Number
+from jaxes.shaping import Shaping, identity
+from jaxes.strategy import Strategy, by_chunks, generation_key, place_members, signed
+
+
+class State(NamedTuple):
+    key: jax.Array  # key[]
+    step: jax.Array  # int32[]: generations told
+    mean: Any  # the parameters
+    guides: jax.Array  # float[k, n]: the last k surrogate gradients as unit vectors, newest first
+    basis: jax.Array  # float[k, n]: an orthonormal basis of what they span (U^T)
+    sigma: jax.Array  # float[]: root mean square length of a perturbation
+    alpha: jax.Array  # float[]: part of the variance that is spent on the full space, in [0, 1]
+    beta: jax.Array  # float[]: scale of the gradient
+    learning_rate: jax.Array  # float[]: scales the optimizer's update
+    weight_decay: jax.Array  # float[]
+    optimizer: Any  # state of tx
+
+
+def guided_es(
+    population_size: int,
+    sigma: Number = 0.1,
+    *,
+    subspace: int = 2,
+    surrogates: Literal["past", "given"] = "past",
+    alpha: Number = 0.5,
+    beta: Number = 2.0,
+    learning_rate: Number | None = None,
+    tx: optax.GradientTransformation | None = None,
+    shaping: Shaping | None = None,
+    weight_decay: Number = 0.0,
+    decay: Decay = "decoupled",
+    blocks: int = 1,
+) -> Strategy:
+    """Guided evolution strategies.
+
+    Perturbations have the covariance `sigma^2 (alpha / n I + (1 - alpha) / k U U^T)`, with an orthonormal basis U of k
+    surrogate gradients, and the expected length sigma whatever n is. The parameters are raveled into one vector
+    inside. Before there are k surrogate gradients, random directions stand in for those that are missing.
+
+    Args:
+        population_size: members per generation, even: pairs of mirror images.
+        sigma: root mean square LENGTH of a perturbation, in units of the parameters (`open_es` perturbs every
+            coordinate by as much); a number or an optax schedule.
+        subspace: k, surrogate gradients that are kept, from 1 to n.
+        surrogates: "past": the estimates of the last k generations. "given": those that `jaxes.guide(state, gradient)`
+            puts in, such as a biased or truncated gradient computed elsewhere.
+        alpha: 1 is a plain evolution strategy, 0 searches the subspace only; a number or an optax schedule.
+        beta: scale of the gradient, a number or an optax schedule.
+        learning_rate: Adam's step size, 0.01 by default, a number or an optax schedule. Beside a `tx` it multiplies the
+            update of that one and is 1 by default.
+        tx: an optax transformation, run on the real parameter tree; it is given the negative gradient and must
+            descend. Adam by default.
+        shaping: from fitness to weights; `jaxes.shaping.identity()` by default.
+        weight_decay: strength, a number or an optax schedule.
+        decay: "decoupled" or "l2", as in `open_es`.
+        blocks: the population is drawn and summed in that many parts, one at a time.
+
+    Numbers that `init` takes: `sigma`, `alpha`, `beta`, `learning_rate`, `weight_decay`.
+
+    >>> import jax, jaxes, jax.numpy as jnp
+    >>> strategy = jaxes.guided_es(8, 0.1, surrogates="given", learning_rate=0.1)
+    >>> state = strategy.init(jax.random.key(0), jnp.ones(3))
+    >>> for _ in range(30):
+    ...     members = strategy.ask(state)
+    ...     state, info = strategy.tell(state, -jnp.sum(members**2, axis=1))
+    ...     state = jaxes.guide(state, 2 * state.mean + 0.5)  # a biased gradient
+    >>> bool(jnp.sum(strategy.recommend(state) ** 2) < 0.1)
+    True
+    """
+    checks.population_size(population_size, antithetic=True, blocks=blocks)
+    if isinstance(subspace, bool) or not isinstance(subspace, int) or subspace < 1:
+        raise ValueError(f"subspace must be an int of 1 or more, got {subspace!r}")
+    if surrogates not in ("past", "given"):
+        raise ValueError(f"surrogates must be 'past' or 'given', got {surrogates!r}")
+    rates = {"learning_rate": learning_rate, "weight_decay": weight_decay}
+    optimizer = descent(tx, decay, sigma=sigma, alpha=alpha, beta=beta, **rates)
+    shaping = identity() if shaping is None else shaping
+    noise = gaussian()
+    units = population_size // 2
+
+    def init(key, params, *, sigma=None, alpha=None, beta=None, learning_rate=None, weight_decay=None) -> State:
+        params = checks.params(params)
+        n = trees.size(params)
+        if subspace > n:
+            raise ValueError(f"subspace must be at most the number of parameters {n}, got {subspace}")
+        given = {"sigma": sigma, "alpha": alpha, "beta": beta}
+        fields = optimizer.init(key, params, learning_rate=learning_rate, weight_decay=weight_decay, **given)
+        if not isinstance(fields["alpha"], jax.core.Tracer) and fields["alpha"] > 1:
+            raise ValueError(f"alpha must be at most 1, got {float(fields['alpha']):g}")
+        random = jax.random.normal(jax.random.fold_in(key, 0x7FFFFFFD), (subspace, n), trees.number_dtype(params))
+        guides = jax.vmap(direction)(random)
+        return State(guides=guides, basis=orthonormal(guides), **fields)
+
+    def draw(state, which):
+        k, n = state.basis.shape
+        full, inside = noise.sample(generation_key(state), which, (state.basis[0], state.basis[:, 0]))
+        project = lambda rows: jnp.matmul(rows, state.basis, precision=lax.Precision.HIGHEST)
+        wide, narrow = jnp.sqrt(state.alpha * (1 / n)), jnp.sqrt((1 - state.alpha) * (1 / k))
+        return wide * full + narrow * by_chunks(project, inside)  # eq. 2: epsilon / sigma
+
+    def ask(state, ids=None):
+        flat = trees.ravel(state.mean, state.sigma.dtype)
+        place = lambda sign, e: trees.unravel(flat + signed(sign, state.sigma) * e, state.mean)
+        return place_members(ids, population_size, True, lambda which: draw(state, which), place)
+
+    def tell(state, fitness):
+        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
+        weights = shaping(fitness)
+        pull = weights[0::2] - weights[1::2]
+        block = lambda part: ((), trees.weighted_rows(part.of(pull), draw(state, part)))
+        _, total = over_blocks(block, units, blocks)
+        gradient = -state.beta / (population_size * state.sigma) * total  # eq. 3
+        new = {}
+        if surrogates == "past":
+            new = _pushed(state, gradient)
+        return optimizer.step(state, fitness, trees.unravel(gradient, state.mean), **new)
+
+    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)
+
+
+def guide(state: State, gradient: Any) -> State:
+    """Put a surrogate gradient into the state of a `guided_es`, in the place of the oldest.
+
+    Args:
+        gradient: like the parameters; neither its length nor its sign matters. One without a direction (zero, or not
+            finite) is left out.
+    """
+    if jax.tree.map(jnp.shape, gradient) != jax.tree.map(jnp.shape, state.mean):
+        raise ValueError(
+            f"gradient must have the parameters' shapes {jax.tree.map(jnp.shape, state.mean)}, "
+            f"got {jax.tree.map(jnp.shape, gradient)}"
+        )
+    return state._replace(**_pushed(state, trees.ravel(gradient, state.basis.dtype)))
+
+
+def _pushed(state: State, gradient: jax.Array) -> dict[str, jax.Array]:
+    fine = jnp.all(jnp.isfinite(gradient)) & jnp.any(gradient != 0)
+    unit = direction(jnp.where(fine, gradient, 0))
+    guides = jnp.where(fine, jnp.concatenate([unit[None], state.guides[:-1]]), state.guides)
+    return {"guides": guides, "basis": jnp.where(fine, orthonormal(guides), state.basis)}
+
+
+def orthonormal(rows: jax.Array) -> jax.Array:
+    """An orthonormal basis of what the rows ([k, n], k <= n) span, as rows; arbitrary where they are dependent."""
+    return jnp.linalg.qr(rows.T)[0].T
