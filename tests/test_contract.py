@@ -62,9 +62,21 @@ def distribution(state):
     return state._replace(step=0)
 
 
+TOLD = ("fitness", "best_fitness", "current_fitness")  # fields that hold what was told, infinities included
+
+
+def learned(state):
+    """The state without the fitness that it remembers, which is as the problem gave it."""
+    return (
+        state._replace(**{name: 0 for name in set(state._fields) & set(TOLD)}) if hasattr(state, "_fields") else state
+    )
+
+
 def assert_finite(state):
-    for x in numbers_of(state):
+    for x in numbers_of(learned(state)):
         assert bool(jnp.all(jnp.isfinite(x.astype(jnp.float32))))
+    for name in set(getattr(state, "_fields", ())) & set(TOLD):
+        assert not bool(jnp.any(jnp.isnan(getattr(state, name))))
 
 
 def test_every_strategy_has_a_row():
@@ -93,9 +105,9 @@ def test_shapes_and_dtypes(name, dtype):
         assert {x.dtype for x in info} == {jnp.dtype(wide), jnp.dtype(jnp.int32)}
         assert_finite(told)
         for row in range(N):
-            assert not all(
-                np.array_equal(x[row], p) for x, p in zip(*map(jax.tree.leaves, (members, params)), strict=True)
-            )
+            same = all(np.array_equal(x[row], p) for x, p in zip(*map(jax.tree.leaves, (members, params)), strict=True))
+            # Where there is no mean, the start itself is the first member; some evaluate the mean too.
+            assert same == (row < (1 if ALL[name].remembers else ALL[name].centers))
 
 
 @rows
@@ -233,11 +245,13 @@ def test_any_subset_is_the_same_in_strict_mode():
 
 @rows
 def test_generations_and_keys_differ(name):
-    strategy, _, ask, _, _ = made(name)
-    state = strategy.init(KEY, tree())
-    first = ask(state)["layer"]["kernel"]
-    assert not np.array_equal(first, ask(state._replace(step=jnp.int32(1)))["layer"]["kernel"])
-    assert not np.array_equal(first, ask(state._replace(key=jax.random.key(8)))["layer"]["kernel"])
+    strategy, init, ask, _, _ = made(name)
+    state, other = later(name), jax.random.key(8)
+    here = ask(state)["layer"]["kernel"]
+    assert not np.array_equal(here, ask(state._replace(step=state.step + 1))["layer"]["kernel"])
+    assert not np.array_equal(here, ask(state._replace(key=other))["layer"]["kernel"])
+    first, others = (ask(init(key, tree()))["layer"]["kernel"] for key in (KEY, other))
+    assert not np.array_equal(first, others)
 
 
 @every
@@ -250,10 +264,13 @@ def test_some_invalid(name):
     told, info = tell(state, fitness.at[worst].set(jnp.nan))
     assert int(info.invalid) == 1
     assert_finite(told)
-    if ALL[name].ranks:
+    infinite, _ = tell(state, fitness.at[worst].set(-jnp.inf))
+    if ALL[name].remembers:
+        # Neither takes the place of anything that was valid before.
+        assert_same(told, infinite)
+    elif ALL[name].ranks:
         # The worst stays the worst as -inf; a NaN is below that.
         plain, _ = tell(state, fitness)
-        infinite, _ = tell(state, fitness.at[worst].set(-jnp.inf))
         assert_same(plain, infinite)
         if not name.startswith("cma"):
             assert_close(told, plain)
@@ -298,7 +315,7 @@ def test_infinite(name):
     told, info = tell(state, fitness.at[best].set(jnp.inf).at[worst].set(-jnp.inf))
     assert_finite(told)
     assert int(info.invalid) == 0
-    if ALL[name].ranks:
+    if ALL[name].ranks and not ALL[name].remembers:
         assert_same(told, tell(state, fitness)[0])
     for value in (jnp.inf, -jnp.inf):
         assert_finite(tell(state, jnp.full(N, value))[0])
@@ -312,7 +329,8 @@ def test_all_ties(name):
     told, info = tell(state, jnp.zeros(N))
     assert_finite(told)
     assert int(info.elites) == 0
-    assert_same(told, tell(state, jnp.full(N, 4.0))[0])
+    # What remembers has only seen negative fitness: both heights are better than all of it.
+    assert_same(learned(told), learned(tell(state, jnp.full(N, 4.0))[0]))
 
 
 @every
@@ -323,9 +341,12 @@ def test_order_only(name):
     state = later(name)
     fitness = fitness_of(name, state)
     told, _ = tell(state, fitness)
-    ranks = jnp.argsort(jnp.argsort(fitness)).astype(jnp.float32)
-    for other in (fitness * 2.0**20, fitness * 2.0**-20, ranks):
-        assert_same(tell(state, other)[0], told)
+    remembered = {name: getattr(state, name) for name in set(state._fields) & set(TOLD)}
+    values = jnp.sort(jnp.concatenate([jnp.ravel(x) for x in (fitness, *remembered.values())]))
+    rank = lambda x: jnp.searchsorted(values, x).astype(jnp.float32)
+    for other in (lambda x: x * 2.0**20, lambda x: x * 2.0**-20, rank):
+        same = state._replace(**{name: other(x) for name, x in remembered.items()})
+        assert_same(learned(tell(same, other(fitness))[0]), learned(told))
 
 
 @rows

@@ -1,0 +1,111 @@
+"""A genetic algorithm that selects mutation rates by the best that each of them did: group elite selection.
+
+Kumar, Liu, Miikkulainen, Stone: "Effective Mutation Rate Adaptation through Group Elite Selection", GECCO 2022,
+arXiv:2204.04817: mutation rates are a population of their own, each used by one group of members. A rate is judged by
+the best change in fitness in its group, not by the mean, which small rates always win.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxes import checks, genetic, populations, trees
+from jaxes.schedules import Number, follow, start
+from jaxes.strategy import Strategy, summarize
+
+
+class State(NamedTuple):
+    key: jax.Array  # key[]
+    step: jax.Array  # int32[]: generations told
+    sigma: jax.Array  # float[groups]: standard deviation of each group's mutations, the best rate first
+    tau: jax.Array  # float[]: a new rate is an old one times tau^u, u uniform in [-1, 1)
+    parents: Any  # leaves [elite, *leaf.shape]: the parents of the next generation, best first
+    fitness: jax.Array  # float[elite]: theirs, -inf before any
+    best: Any  # like the parameters: the best member so far
+    best_fitness: jax.Array  # float[]: its fitness, -inf before any
+
+
+def gesmr_ga(
+    population_size: int,
+    sigma: float | jax.Array = 0.1,
+    *,
+    groups: int | None = None,
+    tau: Number = 2.0,
+    elite_fraction: float = 0.5,
+    blocks: int = 1,
+) -> Strategy:
+    """A genetic algorithm with group elite selection of mutation rates. The state holds the parents only.
+
+    Args:
+        population_size: members per generation, 2 or more; member 0 is the best of the generation before, unchanged.
+        sigma: initial standard deviation of the mutations, in units of the parameters, of all groups.
+        groups: how many rates there are at a time; a divisor of the population size, the one that is nearest to its
+            square root by default. A group has two members or more.
+        tau: how far rates mutate: by a factor between `1 / tau` and `tau`, evenly spread on a logarithmic scale; a
+            number or an optax schedule.
+        elite_fraction: the part of the population that has children, and of the rates that new ones are made of; in
+            (0, 1].
+        blocks: the population is evaluated in that many parts, one at a time.
+
+    Numbers that `init` takes: `sigma`, `tau`.
+
+    >>> import jax, jaxes, jax.numpy as jnp
+    >>> strategy = jaxes.gesmr_ga(32, 0.1)
+    >>> state = strategy.init(jax.random.key(0), jnp.ones(3))
+    >>> state, infos = jaxes.run(strategy, jaxes.minimize(lambda x: jnp.sum(x**2)), state, generations=100)
+    >>> bool(jnp.sum(strategy.recommend(state) ** 2) < 1e-6)
+    True
+    """
+    checks.population_size(population_size, blocks=blocks)
+    checks.adapted("sigma", sigma)
+    elite = checks.elite_count(elite_fraction, population_size)
+    fitting = [count for count in range(1, population_size // 2 + 1) if population_size % count == 0]
+    count = min(fitting, key=lambda k: abs(k - population_size**0.5)) if groups is None else groups
+    if count not in fitting:
+        raise ValueError(f"groups must be one of {fitting} for a population_size of {population_size}, got {groups!r}")
+    rate_elite = checks.elite_count(elite_fraction, count)
+    default, spread = sigma, tau
+
+    def init(key, params, *, sigma=None, tau=None) -> State:
+        params = checks.params(params)
+        dtype = trees.number_dtype(params)
+        return State(
+            key=checks.key(key),
+            step=jnp.int32(0),
+            sigma=jnp.full(count, start("sigma", sigma, default, dtype, exclusive=True)),
+            tau=start("tau", tau, spread, dtype, exclusive=True),
+            **genetic.parents(params, elite, dtype),
+        )
+
+    def make(state, ids):
+        sigma = state.sigma[ids // (population_size // count)]
+        return genetic.mutants(state, ids, genetic.choices(state, ids).parent, sigma)
+
+    def ask(state, ids=None):
+        return populations.members(ids, population_size, lambda which: make(state, which))
+
+    def rates(state, fitness):
+        """The next generation's: the best one as it is, and mutants of the best few."""
+        before = genetic.parent_fitness(
+            state, fitness, genetic.choices(state, jnp.arange(population_size, dtype=jnp.int32)).parent
+        )
+        gain = jnp.where(jnp.isnan(fitness), -jnp.inf, jnp.where(fitness == before, 0, fitness - before))
+        gain = gain.at[0].set(-jnp.inf)  # the elite is no mutant
+        ranked = state.sigma[jnp.argsort(-jnp.max(gain.reshape(count, -1), axis=1))]
+        place = jnp.arange(count, dtype=jnp.int32)
+        # What ids above the members' would choose.
+        origin, exponent = genetic.choices(state, population_size + place, rate_elite)
+        return jnp.where(place == 0, ranked[0], genetic.within(ranked[origin] * state.tau**exponent))
+
+    def tell(state, fitness):
+        fitness = checks.fitness(fitness, population_size, state.tau.dtype)
+        selection = genetic.select(fitness, elite)
+        new = genetic.survivors(state, fitness, selection, make(state, selection.order))
+        some = ~jnp.all(jnp.isnan(fitness))
+        step = state.step + 1
+        info = summarize(fitness, state.best, new["best"], state.sigma)
+        sigma = jnp.where(some, rates(state, fitness), state.sigma)
+        return state._replace(step=step, sigma=sigma, tau=follow(spread, state.tau, step), **new), info
+
+    return Strategy(init, ask, tell, lambda state: state.best, population_size, blocks)

@@ -1,0 +1,73 @@
+"""The simple genetic algorithm: truncation selection, normal mutations, one elite, no crossover.
+
+Such, Madhavan, Conti, Lehman, Stanley, Clune: "Deep Neuroevolution: Genetic Algorithms are a Competitive Alternative
+for Training Deep Neural Networks for Reinforcement Learning", 2017, arXiv:1712.06567, Algorithm 1.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxes import checks, genetic, populations, trees
+from jaxes.schedules import Number, follow, start
+from jaxes.strategy import Strategy, summarize
+
+
+class State(NamedTuple):
+    key: jax.Array  # key[]
+    step: jax.Array  # int32[]: generations told
+    sigma: jax.Array  # float[]: standard deviation of a mutation
+    parents: Any  # leaves [elite, *leaf.shape]: the parents of the next generation, best first
+    fitness: jax.Array  # float[elite]: theirs, -inf before any
+    best: Any  # like the parameters: the best member so far
+    best_fitness: jax.Array  # float[]: its fitness, -inf before any
+
+
+def simple_ga(population_size: int, sigma: Number = 0.1, *, elite_fraction: float = 0.2, blocks: int = 1) -> Strategy:
+    """The simple genetic algorithm. The state holds the parents only, in the first generation copies of the start.
+
+    Args:
+        population_size: members per generation, 2 or more; member 0 is the best of the generation before, unchanged.
+        sigma: standard deviation of the mutations, in units of the parameters; a number or an optax schedule.
+        elite_fraction: the part of the population that has children; in (0, 1]. The paper's is 20 of 1,000.
+        blocks: the population is evaluated in that many parts, one at a time.
+
+    Numbers that `init` takes: `sigma`.
+
+    >>> import jax, jaxes, jax.numpy as jnp
+    >>> strategy = jaxes.simple_ga(64, 0.05)
+    >>> state = strategy.init(jax.random.key(0), jnp.ones(3))
+    >>> state, infos = jaxes.run(strategy, jaxes.minimize(lambda x: jnp.sum(x**2)), state, generations=60)
+    >>> bool(jnp.sum(strategy.recommend(state) ** 2) < 0.01)
+    True
+    """
+    checks.population_size(population_size, blocks=blocks)
+    elite = checks.elite_count(elite_fraction, population_size)
+    default = sigma
+
+    def init(key, params, *, sigma=None) -> State:
+        params = checks.params(params)
+        dtype = trees.number_dtype(params)
+        return State(
+            key=checks.key(key),
+            step=jnp.int32(0),
+            sigma=start("sigma", sigma, default, dtype, exclusive=True),
+            **genetic.parents(params, elite, dtype),
+        )
+
+    def make(state, ids):
+        return genetic.mutants(state, ids, genetic.choices(state, ids).parent, state.sigma)
+
+    def ask(state, ids=None):
+        return populations.members(ids, population_size, lambda which: make(state, which))
+
+    def tell(state, fitness):
+        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
+        selection = genetic.select(fitness, elite)
+        new = genetic.survivors(state, fitness, selection, make(state, selection.order))
+        step = state.step + 1
+        info = summarize(fitness, state.best, new["best"], state.sigma)
+        return state._replace(step=step, sigma=follow(default, state.sigma, step), **new), info
+
+    return Strategy(init, ask, tell, lambda state: state.best, population_size, blocks)

@@ -1,0 +1,109 @@
+"""Simulated annealing: the best neighbor of each generation is moved to if it is better, and now and then if it is not.
+
+Kirkpatrick, Gelatt, Vecchi: "Optimization by Simulated Annealing", Science 220 (1983) 671-680: the Metropolis rule, a
+temperature that goes down by a constant factor, and here `population_size` normal neighbors tried at once.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxes import checks, populations, trees
+from jaxes.schedules import Number, follow_all, start
+from jaxes.strategy import Strategy, generation_key, summarize
+
+
+class State(NamedTuple):
+    key: jax.Array  # key[]
+    step: jax.Array  # int32[]: generations told
+    sigma: jax.Array  # float[]: standard deviation of the neighbors
+    temperature: jax.Array  # float[]: in units of the fitness
+    cooling: jax.Array  # float[]: the temperature's factor from one generation to the next
+    current: Any  # the parameters that the search is at
+    current_fitness: jax.Array  # float[]: their fitness, -inf before any
+    best: Any  # like the parameters: the best member so far
+    best_fitness: jax.Array  # float[]: its fitness, -inf before any
+
+
+def simulated_annealing(
+    population_size: int,
+    sigma: Number = 0.1,
+    *,
+    temperature: Number = 1.0,
+    cooling: Number = 0.98,
+    blocks: int = 1,
+) -> Strategy:
+    """Simulated annealing. Member 0 of the first generation is the start itself.
+
+    Args:
+        population_size: neighbors per generation, 2 or more.
+        sigma: standard deviation of the neighbors, in units of the parameters; a number or an optax schedule.
+        temperature: a neighbor that is worse by that much is moved to with probability 1/e; in units of the fitness.
+            The first one, unless it is an optax schedule, which takes the place of the cooling.
+        cooling: what the temperature is multiplied by after each generation; a number or an optax schedule.
+        blocks: the population is evaluated in that many parts, one at a time.
+
+    Numbers that `init` takes: `sigma`, `temperature`, `cooling`.
+
+    >>> import jax, jaxes, jax.numpy as jnp
+    >>> strategy = jaxes.simulated_annealing(16, 0.1)
+    >>> state = strategy.init(jax.random.key(0), jnp.ones(3))
+    >>> state, infos = jaxes.run(strategy, jaxes.minimize(lambda x: jnp.sum(x**2)), state, generations=200)
+    >>> bool(jnp.sum(strategy.recommend(state) ** 2) < 0.01)
+    True
+    """
+    checks.population_size(population_size, blocks=blocks)
+    numbers = {"sigma": sigma, "temperature": temperature, "cooling": cooling}
+
+    def init(key, params, *, sigma=None, temperature=None, cooling=None) -> State:
+        params = checks.params(params)
+        dtype = trees.number_dtype(params)
+        nothing = jnp.asarray(-jnp.inf, dtype)
+        return State(
+            key=checks.key(key),
+            step=jnp.int32(0),
+            sigma=start("sigma", sigma, numbers["sigma"], dtype, exclusive=True),
+            temperature=start("temperature", temperature, numbers["temperature"], dtype),
+            cooling=start("cooling", cooling, numbers["cooling"], dtype),
+            current=params,
+            current_fitness=nothing,
+            best=params,
+            best_fitness=nothing,
+        )
+
+    def make(state, ids):
+        scales = jnp.where((state.step == 0) & (ids == 0), 0, state.sigma)
+        current = populations.repeated(state.current, ids.size)
+        return populations.perturbed(generation_key(state), ids, current, scales)
+
+    def ask(state, ids=None):
+        return populations.members(ids, population_size, lambda which: make(state, which))
+
+    def tell(state, fitness):
+        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
+        index = populations.leader(fitness)
+        neighbor, value = populations.take(make(state, index[None]), 0), fitness[index]
+        # Metropolis: accept with probability min(1, exp(change / temperature)); u > 0, so that -inf and NaN never are.
+        u = jax.random.uniform(
+            populations.choice_keys(state, index[None])[0], (), value.dtype, jnp.finfo(value.dtype).tiny
+        )
+        accepted = (value >= state.current_fitness) | (value - state.current_fitness > state.temperature * jnp.log(u))
+        current = trees.where(accepted, neighbor, state.current)
+        best = trees.where(value > state.best_fitness, neighbor, state.best)
+        info = summarize(fitness, state.best, best, state.sigma)
+        step = state.step + 1
+        some = ~jnp.all(jnp.isnan(fitness))
+        values = follow_all(numbers, state, step)
+        if not callable(numbers["temperature"]):
+            values["temperature"] = jnp.where(some, state.temperature * state.cooling, state.temperature)
+        return state._replace(
+            step=step,
+            current=current,
+            current_fitness=jnp.where(accepted, value, state.current_fitness),
+            best=best,
+            best_fitness=jnp.where(value > state.best_fitness, value, state.best_fitness),
+            **values,
+        ), info
+
+    return Strategy(init, ask, tell, lambda state: state.best, population_size, blocks)
