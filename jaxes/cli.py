@@ -44,10 +44,13 @@ class Evaluate:
 
 @dataclasses.dataclass(frozen=True)
 class Plot:
-    """Draw learning curves: reward.png in each run's folder, and one picture that compares them."""
+    """Draw learning curves: reward.png in each run's folder, and one picture that compares them.
+
+    In a folder that `jaxes.minimize_function` has written: optimization.png.
+    """
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
-    """Folders of runs."""
+    """Folders."""
     out: Path | None = None
     """The picture that compares several runs; runs/compare.png by default."""
     x: str = "steps"
@@ -157,9 +160,10 @@ def evaluate(args: Evaluate) -> int:
 def plot(args: Plot) -> int:
     from jaxes import plots
 
+    searches = [run for run in args.runs if (run / "history.json").exists()]
     for run in args.runs:
-        print(plots.reward(run))
-    if len(args.runs) > 1:
+        print(plots.optimization(run) if run in searches else plots.reward(run))
+    if len(args.runs) > 1 and not searches:
         print(plots.compare(args.runs, args.out or Path("runs/compare.png"), args.x))
     return 0
 

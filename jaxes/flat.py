@@ -18,7 +18,12 @@ _noise = gaussian()
 
 def normals(state: Any, which: Any, n: int) -> jax.Array:
     """float[units, n]: the standard normal numbers of some units (a `Block` or int[k]) in the state's generation."""
-    return _noise.sample(generation_key(state), which, jax.ShapeDtypeStruct((n,), state.sigma.dtype))
+    return draw(generation_key(state), which, n, state.sigma.dtype)
+
+
+def draw(key: jax.Array, units: Any, n: int, dtype: Any) -> jax.Array:
+    """float[units, n]: the standard normal numbers of some units of a key."""
+    return _noise.sample(key, units, jax.ShapeDtypeStruct((n,), dtype))
 
 
 def members(
@@ -41,6 +46,16 @@ def members(
 def moved(mean: Any, step: jax.Array) -> Any:
     """The tree `mean` plus the vector `step`, added in step's dtype."""
     return trees.unravel(trees.ravel(mean, step.dtype) + step, mean)
+
+
+def moved_exactly(mean: Any, rest: jax.Array, step: jax.Array) -> tuple[Any, jax.Array]:
+    """`moved`, and what rounding has taken off: the new mean plus the new rest is the old mean plus rest plus step.
+
+    Without it a search in float32 ends where the shortest axis is a few units in the last place of the mean.
+    """
+    wanted = rest + step
+    new = moved(mean, wanted)
+    return new, wanted - (trees.ravel(new, step.dtype) - trees.ravel(mean, step.dtype))
 
 
 def times(a: jax.Array, b: jax.Array) -> jax.Array:

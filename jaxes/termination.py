@@ -94,13 +94,15 @@ def watch(
     spreads = jax.tree.map(lambda x: jnp.std(x.astype(dtype), axis=0), population)
     spread = jnp.max(jnp.stack([jnp.max(x) for x in jax.tree.leaves(spreads)]))
     first = jnp.where(monitor.told == 0, spread, monitor.spread)
-    still = [jnp.any(_unmoved(m, 0.2 * s)) for m, s in zip(*map(jax.tree.leaves, (mean, spreads)), strict=True)]
+    exact = hasattr(state, "rest")  # the mean's rounding is kept beside it
+    pairs = zip(*map(jax.tree.leaves, (mean, spreads)), strict=True)
+    still = [jnp.any(_unmoved(m, 0.2 * s, exact)) for m, s in pairs]
 
     condition = getattr(state, "condition", jnp.ones((), dtype)).astype(dtype)
     limit = jnp.minimum(jnp.asarray(tolerances.condition, dtype), 4 / jnp.finfo(dtype).eps)
     stuck = jnp.zeros((), bool)
     if hasattr(state, "shortest"):
-        stuck = jnp.all(_unmoved(trees.ravel(mean, dtype), 0.1 * state.sigma.astype(dtype) * state.shortest))
+        stuck = jnp.all(_unmoved(trees.ravel(mean, dtype), 0.1 * state.sigma.astype(dtype) * state.shortest, exact))
 
     flat = jnp.where(some & (best == worst), monitor.flat + 1, 0)
     invalid = jnp.where(some, 0, monitor.invalid + 1)
@@ -145,6 +147,8 @@ def _stagnant(bests, medians, told, least: int) -> jax.Array:
     return (told >= window) & no_better[0] & no_better[1]
 
 
-def _unmoved(mean: jax.Array, step: jax.Array) -> jax.Array:
-    """Where adding `step` to `mean` changes nothing in the mean's own precision."""
+def _unmoved(mean: jax.Array, step: jax.Array, exact: bool) -> jax.Array:
+    """Where adding `step` to `mean` changes nothing in the mean's precision, twice that of its dtype if `exact`."""
+    if exact:
+        return jnp.abs(step) < jnp.finfo(mean.dtype).eps ** 2 * jnp.abs(mean).astype(step.dtype)
     return (mean + step.astype(mean.dtype)) == mean

@@ -2,6 +2,11 @@
 
 Hansen: "The CMA Evolution Strategy: A Tutorial", 2016 (version of 2023), arXiv:1604.00772. Equation numbers are the
 tutorial's; default parameters are those of its Table 1 (eqs. 49-58), with the active update's negative weights.
+
+The covariance is kept as C = A M A^T: A is the root that members are drawn with, M what has changed since it was made,
+all in A's own coordinates. A new root is A M^(1/2), and M is near the identity, so that the shortest axes keep the
+relative precision of a number: float32 serves condition numbers that a covariance in float32 cannot hold. Members have
+the tutorial's distribution, whichever root of C they are drawn with.
 """
 
 import math
@@ -12,26 +17,26 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxes import checks, ranking, trees
+from jaxes import checks, flat, ranking, trees
 from jaxes.blocks import over_blocks
-from jaxes.noise import gaussian
 from jaxes.schedules import Number, follow, start
-from jaxes.strategy import Strategy, by_chunks, generation_key, place_members, summarize
+from jaxes.strategy import Strategy, by_chunks, summarize
 
-LARGEST = 10_000  # parameters
+LOOK_EVERY = 10  # decompositions between two looks at the shape of the covariance, for criteria that end a search
 
 
 class State(NamedTuple):
     key: jax.Array  # key[]
     step: jax.Array  # int32[]: generations told
     mean: Any  # the parameters
+    rest: jax.Array  # float[n]: what rounding has taken off the mean
     sigma: jax.Array  # float[]: the step size
-    covariance: jax.Array  # float[n, n]: C
-    root: jax.Array  # float[n, n]: C^(1/2) = B D B^T of the last decomposition
-    shortest: jax.Array  # float[n]: its shortest axis, d_i b_i
-    condition: jax.Array  # float[]: condition number of C then
+    root: jax.Array  # float[n, n]: A, with C = A A^T at the last decomposition
+    change: jax.Array  # float[n, n]: M, with C = A M A^T now
+    shortest: jax.Array  # float[n]: the shortest axis of A A^T at the last look
+    condition: jax.Array  # float[]: its condition number then
     path_sigma: jax.Array  # float[n]: evolution path of the step size
-    path_c: jax.Array  # float[n]: evolution path of the covariance
+    path_c: jax.Array  # float[n]: evolution path of the covariance, A^-1 p_c
     c_m: jax.Array  # float[]: learning rate of the mean
     c_sigma: jax.Array  # float[]: rate of the step size's path
     d_sigma: jax.Array  # float[]: damping of the step size
@@ -55,8 +60,8 @@ def cma_es(
 ) -> Strategy:
     """CMA-ES with the full covariance matrix.
 
-    The parameters are raveled into one vector inside; memory and time are those of n x n matrices (the covariance,
-    its root, and work space), so n is at most 10,000.
+    The parameters are raveled into one vector inside; memory and time are those of n x n matrices (the root,
+    its change, and work space), so n is at most 10,000.
 
     Args:
         population_size: members per generation, 2 or more; the tutorial's choice is 4 + floor(3 ln n).
@@ -81,19 +86,14 @@ def cma_es(
     given = {"c_m": c_m, "c_sigma": c_sigma, "d_sigma": d_sigma, "c_c": c_c, "c_1": c_1, "c_mu": c_mu}
     raw = np.log((population_size + 1) / 2) - np.log(np.arange(1, population_size + 1))  # eq. 49
     mu = population_size // 2
-    effective = raw[:mu].sum() ** 2 / (raw[:mu] ** 2).sum()  # mu_eff, eq. 8
-    effective_rest = raw[mu:].sum() ** 2 / (raw[mu:] ** 2).sum()
+    effective = float(raw[:mu].sum() ** 2 / (raw[:mu] ** 2).sum())  # mu_eff, eq. 8
+    effective_rest = float(raw[mu:].sum() ** 2 / (raw[mu:] ** 2).sum())
     positive = np.where(np.arange(population_size) < mu, raw, 0) / raw[:mu].sum()
 
     def init(key, params, *, sigma=None, **rates) -> State:
         params = checks.params(params)
-        n, dtype = trees.size(params), trees.number_dtype(params)
-        if n > LARGEST:
-            raise ValueError(
-                f"params must hold at most {LARGEST:,} numbers for cma_es, got {n:,}: the covariance alone would take "
-                f"{n**2 * jnp.dtype(dtype).itemsize / 2**30:,.1f} GiB and its decomposition some {10.0 * n**3:.0e} "
-                "operations; snes keeps only its diagonal, open_es nothing"
-            )
+        dtype = trees.number_dtype(params)
+        n = flat.check_matrix("cma_es", params, dtype)
         if unknown := set(rates) - set(given):
             raise TypeError(f"init got an unknown number {unknown.pop()!r}; it takes sigma, {', '.join(given)}")
         best = table_1(n, effective)
@@ -107,9 +107,10 @@ def cma_es(
             key=checks.key(key),
             step=jnp.int32(0),
             mean=params,
+            rest=jnp.zeros(n, dtype),
             sigma=start("sigma", sigma, default, dtype, exclusive=True),
-            covariance=jnp.eye(n, dtype=dtype),
             root=jnp.eye(n, dtype=dtype),
+            change=jnp.eye(n, dtype=dtype),
             shortest=jnp.eye(1, n, dtype=dtype)[0],
             condition=jnp.ones((), dtype),
             path_sigma=jnp.zeros(n, dtype),
@@ -117,16 +118,12 @@ def cma_es(
             **numbers,
         )
 
-    noise = gaussian()
-
-    def draw(state, which):
-        z = noise.sample(generation_key(state), which, state.path_c)
-        return z, by_chunks(lambda rows: _times(rows, state.root), z)  # y, eq. 39: [members, n]
-
     def ask(state, ids=None):
-        flat = trees.ravel(state.mean, state.sigma.dtype)
-        place = lambda _, y: trees.unravel(flat + state.sigma * y, state.mean)  # eq. 40
-        return place_members(ids, population_size, False, lambda which: draw(state, which)[1], place)
+        def steps(which):  # y = A z, eq. 39
+            z = flat.normals(state, which, state.path_c.size)
+            return by_chunks(lambda rows: flat.times(rows, state.root.T), z) + (state.rest * (1 / state.sigma))[None]
+
+        return flat.members(state, ids, population_size, steps)  # eq. 40
 
     def tell(state, fitness):
         dtype = state.sigma.dtype
@@ -139,16 +136,15 @@ def cma_es(
             all_weights = ranking.recombination(table, fitness)
 
         def block(part):
-            z, y = draw(state, part)
-            w, signed = part.of(weights), part.of(all_weights)
+            z = flat.normals(state, part, n)
+            signed = part.of(all_weights)
             # Negative weights act on steps of Mahalanobis length sqrt(n), |C^(-1/2) y| = |z|: eq. 46.
             signed = jnp.where(signed < 0, signed * n / jnp.maximum(jnp.sum(z**2, axis=1), 1e-30), signed)
-            return (), (_times(w, z), _times((signed[:, None] * y).T, y))
+            return (), (flat.times(part.of(weights), z), flat.times((signed[:, None] * z).T, z))
 
-        _, (white, outer) = over_blocks(block, population_size, blocks)  # white = C^(-1/2) <y>
-        step_y = _times(state.root, white)  # <y>, eq. 41
-        flat = trees.ravel(state.mean, dtype)
-        mean = trees.unravel(flat + state.c_m * state.sigma * step_y, state.mean)  # eq. 42
+        _, (white, outer) = over_blocks(block, population_size, blocks)  # white = A^-1 <y>, outer in A's coordinates
+        moved = state.c_m * state.sigma * flat.times(state.root, white)  # eqs. 41, 42
+        mean, rest = flat.moved_exactly(state.mean, state.rest, moved)
 
         # mu_eff of the weights as they are, after ties and invalid members: the paths stay standard normal by chance.
         some = jnp.any(~jnp.isnan(fitness))
@@ -161,23 +157,27 @@ def cma_es(
         told = (state.step + 1).astype(dtype)
         settled = jnp.sqrt(1 - (1 - state.c_sigma) ** (2 * told))
         moving = (length < (1.4 + 2 / (n + 1)) * settled).astype(dtype)  # h_sigma
-        path_c = (1 - state.c_c) * state.path_c + moving * gain(state.c_c) * step_y  # eq. 45
+        path_c = (1 - state.c_c) * state.path_c + moving * gain(state.c_c) * white  # eq. 45
         stalled = (1 - moving) * state.c_c * (2 - state.c_c)  # delta(h_sigma)
         kept = 1 + state.c_1 * stalled - state.c_1 - state.c_mu * jnp.sum(all_weights)
         rank_one = path_c[:, None] * path_c[None, :]
-        covariance = kept * state.covariance + state.c_1 * rank_one + state.c_mu * outer  # eq. 47
+        change = kept * state.change + state.c_1 * rank_one + state.c_mu * outer  # eq. 47
 
-        new = (mean, sigma, covariance, path_sigma, path_c)
-        old = (state.mean, state.sigma, state.covariance, state.path_sigma, state.path_c)
-        mean, sigma, covariance, path_sigma, path_c = trees.where(some, new, old)
+        new = (mean, rest, sigma, change, path_sigma, path_c)
+        old = (state.mean, state.rest, state.sigma, state.change, state.path_sigma, state.path_c)
+        mean, rest, sigma, change, path_sigma, path_c = trees.where(some, new, old)
         step = state.step + 1
         # Appendix B.2: decompose every max(1, 1 / (10 n (c_1 + c_mu))) generations.
         interval = jnp.clip(1 / (10 * n * jnp.maximum(state.c_1 + state.c_mu, 1e-12)), 1, 1e6).astype(jnp.int32)
-        known = (state.root, state.shortest, state.condition)
-        known = lax.cond(some & (step % interval == 0), square_root, lambda _: known, covariance)
+        due = some & (step % interval == 0)
+        root, change, path_c = lax.cond(due, renewed, lambda *same: same, state.root, change, path_c)
+        look = due & (step % (interval * LOOK_EVERY) == 0)
+        shortest, condition = lax.cond(look, extent, lambda _: (state.shortest, state.condition), root)
         info = summarize(fitness, state.mean, mean, state.sigma)
         rates = {name: follow(value, getattr(state, name), step) for name, value in given.items()}
-        return State(state.key, step, mean, sigma, covariance, *known, path_sigma, path_c, **rates), info
+        return State(
+            state.key, step, mean, rest, sigma, root, change, shortest, condition, path_sigma, path_c, **rates
+        ), info
 
     def signed_weights(state, n):
         """Table 1, eq. 53: the negative weights, small enough to keep C positive definite."""
@@ -200,18 +200,22 @@ def table_1(n: int, effective: float) -> dict[str, float]:
     return {"c_m": 1.0, "c_sigma": c_sigma, "d_sigma": d_sigma, "c_c": c_c, "c_1": c_1, "c_mu": c_mu}
 
 
-def square_root(covariance: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The symmetric root, its shortest axis and the condition number, with eigenvalues above what rounding leaves.
+def renewed(root: jax.Array, change: jax.Array, path_c: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """A M^(1/2), the identity, and the path in the new root's coordinates.
 
-    The tutorial's B D z (eq. 39) has the distribution of B D B^T z; but B itself is arbitrary where eigenvalues are
-    close, so that rounding would decide which members are drawn, whereas the symmetric root is a smooth function of C.
+    The symmetric root of M: eigenvectors are arbitrary where eigenvalues are close, so that with B D (eq. 39) rounding
+    would decide which members are drawn, whereas the symmetric root is a smooth function of M.
     """
-    values, axes = jnp.linalg.eigh(covariance)
-    info = jnp.finfo(covariance.dtype)
+    values, axes = jnp.linalg.eigh(change)
+    info = jnp.finfo(change.dtype)
     lengths = jnp.sqrt(jnp.maximum(values, info.eps * jnp.maximum(values[-1], info.tiny)))
-    condition = values[-1] / jnp.maximum(values[0], info.tiny)
-    return _times(axes * lengths[None], axes.T), lengths[0] * axes[:, 0], condition
+    half = flat.times(axes * lengths[None], axes.T)
+    path = flat.times(axes, flat.times(axes.T, path_c) * (1 / lengths))
+    return flat.times(root, half), jnp.eye(change.shape[0], dtype=change.dtype), path
 
 
-def _times(a: jax.Array, b: jax.Array) -> jax.Array:
-    return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)
+def extent(root: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The shortest axis of A A^T, and its condition number."""
+    axes, lengths, _ = jnp.linalg.svd(root)
+    ratio = lengths[0] / jnp.maximum(lengths[-1], jnp.finfo(root.dtype).tiny)
+    return lengths[-1] * axes[:, -1], ratio**2

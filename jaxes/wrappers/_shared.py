@@ -37,17 +37,18 @@ def like(part: Any, tree: Any, name: str) -> Any:
     try:
         return jax.tree.map(spread, part, tree)
     except ValueError as error:
-        raise ValueError(f"{name} must be a number, or a prefix of the parameters' tree whose shapes fit: {error}") from None
+        message = f"{name} must be a number, or a prefix of the parameters' tree whose shapes fit: {error}"
+        raise ValueError(message) from None
 
 
 def deviations(state: Any, params: Any) -> Any:
     """The standard deviation of every coordinate of a Gaussian strategy's members: a tree like `params`."""
     sigma = getattr(state, "sigma", None)
     if sigma is None or not hasattr(state, "mean"):
-        raise TypeError(f"a strategy with a mean and a sigma is wanted, got one with the state {type(state).__module__}")
-    if hasattr(state, "covariance"):
+        raise TypeError(f"a strategy with a mean and a sigma is wanted, got a state of {type(state).__module__}")
+    if hasattr(state, "root"):
         wide = trees.number_dtype(params)
-        flat = sigma * jnp.sqrt(jnp.diagonal(state.covariance))
+        flat = sigma * jnp.sqrt(jnp.sum(state.root**2, axis=1))
         return trees.unravel(flat, jax.tree.map(lambda x: x.astype(wide), params))
     if jax.tree.structure(sigma) == jax.tree.structure(params):
         return sigma

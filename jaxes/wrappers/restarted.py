@@ -176,9 +176,7 @@ def _told(part, state, fitness):
     """One generation of `part`, seen by the criteria."""
     population = part.ask(state.inner)
     inner, info = part.tell(state.inner, fitness)
-    monitor, met = termination.watch(
-        state.monitor, state.tolerances, inner, population, part.recommend(inner), fitness
-    )
+    monitor, met = termination.watch(state.monitor, state.tolerances, inner, population, part.recommend(inner), fitness)
     winner = jnp.argmax(jnp.where(jnp.isnan(fitness), -jnp.inf, fitness)).astype(jnp.int32)
     return inner, info, monitor, met, winner, fitness[winner]
 

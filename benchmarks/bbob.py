@@ -1,0 +1,143 @@
+"""cma_es with restarts on BBOB, beside pycma from the same starts: average running times and successes.
+
+python benchmarks/bbob.py; writes benchmarks/results/bbob.json. The functions are those of the `ioh` package.
+
+An average running time (aRT) is the evaluations of all runs, each up to its success or its end, over the successes.
+"""
+
+import argparse
+import functools
+import multiprocessing
+import time
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+
+import _measure
+import numpy as np
+
+UNIMODAL = (1, 2, 5, 6, 8, 9, 10, 11, 14)
+HARD = (12, 13)
+MULTIMODAL = (15, 16, 21, 22)
+BUDGET = 2000  # evaluations a dimension
+SIGMA = 2.0
+
+
+def start(function: int, instance: int, n: int) -> np.ndarray:
+    """Where both begin: uniform in (-4, 4)^n."""
+    return np.random.default_rng([function, instance, n]).uniform(-4, 4, n)
+
+
+def problem(function: int, instance: int, n: int):
+    """The function's distance from its optimum, of a vector."""
+    import ioh
+
+    made = ioh.get_problem(function, instance, n, ioh.ProblemClass.BBOB)
+    optimum = made.optimum.y
+    return lambda x: made(np.asarray(x, dtype=float)) - optimum
+
+
+def ours(function: int, instance: int, n: int, target: float, restarts: str) -> tuple[int, float, bool]:
+    """Evaluations, the best value, and whether all numbers stayed finite."""
+    import jaxes
+
+    f = problem(function, instance, n)
+    rng = np.random.default_rng([function, instance, n])
+    result = jaxes.minimize_function(
+        f,
+        lambda _: rng.uniform(-4, 4, n),
+        SIGMA,
+        target=target,
+        budget=BUDGET * n,
+        restarts=restarts,
+        seed=instance,
+        progress=False,
+    )
+    return result.nfev, result.fun, bool(np.isfinite(result.history["mean"]).all())
+
+
+def pycma(function: int, instance: int, n: int, target: float, restarts: str) -> tuple[int, float, bool]:
+    """The same by pycma."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import cma
+
+        f = problem(function, instance, n)
+        best, count = np.inf, 0
+
+        def counted(x):
+            nonlocal best, count
+            value = f(x)
+            if best > target:
+                best, count = min(best, value), count + 1
+            return value
+
+        rng = np.random.default_rng([function, instance, n])
+        options = {"ftarget": target, "seed": 1 + instance, "verbose": -9, "maxfevals": BUDGET * n}
+        cma.fmin2(counted, lambda: rng.uniform(-4, 4, n), SIGMA, options, restarts=50, bipop=restarts == "bipop")
+    return count, best, True
+
+
+SIDES = {"jaxes": ours, "pycma": pycma}
+
+
+def one(side: str, double: bool, case: tuple) -> tuple[int, float, bool]:
+    if side == "jaxes":
+        import jax
+
+        jax.config.update("jax_enable_x64", double)
+    return SIDES[side](*case)
+
+
+def compare(pool, functions, n: int, instances: int, target: float, restarts="ipop", double=True, sides=tuple(SIDES)):
+    """A row for each function: aRT and successes of each side, and the ratio of the aRTs."""
+    rows = {}
+    for function in functions:
+        row = {}
+        for side in sides:
+            cases = [(function, i, n, target, restarts) for i in range(1, instances + 1)]
+            runs = list(pool.map(functools.partial(one, side, double), cases))
+            solved = [value <= target for _, value, _ in runs]
+            total = sum(count for count, _, _ in runs)
+            row[side] = {
+                "art": total / sum(solved) if any(solved) else None,
+                "solved": sum(solved),
+                "of": instances,
+                "finite": all(finite for _, _, finite in runs),
+            }
+        arts = [row[side]["art"] for side in sides]
+        if len(sides) == 2:
+            row["ratio"] = arts[0] / arts[1] if all(arts) else None
+        rows[f"f{function}"] = row
+        print(f"D={n} {'f64' if double else 'f32'} {restarts} target {target:g} f{function}: {row}", flush=True)
+    return rows
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--only", nargs="*", help="names of the parts to run again; the others keep their results")
+    options = parser.parse_args()
+    every = tuple(range(1, 25))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.workers, mp_context=context) as pool:
+        parts = {
+            "D=5": lambda: compare(pool, UNIMODAL + HARD, 5, 15, 1e-8),
+            "D=10": lambda: compare(pool, UNIMODAL + HARD, 10, 5, 1e-8),
+            "D=20": lambda: compare(pool, UNIMODAL + HARD, 20, 5, 1e-8),
+            "D=5, multimodal, to 1e-1": lambda: compare(pool, MULTIMODAL, 5, 15, 1e-1),
+            "D=5, to 1e-5, f64": lambda: compare(pool, UNIMODAL + HARD, 5, 15, 1e-5, sides=("jaxes",)),
+            "D=5, to 1e-5, f32": lambda: compare(pool, UNIMODAL + HARD, 5, 15, 1e-5, double=False, sides=("jaxes",)),
+            "D=5, BIPOP, all functions": lambda: compare(pool, every, 5, 15, 1e-8, restarts="bipop"),
+        }
+        figures = _measure.load("bbob").get("parts", {})
+        for name, part in parts.items():
+            if options.only and not any(word in name for word in options.only):
+                continue
+            began = time.perf_counter()
+            figures[name] = part() | {"seconds": round(time.perf_counter() - began, 1)}
+            what = f"cma_es, x0 uniform in (-4, 4)^D, sigma {SIGMA:g}, {BUDGET} D evaluations at most"
+            _measure.save("bbob", {"what": what, "parts": figures})
+
+
+if __name__ == "__main__":
+    main()
