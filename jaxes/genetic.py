@@ -4,7 +4,7 @@ A generation is told from the parents alone: member 0 is the first of them, unch
 of one drawn at random (Such et al. 2017, Algorithm 1). The parents of the next generation are the best members of this
 one. The first generation's parents are all the same, and its member 0 tells what they are worth.
 
-States hold `parents` (leaves [count, *leaf.shape], best first) and `fitness` (float[count], -inf before any), `best`
+States hold `elites` (leaves [count, *leaf.shape], best first) and `fitness` (float[count], -inf before any), `best`
 and `best_fitness`.
 """
 
@@ -36,7 +36,7 @@ def parents(params: Any, count: int, dtype: Any) -> dict[str, Any]:
     """The four fields of a state before the first generation."""
     nothing = jnp.asarray(-jnp.inf, dtype)
     rows = populations.repeated(params, count)
-    return {"parents": rows, "fitness": jnp.full(count, nothing), "best": params, "best_fitness": nothing}
+    return {"elites": rows, "fitness": jnp.full(count, nothing), "best": params, "best_fitness": nothing}
 
 
 def choices(state: Any, ids: jax.Array, count: int | None = None) -> Choices:
@@ -54,7 +54,7 @@ def choices(state: Any, ids: jax.Array, count: int | None = None) -> Choices:
 
 def mutants(state: Any, ids: jax.Array, parent: jax.Array, sigma: jax.Array) -> Any:
     """Members `ids`: their parents, and normal numbers times sigma (float[] or float[k]) but for the elite."""
-    origins = populations.take(state.parents, parent)
+    origins = populations.take(state.elites, parent)
     return populations.perturbed(generation_key(state), ids, origins, jnp.where(ids == 0, 0, sigma))
 
 
@@ -79,11 +79,11 @@ def inherited(selection: Selection, new: Any, old: Any) -> Any:
 
 def survivors(state: Any, fitness: jax.Array, selection: Selection, members: Any) -> dict[str, Any]:
     """The four fields after a generation, given the members `selection.order`."""
-    rows, values = inherited(selection, (members, fitness[selection.order]), (state.parents, state.fitness))
+    rows, values = inherited(selection, (members, fitness[selection.order]), (state.elites, state.fitness))
     first = fitness[selection.order[0]]
     better = first > state.best_fitness
     return {
-        "parents": rows,
+        "elites": rows,
         "fitness": values,
         "best": trees.where(better, populations.take(members, 0), state.best),
         "best_fitness": jnp.where(better, first, state.best_fitness),

@@ -160,9 +160,11 @@ def crossed(key: jax.Array, chance: jax.Array, crossover: str, like: Any) -> Any
     n = trees.size(like)
     leaves, tree = jax.tree.flatten(like)
     first, rest = jax.random.split(key)
-    start_at = jax.random.randint(first, (), 0, n)
+    start_at = jax.random.randint(first, (), 0, n, jnp.int32)
     ends = np.cumsum([x.size for x in leaves])
-    places = [jnp.arange(end - x.size, end).reshape(x.shape) for x, end in zip(leaves, ends, strict=True)]
+    places = [
+        jnp.arange(end - x.size, end, dtype=jnp.int32).reshape(x.shape) for x, end in zip(leaves, ends, strict=True)
+    ]
     if crossover == "bin":
         keys = jax.random.split(rest, len(leaves))
         chosen = [jax.random.uniform(k, p.shape, chance.dtype) < chance for k, p in zip(keys, places, strict=True)]

@@ -20,7 +20,7 @@ class State(NamedTuple):
     step: jax.Array  # int32[]: generations told
     sigma: jax.Array  # float[groups]: standard deviation of each group's mutations, the best rate first
     tau: jax.Array  # float[]: a new rate is an old one times tau^u, u uniform in [-1, 1)
-    parents: Any  # leaves [elite, *leaf.shape]: the parents of the next generation, best first
+    elites: Any  # leaves [elite, *leaf.shape]: the parents of the next generation, best first
     fitness: jax.Array  # float[elite]: theirs, -inf before any
     best: Any  # like the parameters: the best member so far
     best_fitness: jax.Array  # float[]: its fitness, -inf before any

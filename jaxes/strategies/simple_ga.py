@@ -18,7 +18,7 @@ class State(NamedTuple):
     key: jax.Array  # key[]
     step: jax.Array  # int32[]: generations told
     sigma: jax.Array  # float[]: standard deviation of a mutation
-    parents: Any  # leaves [elite, *leaf.shape]: the parents of the next generation, best first
+    elites: Any  # leaves [elite, *leaf.shape]: the parents of the next generation, best first
     fitness: jax.Array  # float[elite]: theirs, -inf before any
     best: Any  # like the parameters: the best member so far
     best_fitness: jax.Array  # float[]: its fitness, -inf before any
