@@ -140,7 +140,7 @@ def _stagnant(bests, medians, told, least: int) -> jax.Array:
     record = bests.shape[0]
     window = jnp.clip(told // 5, min(least, record), record)
     part = jnp.maximum(3 * window // 10, 1)
-    age = jnp.arange(record, 0, -1)  # 1 is the newest
+    age = jnp.arange(record, 0, -1, dtype=jnp.int32)  # 1 is the newest
     new, old = age <= part, (age > window - part) & (age <= window)
     middle = lambda values, which: jnp.nanmedian(jnp.where(which, values, jnp.nan))
     no_better = [middle(values, new) <= middle(values, old) for values in (bests, medians)]

@@ -68,7 +68,7 @@ def reevaluated(strategy: Strategy, n: int, *, adaptive: bool = False) -> Strate
         dtype = state.evaluations.dtype
         values = checks.fitness(fitness, size * n, dtype).reshape(size, n)
         index = jnp.arange(n)
-        used = (index < state.evaluations)[None] & ~jnp.isnan(values)
+        used = (index.astype(dtype) < state.evaluations)[None] & ~jnp.isnan(values)
         inner, info = strategy.tell(state.inner, _mean(values, used))
         if not adaptive:
             return state._replace(inner=inner), info
