@@ -71,6 +71,14 @@ def fitness(value: Any, size: int, dtype: Any) -> jax.Array:
     return value.astype(dtype)
 
 
+def ids(value: Any) -> jax.Array:
+    """Return `value` as int[k]; raise if it is anything but a vector of integers."""
+    value = jnp.asarray(value)
+    if value.ndim != 1 or not jnp.issubdtype(value.dtype, jnp.integer):
+        raise TypeError(f"ids must be a vector of integers, got {value.dtype}{list(value.shape)}")
+    return value
+
+
 def number(name: str, value: Any, *, low: float = 0.0, exclusive: bool = False, below: float = float("inf")) -> None:
     """Raise if the concrete scalar `value` lies below `low`, or not below `below` (or is NaN); traced values pass."""
     if jnp.ndim(value) != 0:
@@ -84,6 +92,12 @@ def number(name: str, value: Any, *, low: float = 0.0, exclusive: bool = False, 
         raise ValueError(f"{name} must be {'above' if exclusive else 'at least'} {low:g}, got {float(value):g}")
     if float(value) >= below < float("inf"):
         raise ValueError(f"{name} must be below {below:g}, got {float(value):g}")
+
+
+def count(name: str, value: Any) -> None:
+    """Raise if `value` is not an int of 1 or more."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be an int of 1 or more, got {value!r}")
 
 
 def elite_count(fraction: float, size: int) -> int:

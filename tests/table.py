@@ -22,7 +22,11 @@ class Row(NamedTuple):
     antithetic: bool = False  # by default
     adapts: bool = True  # sigma
     centers: int = 0  # the first members, which are the mean itself
+    learns: bool = True  # members get better
     remembers: bool = False  # compares with fitness of earlier generations; recommends the best member ever told
+    rare: tuple[
+        str, ...
+    ] = ()  # numbers that matter in rare states only; a test of the strategy's own brings them about
     faster: Mapping[str, float] = MappingProxyType({})  # numbers with which 60 generations are enough to improve
 
 
@@ -41,6 +45,21 @@ MATRIX = {name: RATES[name] for name in ("c_sigma", "d_sigma", "c_1", "c_mu")}
 DIFFERENTIAL = {"mutation": 0.8, "dither": 0.1, "recombination": 0.3}
 SWARM = {"inertia": 0.5, "cognitive": 1.0, "social": 1.0}
 remembering = functools.partial(row, remembers=True)
+LIMITED = {"c_sigma": 0.3, "d_sigma": 1.5, "c_d": 0.3, "base_d": 2.0, "c_c": 0.4, "base_c": 3.0}
+RANK_M = {"c_c": 0.3, "c_cov": 0.2, "c_s": 0.2, "q_star": 0.2, "d_sigma": 1.5, "gap": 0.5}
+STRETCHED = {name: RATES[name] for name in ("c_sigma", "d_sigma", "c_c", "c_1", "c_mu")}
+FAST_MOVING = {
+    "learning_rate": 0.7,
+    "eta_move": 0.7,
+    "eta_stag": 0.5,
+    "eta_conv": 0.4,
+    "eta_b": 0.1,
+    "c_1": 0.1,
+    "c_sigma": 0.2,
+    "c_c": 0.3,
+    "alpha": 0.5,
+}
+AMALGAM = {"eta_sigma": 0.3, "eta_shift": 0.4, "delta_ams": 1.0, "eta_dec": 0.7, "theta_sdr": 0.1}
 
 TABLE: dict[str, Row] = {
     "simple_es": row(jaxes.simple_es, {"sigma": 0.3}, schedules=("sigma",)),
@@ -97,6 +116,59 @@ TABLE: dict[str, Row] = {
         adapts=False,
         faster={"learning_rate": 0.1},
     ),
+    "pes": row(
+        jaxes.pes,
+        {"sigma": 0.3, "learning_rate": 0.2, "weight_decay": 0.1},
+        schedules=("sigma", "learning_rate", "weight_decay"),
+        ranks=False,
+        gradient=True,
+        antithetic=True,
+        adapts=False,
+        faster={"learning_rate": 0.1},
+    ),
+    "nres": row(
+        jaxes.nres,
+        {"sigma": 0.3, "learning_rate": 0.2, "weight_decay": 0.1},
+        schedules=("sigma", "learning_rate", "weight_decay"),
+        ranks=False,
+        gradient=True,
+        antithetic=True,
+        adapts=False,
+        faster={"learning_rate": 0.1},
+    ),
+    "asebo": row(
+        functools.partial(jaxes.asebo, warmup=0.0),
+        {
+            "sigma": 0.3,
+            "warmup": 5.0,
+            "threshold": 0.0,
+            "covariance_decay": 0.3,
+            "probability_rate": 1.0,
+            "probability_floor": 0.3,
+            "learning_rate": 0.2,
+            "weight_decay": 0.1,
+        },
+        schedules=("sigma", "threshold", "covariance_decay", "learning_rate", "weight_decay"),
+        ranks=False,
+        gradient=True,
+        antithetic=True,
+        adapts=False,
+        faster={"learning_rate": 0.1},
+    ),
+    "sv_open_es": row(
+        jaxes.sv_open_es,
+        {"sigma": 0.3, "bandwidth": 0.3, "repulsion": 0.5, "learning_rate": 0.2, "weight_decay": 0.1},
+        schedules=("sigma", "bandwidth", "repulsion", "learning_rate", "weight_decay"),
+        gradient=True,
+        antithetic=True,
+        adapts=False,
+        faster={"learning_rate": 0.1},
+    ),
+    "sv_cma_es": row(
+        functools.partial(jaxes.sv_cma_es, particles=2),
+        {"bandwidth": 0.3, "repulsion": 0.5},
+        schedules=("bandwidth", "repulsion"),
+    ),
     "discovered_es": row(
         jaxes.discovered_es,
         {"sigma": 0.3, "temperature": 5.0, "learning_rate": 0.7, "sigma_learning_rate": 0.2},
@@ -124,16 +196,19 @@ TABLE: dict[str, Row] = {
         schedules=tuple(SEPARABLE),
     ),
     "ma_es": row(jaxes.ma_es, {"sigma": 0.3, **MATRIX}, schedules=tuple(MATRIX)),
-    "random_search": remembering(jaxes.random_search, {"sigma": 0.3}, schedules=("sigma",)),
+    "random_search": remembering(jaxes.random_search, {"sigma": 0.3}, schedules=("sigma",), learns=False),
     "hill_climbing": remembering(jaxes.hill_climbing, {"sigma": 0.3}, schedules=("sigma",)),
     "simulated_annealing": remembering(
         jaxes.simulated_annealing,
-        {"sigma": 0.3, "temperature": 3.0, "cooling": 0.5},
+        {"sigma": 0.3, "temperature": 1000.0, "cooling": 0.5},
+        usual_sigma=3.0,  # so that neighbors are worse
         schedules=("sigma", "temperature", "cooling"),
         ranks=False,
     ),
     "gradientless_descent": remembering(
-        jaxes.gradientless_descent, {"sigma": 0.3, "ratio": 0.1}, schedules=("sigma", "ratio")
+        functools.partial(jaxes.gradientless_descent, ratio=0.2),
+        {"sigma": 0.3, "ratio": 0.1},
+        schedules=("sigma", "ratio"),
     ),
     "simple_ga": remembering(jaxes.simple_ga, {"sigma": 0.3}, schedules=("sigma",)),
     "mr15_ga": remembering(jaxes.mr15_ga, {"sigma": 0.3, "factor": 1.5}, schedules=("factor",)),
@@ -145,6 +220,29 @@ TABLE: dict[str, Row] = {
         schedules=tuple(DIFFERENTIAL),
     ),
     "particle_swarm": remembering(jaxes.particle_swarm, {"sigma": 0.3, **SWARM}, schedules=tuple(SWARM)),
+    "lm_ma_es": row(jaxes.lm_ma_es, {"sigma": 0.3, **LIMITED}, schedules=tuple(LIMITED), rare=("base_d",)),
+    "rm_es": row(
+        jaxes.rm_es,
+        {"sigma": 0.3, **RANK_M},
+        schedules=tuple(RANK_M),
+        ranks=False,  # compares with the fitness of the last generation
+        rare=("gap",),
+    ),
+    "vd_cma_es": row(jaxes.vd_cma_es, {"sigma": 0.3, **STRETCHED}, schedules=tuple(STRETCHED)),
+    "cr_fm_nes": row(
+        jaxes.cr_fm_nes,
+        {"sigma": 0.3, **FAST_MOVING},
+        schedules=tuple(FAST_MOVING),
+        antithetic=True,
+        rare=("eta_move", "eta_stag", "eta_conv", "c_1", "alpha"),  # each of some phases of the search only
+    ),
+    "iamalgam": row(
+        jaxes.iamalgam,
+        {"sigma": 0.3, **AMALGAM},
+        schedules=tuple(AMALGAM),
+        ranks=False,  # compares with the best fitness ever
+        rare=("eta_dec", "theta_sdr"),
+    ),
 }
 
 # Further settings of the same strategies that the contract holds for.
@@ -166,12 +264,28 @@ VARIANTS: dict[str, Row] = {
     "ars, top": TABLE["ars"]._replace(
         make=lambda population_size=8, sigma=0.1, **options: jaxes.ars(population_size, sigma, **{"top": 2, **options})
     ),
+    "pes, pieces": TABLE["pes"]._replace(
+        make=lambda population_size=8, sigma=0.1, **options: jaxes.pes(
+            population_size, sigma, **{"unrolls": 2, "stagger": True, **options}
+        )
+    ),
+    "nres, pieces": TABLE["nres"]._replace(
+        make=lambda population_size=8, sigma=0.1, **options: jaxes.nres(
+            population_size, sigma, **{"unrolls": 2, "stagger": True, **options}
+        )
+    ),
     "cma_es, not active": TABLE["cma_es"]._replace(
         make=lambda population_size=8, sigma=0.1, **options: jaxes.cma_es(
             population_size, sigma, **{"active": False, **options}
         )
     ),
 }
+
+VARIANTS["iamalgam, univariate"] = TABLE["iamalgam"]._replace(
+    make=lambda population_size=8, sigma=0.1, **options: jaxes.iamalgam(
+        population_size, sigma, **{"covariance": "univariate", **options}
+    )
+)
 
 ALL = {**TABLE, **VARIANTS}
 

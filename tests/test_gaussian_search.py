@@ -3,7 +3,8 @@
 import functools
 import importlib
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -24,26 +25,37 @@ class Case(NamedTuple):
     fields: dict[str, str]  # ours: the reference's; compared beside the mean
     sphere: int  # generations that are always enough to reach 1e-8 on the sphere
     rotated: int = 0  # and on the ellipsoid, for strategies that promise invariance
-    make: Callable[..., Any] | None = None
+    condition: float = 1e6  # of that ellipsoid
+    size: int = SIZE
+    options: Mapping[str, Any] = MappingProxyType({})  # of the factory and of the reference
     extra: int = 0  # normal numbers that a member draws beside its n
-    units: int = SIZE  # that draw noise
+    pairs: bool = False  # of members that share their noise
 
 
 CASES = {
     "xnes": Case({"sigma": "sigma", "shape": "B"}, 700, 1500),
     "sep_cma_es": Case({"sigma": "sigma", "variance": "C", "path_c": "p_c"}, 300),
     "ma_es": Case({"sigma": "sigma", "matrix": "M", "path_sigma": "s"}, 300, 1000),
+    "lm_ma_es": Case({"sigma": "sigma", "directions": "M", "path_sigma": "p"}, 400, 4000, condition=1e4),
+    "rm_es": Case({"sigma": "sigma", "path": "p", "directions": "directions", "success": "s"}, 600, extra=2),
+    "vd_cma_es": Case({"sigma": "sigma", "d": "D", "v": "v", "path_c": "p_c", "path_sigma": "p_s"}, 400),
+    "cr_fm_nes": Case({"sigma": "sigma", "d": "D", "v": "v", "path_c": "p_c", "path_sigma": "p_s"}, 500, pairs=True),
+    "iamalgam": Case({"sigma": "sigma", "multiplier": "c"}, 400, size=31),
+    "iamalgam univariate": Case(
+        {"sigma": "sigma", "multiplier": "c"}, 600, size=12, options={"covariance": "univariate"}
+    ),
 }
 every = pytest.mark.parametrize("name", CASES)
 invariant = pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.rotated])
 
 
 def made(name):
-    return (CASES[name].make or getattr(jaxes, name))(SIZE, 0.5)
+    return getattr(jaxes, name.split()[0])(CASES[name].size, 0.5, **CASES[name].options)
 
 
 def reference(name, x0=START, **options):
-    return importlib.import_module(f"references.{name}").Reference(x0, 0.5, SIZE, **options)
+    module = importlib.import_module(f"references.{name.split()[0]}")
+    return module.Reference(x0, 0.5, CASES[name].size, **options, **CASES[name].options)
 
 
 @functools.lru_cache
@@ -78,7 +90,7 @@ def test_step_by_step(name, function):
         theirs = reference(name, **known)
         ask, tell = jax.jit(strategy.ask), jax.jit(strategy.tell)
         like = jax.ShapeDtypeStruct((N + case.extra,), jnp.float64)
-        draw = jax.jit(lambda key: gaussian().sample(key, jnp.arange(case.units), like))
+        draw = jax.jit(lambda key: gaussian().sample(key, jnp.arange(case.size // (1 + case.pairs)), like))
         for t in range(40):
             candidates = theirs.ask(np.asarray(draw(jax.random.fold_in(KEY, t))))
             np.testing.assert_allclose(ask(state), candidates, rtol=1e-7, atol=1e-9)
@@ -105,7 +117,7 @@ def evaluations(name, f, starts, generations, seeds, **given):
 
         best = -np.asarray(run(jax.random.split(jax.random.key(2), seeds), jnp.arange(len(starts))))
     reached = best <= 1e-8
-    return np.where(reached.any(-1), (reached.argmax(-1) + 1.0) * SIZE, np.inf)
+    return np.where(reached.any(-1), (reached.argmax(-1) + 1.0) * CASES[name].size, np.inf)
 
 
 def evaluations_of_reference(name, f, generations, seeds):
@@ -117,7 +129,7 @@ def evaluations_of_reference(name, f, generations, seeds):
         for t in range(generations):
             values = np.array([f(x) for x in theirs.ask(theirs.noise(rng))])
             if values.min() <= 1e-8:
-                reached = (t + 1) * SIZE
+                reached = (t + 1) * CASES[name].size
                 break
             theirs.tell(values)
         counts.append(reached)
@@ -135,9 +147,9 @@ def test_sphere(name):
 
 
 def turned(name, rotations, seeds):
-    """Median evaluations on the ellipsoid of condition 1e6 as it is, and under each rotation."""
+    """Median evaluations on the ellipsoid as it is, and under each rotation."""
     turns = np.stack([np.eye(N), *[rotation(seed) for seed in rotations]])
-    f = lambda x, i: ellipsoid(jnp.matmul(jnp.asarray(turns)[i], x, precision="highest"))
+    f = lambda x, i: ellipsoid(jnp.matmul(jnp.asarray(turns)[i], x, precision="highest"), CASES[name].condition)
     starts = np.stack([turn.T @ START for turn in turns])
     return np.median(evaluations(name, f, starts, CASES[name].rotated, seeds), axis=1)
 
@@ -157,9 +169,75 @@ def test_ten_rotations_change_nothing(name):
 
 
 def test_sizes():
-    for name in ("xnes", "ma_es"):
-        with pytest.raises(ValueError, match=f"at most 10,000 numbers for {name}, got 20,000: .* 1\\.5 GiB"):
+    for name in ("xnes", "ma_es", "iamalgam"):
+        with pytest.raises(ValueError, match=f"at most 10,000 numbers for {name}.*, got 20,000: .* 1\\.5 GiB"):
             getattr(jaxes, name)(SIZE).init(KEY, jnp.zeros(20_000))
+    assert jaxes.iamalgam(SIZE, covariance="univariate").init(KEY, jnp.zeros(20_000)).factor.shape == (20_000,)
+
+
+def test_bad_covariance():
+    with pytest.raises(ValueError, match="covariance must be 'full' or 'univariate', got 'diagonal'"):
+        jaxes.iamalgam(SIZE, covariance="diagonal")
+
+
+def test_numbers_of_the_third_generation():
+    """lm_ma_es has a second direction only then, and rm_es only then replaces a path before its time."""
+    for name, number, value in (("lm_ma_es", "base_d", 3.0), ("rm_es", "gap", 0.5)):
+        strategy = made(name)
+        step = jax.jit(lambda state, strategy=strategy: strategy.tell(state, -(strategy.ask(state) ** 2).sum(1))[0])
+        a, b = (strategy.init(KEY, jnp.ones(N), **given) for given in ({}, {number: value}))
+        for _ in range(3):
+            a, b = step(a), step(b)
+        assert not np.array_equal(strategy.ask(a), strategy.ask(b))
+
+
+def test_phases_of_cr_fm_nes():
+    """The path's length decides which numbers have a say: moving, stagnating, converging."""
+    strategy = made("cr_fm_nes")
+    tell = jax.jit(strategy.tell)
+    usual = strategy.init(KEY, jnp.ones(N))
+    fitness = -(strategy.ask(usual) ** 2).sum(1)
+    says = {}
+    # At c_sigma = 0 the path stays as it is.
+    for phase, length in (("move", 2.0), ("stag", 0.5), ("conv", 0.01)):
+        path = jnp.full(N, length)
+        state = usual._replace(path_sigma=path, c_sigma=jnp.float32(0))
+        for growing in (False, True):
+            # Far members are the best, or the worst: the gradient of sigma is positive, or negative.
+            order = (strategy.ask(usual) - 1).std(1) * (1 if growing else -1)
+            plain = tell(state, order)[0]
+            for number in ("eta_move", "eta_stag", "eta_conv", "c_1", "alpha"):
+                other = tell(state._replace(**{number: 3 * getattr(state, number)}), order)[0]
+                other = other._replace(**{number: getattr(plain, number)})
+                pairs = zip(jax.tree.leaves(plain._replace(key=0)), jax.tree.leaves(other._replace(key=0)), strict=True)
+                if any(not np.array_equal(a, b) for a, b in pairs):
+                    says.setdefault(number, set()).add((phase, growing))
+            if phase == "move" and not growing:
+                assert float(plain.sigma) == float(state.sigma)  # it never shrinks while the search moves
+    both = lambda phase: {(phase, False), (phase, True)}
+    assert says == {
+        "eta_move": {("move", True)},
+        "eta_stag": both("stag"),
+        "eta_conv": both("conv"),
+        "c_1": both("move"),
+        "alpha": both("move"),
+    }
+    assert np.isfinite(jax.tree.leaves(tell(usual._replace(alpha=jnp.float32(1e4)), fitness)[0].mean)).all()
+
+
+def test_memory():
+    """Low-memory strategies hold m vectors of n, and nothing of the population's size."""
+    n = 1000
+    for name, most in (("lm_ma_es", 24 + 2), ("rm_es", 2 + 2), ("vd_cma_es", 5), ("cr_fm_nes", 5), ("sep_cma_es", 4)):
+        state = getattr(jaxes, name)(200).init(KEY, jnp.zeros(n))
+        assert sum(x.size for x in jax.tree.leaves(state)) < most * n + 200, name
+
+
+@pytest.mark.parametrize("name", ["lm_ma_es", "rm_es"])
+@pytest.mark.parametrize("memory", [0, 2.0, True])
+def test_bad_memory(name, memory):
+    with pytest.raises(ValueError, match="memory must be an int of 1 or more"):
+        getattr(jaxes, name)(SIZE, memory=memory)
 
 
 @every

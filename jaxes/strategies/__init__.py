@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 from jaxes.strategies.ars import ars
+from jaxes.strategies.asebo import asebo
 from jaxes.strategies.cem import cem
 from jaxes.strategies.cma_es import cma_es
+from jaxes.strategies.cr_fm_nes import cr_fm_nes
 from jaxes.strategies.differential_evolution import differential_evolution
 from jaxes.strategies.discovered_es import discovered_es
 from jaxes.strategies.esmc import esmc
@@ -12,19 +14,27 @@ from jaxes.strategies.gesmr_ga import gesmr_ga
 from jaxes.strategies.gradientless_descent import gradientless_descent
 from jaxes.strategies.guided_es import guide, guided_es
 from jaxes.strategies.hill_climbing import hill_climbing
+from jaxes.strategies.iamalgam import iamalgam
+from jaxes.strategies.lm_ma_es import lm_ma_es
 from jaxes.strategies.ma_es import ma_es
 from jaxes.strategies.mr15_ga import mr15_ga
 from jaxes.strategies.nes import nes
+from jaxes.strategies.nres import nres
 from jaxes.strategies.open_es import open_es
 from jaxes.strategies.particle_swarm import particle_swarm
+from jaxes.strategies.pes import pes
 from jaxes.strategies.pgpe import pgpe
 from jaxes.strategies.random_search import random_search
+from jaxes.strategies.rm_es import rm_es
 from jaxes.strategies.samr_ga import samr_ga
 from jaxes.strategies.sep_cma_es import sep_cma_es
 from jaxes.strategies.simple_es import simple_es
 from jaxes.strategies.simple_ga import simple_ga
 from jaxes.strategies.simulated_annealing import simulated_annealing
 from jaxes.strategies.snes import snes
+from jaxes.strategies.sv_cma_es import sv_cma_es
+from jaxes.strategies.sv_open_es import sv_open_es
+from jaxes.strategies.vd_cma_es import vd_cma_es
 from jaxes.strategies.xnes import xnes
 from jaxes.strategy import Strategy
 
@@ -55,6 +65,16 @@ STRATEGIES: dict[str, Callable[..., Strategy]] = {
         esmc,
         discovered_es,
         guided_es,
+        lm_ma_es,
+        rm_es,
+        pes,
+        nres,
+        asebo,
+        vd_cma_es,
+        cr_fm_nes,
+        sv_open_es,
+        sv_cma_es,
+        iamalgam,
     )
 }
 
@@ -85,4 +105,14 @@ __all__ = [
     "discovered_es",
     "guided_es",
     "guide",
+    "lm_ma_es",
+    "rm_es",
+    "pes",
+    "nres",
+    "asebo",
+    "vd_cma_es",
+    "cr_fm_nes",
+    "sv_open_es",
+    "sv_cma_es",
+    "iamalgam",
 ]

@@ -1,0 +1,154 @@
+"""Limited-memory matrix adaptation: the matrix of MA-ES as a product of a few rank-one factors.
+
+Loshchilov, Glasmachers, Beyer: "Large Scale Black-Box Optimization by Limited-Memory Matrix Adaptation", IEEE
+Transactions on Evolutionary Computation 23 (2019) 353-358, arXiv:1705.06693: Algorithm 1, with its line numbers.
+The paper's rates of paths, 2 lambda / n and lambda / n, are held at one where they exceed it, in few dimensions.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxes import checks, flat, paths, ranking, trees
+from jaxes.blocks import over_blocks
+from jaxes.schedules import Number, follow_all, start, start_all
+from jaxes.strategy import Strategy, by_chunks, summarize
+
+
+class State(NamedTuple):
+    key: jax.Array  # key[]
+    step: jax.Array  # int32[]: generations told
+    mean: Any  # the parameters
+    sigma: jax.Array  # float[]: the step size
+    path_sigma: jax.Array  # float[n]: evolution path of the step size
+    directions: jax.Array  # float[memory, n]: m_i, the vectors of the rank-one factors, fast ones first
+    c_sigma: jax.Array  # float[]: rate of the step size's path
+    d_sigma: jax.Array  # float[]: damping of the step size
+    c_d: jax.Array  # float[]: weight of the first direction
+    base_d: jax.Array  # float[]: each further direction's weight is smaller by this factor
+    c_c: jax.Array  # float[]: rate of the first direction's update
+    base_c: jax.Array  # float[]: each further direction's rate is smaller by this factor
+
+
+def lm_ma_es(
+    population_size: int,
+    sigma: float | jax.Array = 0.1,
+    *,
+    memory: int | None = None,
+    c_sigma: Number | None = None,
+    d_sigma: Number = 2.0,
+    c_d: Number | None = None,
+    base_d: Number = 1.5,
+    c_c: Number | None = None,
+    base_c: Number = 4.0,
+    blocks: int = 1,
+) -> Strategy:
+    """Limited-memory matrix adaptation evolution strategy.
+
+    The parameters are raveled into one vector inside; memory and time grow with `memory * n`.
+
+    Args:
+        population_size: members per generation, 2 or more; the paper's choice is 4 + floor(3 ln n).
+        sigma: initial step size, in units of the parameters.
+        memory: direction vectors that are kept; 4 + floor(3 ln n) by default.
+        c_sigma: rate of the step size's path, a number or an optax schedule; min(2 population_size / n, 1).
+        d_sigma: damping of the step size.
+        c_d: weight of the first direction, 1 / n by default; that of the i-th is `c_d / base_d**i`.
+        c_c: rate of the first direction, min(population_size / n, 1) by default; the i-th's is `c_c / base_c**i`.
+        base_d, base_c: the factors between them.
+        blocks: the population is drawn and summed in that many parts, one at a time.
+
+    Numbers that `init` takes: `sigma`, `c_sigma`, `d_sigma`, `c_d`, `base_d`, `c_c`, `base_c`.
+
+    >>> import jax, jaxes, jax.numpy as jnp
+    >>> strategy = jaxes.lm_ma_es(16, 0.5)
+    >>> state = strategy.init(jax.random.key(0), jnp.ones(50))
+    >>> state.directions.shape
+    (15, 50)
+    >>> state, infos = jaxes.run(strategy, jaxes.minimize(lambda x: jnp.sum(x**2)), state, generations=300)
+    >>> bool(infos.best[-1] > -1e-3)
+    True
+    """
+    checks.population_size(population_size, blocks=blocks)
+    checks.adapted("sigma", sigma)
+    if memory is not None:
+        checks.count("memory", memory)
+    default = sigma
+    given: dict[str, Number | None] = {
+        "c_sigma": c_sigma,
+        "d_sigma": d_sigma,
+        "c_d": c_d,
+        "base_d": base_d,
+        "c_c": c_c,
+        "base_c": base_c,
+    }
+    table, _ = paths.logarithmic(population_size, edge=population_size // 2 + 0.5)
+
+    def init(key, params, *, sigma=None, **rates) -> State:
+        params = checks.params(params)
+        n, dtype = trees.size(params), trees.number_dtype(params)
+        kept = 4 + int(3 * math.log(n)) if memory is None else memory
+        best = {
+            "c_sigma": min(2 * population_size / n, 1.0),
+            "c_d": 1 / n,
+            "c_c": min(population_size / n, 1.0),
+        }
+        return State(
+            key=checks.key(key),
+            step=jnp.int32(0),
+            mean=params,
+            sigma=start("sigma", sigma, default, dtype, exclusive=True),
+            path_sigma=jnp.zeros(n, dtype),
+            directions=jnp.zeros((kept, n), dtype),
+            **start_all(given, rates, best, dtype, exclusive=("d_sigma", "base_d", "base_c")),
+        )
+
+    def ask(state, ids=None):
+        n = state.path_sigma.shape[0]
+        steps = lambda which: by_chunks(lambda z: shaped(state, z), flat.normals(state, which, n))  # lines 5-8
+        return flat.members(state, ids, population_size, steps)
+
+    def tell(state, fitness):
+        n = state.path_sigma.shape[0]
+        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
+        some = ~jnp.all(jnp.isnan(fitness))
+        weights = ranking.recombination(jnp.asarray(table, fitness.dtype), fitness)
+        mu_eff = paths.effective(weights, some)
+        block = lambda part: ((), flat.times(part.of(weights), flat.normals(state, part, n)))
+        _, white = over_blocks(block, population_size, blocks)
+        # The factors are linear, so that the mean of the d is what they make of the mean of the z.
+        mean = flat.moved(state.mean, state.sigma * shaped(state, white[None])[0])  # line 10
+        path = paths.cumulated(state.path_sigma, state.c_sigma, mu_eff, white)  # line 11
+        rate = falling(state.c_c, state.base_c, state.directions)[:, None]
+        directions = paths.cumulated(state.directions, rate, mu_eff, white[None])  # lines 12-13
+        sigma = state.sigma * jnp.exp(state.c_sigma / state.d_sigma * (jnp.sum(path**2) * (1 / n) - 1))  # line 14
+
+        old = (state.mean, state.sigma, state.path_sigma, state.directions)
+        mean, sigma, path, directions = trees.where(some, (mean, sigma, path, directions), old)
+        step = state.step + 1
+        info = summarize(fitness, state.mean, mean, state.sigma)
+        return State(state.key, step, mean, sigma, path, directions, **follow_all(given, state, step)), info
+
+    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)
+
+
+def falling(first: jax.Array, base: jax.Array, directions: jax.Array) -> jax.Array:
+    """The number of each direction, float[memory]."""
+    return first * base ** -jnp.arange(directions.shape[0], dtype=directions.dtype)
+
+
+def shaped(state: State, z: jax.Array) -> jax.Array:
+    """Rows z as steps d: `d <- (1 - c) d + c m (m . d)` for each direction m that has been learned (lines 6-8)."""
+    count = state.directions.shape[0]
+    rates = jnp.where(
+        jnp.arange(count, dtype=jnp.int32) < state.step, falling(state.c_d, state.base_d, state.directions), 0
+    )
+
+    def factor(d, of):
+        c, m = of
+        return (1 - c) * d + (c * flat.times(d, m))[:, None] * m[None], None
+
+    return lax.scan(factor, z, (rates, state.directions))[0]
