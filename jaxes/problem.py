@@ -18,17 +18,22 @@ class Problem(NamedTuple):
 
     init: Callable[[jax.Array], Any]
     """`init(key) -> problem_state`"""
-    evaluate: Callable[[Any, jax.Array, Callable, jax.Array], tuple[jax.Array, Any]]
+    evaluate: Callable[[Any, jax.Array, Callable, jax.Array], tuple[Any, ...]]
     """`evaluate(problem_state, key, ask, ids) -> (fitness float[len(ids)], sums)`.
 
     `ask()` draws the members of `ids` in order, at once; `ask(some_ids)` draws those, so that a problem may draw a
     member only when there is room for it. `key` is the same for all blocks of a generation. `sums` is a tree of arrays
     that is added up over the blocks.
     """
-    update: Callable[[Any, Any], Any]
+    update: Callable[..., Any]
     """`update(problem_state, sums) -> problem_state`"""
     counters: Callable[[Any], dict[str, Any]] = lambda state: {}
     """`counters(problem_state) -> {name: Counter}`: totals worth a metric; `steps` are environment steps"""
+    rows: bool = False
+    """Members keep something of their own between generations (`jaxes.unrolled`): `evaluate` also returns rows, a tree
+    with leaves [len(ids), ...] in the order of `ids`, and `update(problem_state, sums, rows)` is given the rows of the
+    whole population in the order of the members. A block's evaluation sees all of `problem_state` and takes out what
+    belongs to its `ids`."""
 
 
 def problem(objective: Callable[[Any], jax.Array]) -> Problem:
@@ -90,13 +95,18 @@ def generation(strategy: Strategy, problem: Problem) -> Callable[..., tuple[Any,
 
         def evaluate(block):
             ask = lambda ids=None: strategy.ask(state, block if ids is None else ids)
-            fitness, sums = problem.evaluate(problem_state, key, ask, block.ids)
+            fitness, sums, *rows = problem.evaluate(problem_state, key, ask, block.ids)
             if fitness.shape != (block.size,):
                 raise ValueError(f"problem.evaluate must return fitness of shape ({block.size},), got {fitness.shape}")
-            return fitness, sums
+            if len(rows) != problem.rows:
+                raise ValueError(
+                    f"problem.evaluate must return {'fitness, sums and rows' if problem.rows else 'fitness and sums'} "
+                    f"where rows={problem.rows}, got {2 + len(rows)} values"
+                )
+            return (fitness, rows), sums
 
-        fitness, sums = over_blocks(evaluate, strategy.population_size, strategy.blocks)
+        (fitness, rows), sums = over_blocks(evaluate, strategy.population_size, strategy.blocks)
         state, info = strategy.tell(state, fitness)
-        return (state, problem.update(problem_state, sums)), info
+        return (state, problem.update(problem_state, sums, *rows)), info
 
     return step

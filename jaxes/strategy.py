@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxes import trees
+from jaxes import checks, trees
 from jaxes.blocks import Block
 
 
@@ -85,9 +85,7 @@ def place_members(ids: Any, size: int, antithetic: bool, draw: Callable, place: 
     if ids is None:
         ids = Block(0, size)
     if not isinstance(ids, Block):
-        ids = jnp.asarray(ids)
-        if ids.ndim != 1 or not jnp.issubdtype(ids.dtype, jnp.integer):
-            raise TypeError(f"ids must be a vector of integers, got {ids.dtype}{list(ids.shape)}")
+        ids = checks.ids(ids)
     if not antithetic:
         return jax.vmap(lambda z: place(1.0, z))(draw(ids))
     if isinstance(ids, Block) and ids.size % 2 == 0:

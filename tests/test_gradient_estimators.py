@@ -6,10 +6,14 @@ import numpy as np
 import optax
 import pytest
 from references import ars as ars_reference
+from references import asebo as asebo_reference
 from references import discovered_es as discovered_es_reference
 from references import esmc as esmc_reference
 from references import guided_es as guided_es_reference
 from references import pgpe as pgpe_reference
+from references import sv_cma_es as sv_cma_es_reference
+from references import sv_open_es as sv_open_es_reference
+from references import unrolled as unrolled_reference
 
 import jaxes
 from jaxes.noise import gaussian
@@ -369,3 +373,295 @@ class TestGuidedES:
             jaxes.guided_es(8, surrogates="future")
         with pytest.raises(ValueError, match=r"alpha must be at most 1, got 1\.5"):
             jaxes.guided_es(8, alpha=1.5).init(KEY, jnp.zeros(2))
+
+
+def balancing(population_size, unrolls, **options):
+    """Influence balancing, one step in each generation."""
+
+    def unroll(s, theta, key):
+        signs = jnp.asarray(unrolled_reference.SIGNS, s.dtype)
+        s = jnp.asarray(unrolled_reference.A, s.dtype) @ s + signs * theta
+        return s, -0.5 * (s[0] - 1) ** 2
+
+    start = lambda key: jnp.zeros(unrolled_reference.SIZE, jnp.result_type(float))
+    return jaxes.unrolled(start, unroll, population_size=population_size, unrolls=unrolls, **options)
+
+
+def balancing_gradient(theta, unrolls):
+    """Of the sum of an episode's fitnesses."""
+    difference = 1e-4
+
+    def total(theta):
+        s, out = np.zeros(unrolled_reference.SIZE), 0.0
+        for _ in range(unrolls):
+            s, loss = unrolled_reference.inner_step(s, theta)
+            out -= loss
+        return out
+
+    return (total(theta + difference) - total(theta - difference)) / (2 * difference)
+
+
+class TestUnrolled:
+    @pytest.mark.parametrize("name", ["pes", "nres"])
+    def test_step_by_step(self, name, x64):
+        """With the parameters moving within the episodes."""
+        pairs, unrolls = 4, 5
+        make = {"pes": jaxes.pes, "nres": jaxes.nres}[name]
+        strategy = make(2 * pairs, 0.1, unrolls=unrolls, tx=optax.sgd(0.01))
+        reference = {"pes": unrolled_reference.PES, "nres": unrolled_reference.NRES}[name](
+            0.4, 0.1, pairs, unrolls, 0.01
+        )
+        problem = balancing(2 * pairs, unrolls)
+        carry = strategy.init(KEY, jnp.asarray(0.4)), problem.init(KEY)
+        step = jax.jit(jaxes.generation(strategy, problem))
+        for t in range(22):
+            state = carry[0]
+            key = generation_key(state) if name == "pes" else jax.random.fold_in(state.key, t // unrolls)
+            reference.generation(np.asarray(gaussian().sample(key, jnp.arange(pairs), state.mean)))
+            carry, _ = step(carry)
+            np.testing.assert_allclose(carry[0].mean, reference.theta, rtol=1e-6)
+        assert abs(reference.theta - 0.4) > 1e-3
+
+    def totals(self, strategy, problem, unrolls, warm=0, repeats=1500):
+        """float[repeats, 1]: gradient estimates summed over an episode with the parameters held where they are."""
+        step = jaxes.generation(strategy, problem)
+
+        @jax.jit
+        @jax.vmap
+        def one(key):
+            def held(carry, _):
+                (state, inner), _ = step(carry)
+                return (state._replace(mean=carry[0].mean), inner), state.mean - carry[0].mean
+
+            carry = strategy.init(key, jnp.float32(0.4)), problem.init(key)
+            return jnp.sum(jax.lax.scan(held, carry, length=warm + unrolls)[1][warm:])
+
+        return np.asarray(one(jax.random.split(KEY, repeats)), np.float64)[:, None]
+
+    def test_truncation_is_biased_and_these_are_not(self):
+        """The toy problem of the PES paper: a plain evolution strategy on pieces has even the sign wrong."""
+        unrolls = 12
+        exact = balancing_gradient(0.4, unrolls)
+        problem, options = balancing(8, unrolls), {"tx": SGD}
+        plain = self.totals(jaxes.open_es(8, 0.1, shaping=identity(), **options), problem, unrolls)
+        assert np.sign(plain.mean()) == -np.sign(exact)
+        assert abs(plain.mean() - exact) > 20 * plain.std() / np.sqrt(len(plain))
+        persistent = self.totals(jaxes.pes(8, 0.1, unrolls=unrolls, **options), problem, unrolls)
+        reused = self.totals(jaxes.nres(8, 0.1, unrolls=unrolls, **options), problem, unrolls)
+        for found in (persistent, reused):
+            assert np.sign(found.mean()) == np.sign(exact)
+            assert_unbiased(found, exact)
+        # The paper of NRES: reusing the noise takes variance away.
+        assert reused.std() < persistent.std()
+
+    @pytest.mark.parametrize("make", [jaxes.pes, jaxes.nres])
+    def test_staggered(self, make):
+        unrolls = 6
+        strategy = make(12, 0.1, unrolls=unrolls, stagger=True, tx=SGD)
+        problem = balancing(12, unrolls, stagger=True)
+        found = self.totals(strategy, problem, unrolls, warm=unrolls)
+        assert_unbiased(found, balancing_gradient(0.4, unrolls))
+
+    @pytest.mark.parametrize("stagger", [False, True])
+    def test_blocks(self, stagger):
+        """A block sees the inner states of its own members."""
+        carries = []
+        for blocks in (1, 2, 4):
+            strategy = jaxes.pes(8, 0.1, unrolls=3, stagger=stagger, blocks=blocks, tx=optax.sgd(0.01))
+            problem = balancing(8, 3, stagger=stagger)
+            carry = strategy.init(KEY, jnp.float32(0.4)), problem.init(KEY)
+            run = jax.jit(lambda c, s=strategy, p=problem: jax.lax.scan(jaxes.generation(s, p), c, length=7)[0])
+            carries.append(run(carry))
+        for other in carries[1:]:
+            np.testing.assert_allclose(other[0].mean, carries[0][0].mean, rtol=1e-5)
+            np.testing.assert_allclose(other[1].inner, carries[0][1].inner, rtol=1e-4, atol=1e-5)
+        assert int(carries[0][1].step) == 7
+
+    def test_seeds(self):
+        """Who shares a key: start gives it away as the inner state."""
+        start = lambda key: jax.random.uniform(key)
+        unroll = lambda x, member, key: (x, jax.random.uniform(key))
+        seen = {}
+        for seeds in ("pair", "generation", "independent"):
+            problem = jaxes.unrolled(start, unroll, population_size=6, unrolls=2, seeds=seeds)
+            fitness, _, inner = problem.evaluate(problem.init(KEY), KEY, lambda: jnp.zeros(6), jnp.arange(6))
+            seen[seeds] = (len(set(fitness.tolist())), len(set(inner.tolist())))
+        assert seen == {"pair": (3, 3), "generation": (1, 1), "independent": (6, 6)}
+
+    def test_bad_input(self):
+        for make in (jaxes.pes, jaxes.nres):
+            with pytest.raises(ValueError, match="unrolls must be an int of 1 or more, got 0"):
+                make(8, unrolls=0)
+        with pytest.raises(ValueError, match=r"unrolls must be an int of 1 or more, got 2\.5"):
+            balancing(8, 2.5)
+        with pytest.raises(ValueError, match="seeds must be 'pair', 'generation' or 'independent', got 'all'"):
+            balancing(8, 2, seeds="all")
+        strategy, problem = jaxes.pes(8), balancing(6, 2)
+        carry = strategy.init(KEY, jnp.float32(0)), problem.init(KEY)
+        with pytest.raises(ValueError, match="population_size of the problem must be the strategy's 8, got 6"):
+            jaxes.generation(strategy, problem)(carry)
+        rowless = problem._replace(rows=False)
+        with pytest.raises(ValueError, match="must return fitness and sums where rows=False, got 3 values"):
+            jaxes.generation(strategy, rowless)(carry)
+
+
+def asebo_noise(state, units):
+    z, coin = gaussian().sample(generation_key(state), jnp.arange(units), (state.basis[0], state.logit))
+    return np.asarray(z), np.asarray(jax.scipy.special.ndtr(coin))
+
+
+class TestASEBO:
+    def test_step_by_step(self, x64):
+        """Against the full covariance: as many axes are kept as there are parameters."""
+        ranks = set()
+
+        def same(state, reference):
+            np.testing.assert_allclose(state.axes.T @ state.axes, reference.Cov, rtol=1e-6, atol=1e-6)
+            np.testing.assert_allclose(jax.nn.sigmoid(state.logit), reference.q, rtol=1e-6)
+            ranks.add(reference.r)
+
+        numbers = {"warmup": 5.0, "threshold": 0.9, "covariance_decay": 0.8, "probability_rate": 0.01}
+        strategy = jaxes.asebo(12, 0.1, tx=optax.sgd(1e-3), **numbers)
+        step_by_step(strategy, asebo_reference.Reference(START, 0.1, 12, eta=1e-3), 6, noise=asebo_noise, same=same)
+        assert len(ranks) > 2, ranks
+
+    def test_expectation(self):
+        """The active part of the gradient is scaled by p n / r, the rest by (1 - p) n / (n - r)."""
+        strategy = jaxes.asebo(8, 0.5, tx=SGD, warmup=0.0, threshold=0.7, probability_floor=0.3)
+        tell = jax.jit(strategy.tell)
+        state = strategy.init(KEY, jnp.asarray(START, jnp.float32))
+        for seed in range(4):
+            state, _ = tell(state, jax.random.normal(jax.random.key(seed), (8,)))
+        state = state._replace(mean=jnp.asarray(START, jnp.float32), logit=jnp.float32(1.0))
+        basis = np.asarray(state.basis, np.float64)
+        active, p = basis.T @ basis, 0.4 / (1 + np.exp(-1)) + 0.3
+        r = round(np.trace(active))
+        assert 0 < r < N
+        scale = p * N / r * active + (1 - p) * N / (N - r) * (np.eye(N) - active)
+        for function in (LINEAR, QUADRATIC):
+            assert_unbiased(estimates(strategy, function, state=state), scale @ gradient(function))
+
+    def test_finds_the_subspace(self):
+        """Of a function of two directions among thirty: they become the active ones, and p rises."""
+        strategy = jaxes.asebo(16, 0.1, tx=optax.sgd(1e-3), probability_rate=0.001)
+        plane = np.linalg.qr(np.random.default_rng(3).standard_normal((30, 2)))[0].T
+        function = lambda x: -jnp.sum((jnp.asarray(plane, x.dtype) @ x - jnp.array([1.0, 2.0])) ** 2)
+        state, _ = jaxes.run(strategy, function, strategy.init(KEY, jnp.zeros(30)), generations=40)
+        slope = plane.T @ np.array([1.0, 2.0]) / np.sqrt(5)
+        assert np.linalg.norm(np.asarray(state.basis) @ slope) > 0.9
+        assert float(state.logit) > 0
+
+    def test_sphere(self):
+        strategy = jaxes.asebo(20, 0.1, warmup=5.0, threshold=0.9, covariance_decay=0.8, tx=optax.sgd(0.1))
+        make = lambda: asebo_reference.Reference(START, 0.1, 20, eta=0.1)
+        assert_alike(evaluations(strategy, 1e-2, 300), reference_evaluations(make, 20, 1e-2, 300), 1.4)
+
+    def test_bad_input(self):
+        with pytest.raises(ValueError, match="subspace must be an int of 1 or more, got 0"):
+            jaxes.asebo(8, subspace=0)
+        with pytest.raises(ValueError, match="subspace must be at most the number of parameters 2, got 3"):
+            jaxes.asebo(8, subspace=3).init(KEY, jnp.zeros(2))
+        with pytest.raises(ValueError, match=r"probability_floor must be below 0\.5, got 0\.5"):
+            jaxes.asebo(8, probability_floor=0.5)
+        with pytest.raises(ValueError, match="covariance_decay must be below 1, got 1"):
+            jaxes.asebo(8).init(KEY, jnp.zeros(2), covariance_decay=1.0)
+
+
+def mixture(x):
+    """Log-density of two normal peaks at -2 and 2 in the first coordinate."""
+    peaks = jnp.zeros((2, x.size)).at[:, 0].set(jnp.array([-2.0, 2.0]))
+    return jax.scipy.special.logsumexp(-0.5 * jnp.sum((x[None] - peaks) ** 2, axis=1))
+
+
+class TestSteinVariational:
+    def test_open_es_step_by_step(self, x64):
+        options = {"repulsion": 0.7, "bandwidth": 1.5, "tx": optax.sgd(1e-3), "shaping": identity()}
+        strategy = jaxes.sv_open_es(12, 0.1, particles=3, spread=0.5, **options)
+        state = strategy.init(KEY, jnp.asarray(START))
+        reference = sv_open_es_reference.Reference(state.mean, 0.1, 4, repulsion=0.7, bandwidth=1.5, eta=1e-3)
+        ask, tell = jax.jit(strategy.ask), jax.jit(strategy.tell)
+        for _ in range(25):
+            candidates = reference.ask(normals(state._replace(mean=state.mean[0]), 6))
+            np.testing.assert_allclose(ask(state), candidates, rtol=1e-7)
+            values = np.array([ellipsoid(x) for x in candidates])
+            reference.tell(values)
+            state, _ = tell(state, -values)
+            np.testing.assert_allclose(state.mean, reference.x, rtol=1e-6)
+
+    def test_cma_es_step_by_step(self, x64):
+        strategy = jaxes.sv_cma_es(18, 0.3, particles=3, spread=0.5, repulsion=0.2, bandwidth=1.5, active=False)
+        state = strategy.init(KEY, jnp.asarray(START))
+        reference = sv_cma_es_reference.Reference(state.particles.mean, 0.3, 6, repulsion=0.2, bandwidth=1.5)
+        ask, tell = jax.jit(strategy.ask), jax.jit(strategy.tell)
+        for t in range(25):
+            keys = [jax.random.fold_in(jax.random.fold_in(state.key, i), t) for i in range(3)]
+            z = [np.asarray(gaussian().sample(key, jnp.arange(6), jnp.zeros(N))) for key in keys]
+            candidates = reference.ask(np.array(z), np.asarray(state.particles.root))
+            np.testing.assert_allclose(ask(state), candidates, rtol=1e-6)
+            values = np.array([ellipsoid(x) for x in candidates])
+            reference.tell(values)
+            state, _ = tell(state, -values)
+            np.testing.assert_allclose(state.particles.mean, reference.x, rtol=1e-6)
+            np.testing.assert_allclose(state.particles.sigma, reference.s, rtol=1e-6)
+            root, change = state.particles.root, state.particles.change
+            np.testing.assert_allclose(root @ change @ root.transpose(0, 2, 1), reference.C, rtol=1e-5, atol=1e-8)
+
+    def test_samples_a_density(self):
+        """Particles of SVGD on a normal distribution have its mean and nearly its spread; without repulsion, none."""
+        log_density = lambda x: -0.5 * jnp.sum((x - 1) ** 2)
+        spreads = []
+        for repulsion in (1.0, 0.0):
+            strategy = jaxes.sv_open_es(
+                20 * 20, 0.1, particles=20, spread=0.5, repulsion=repulsion, tx=optax.sgd(0.3), shaping=identity()
+            )
+            state, _ = jaxes.run(strategy, log_density, strategy.init(KEY, jnp.zeros(2)), generations=300)
+            np.testing.assert_allclose(jnp.mean(state.mean, axis=0), 1.0, atol=0.15)
+            spreads.append(float(jnp.mean(jnp.std(state.mean, axis=0))))
+        assert 0.7 < spreads[0] < 1.2 and spreads[1] < 0.2, spreads
+
+    def test_both_peaks_are_held(self):
+        """Of two equal peaks each has particles."""
+        strategies = (
+            jaxes.sv_open_es(8 * 16, 0.2, particles=8, spread=1.0, tx=optax.sgd(0.3), shaping=identity()),
+            jaxes.sv_cma_es(8 * 6, 0.5, particles=8, spread=1.0, repulsion=0.1),
+        )
+        for strategy in strategies:
+            state, _ = jaxes.run(strategy, mixture, strategy.init(KEY, jnp.zeros(2)), generations=50)
+            first = np.asarray((state.mean if hasattr(state, "mean") else state.particles.mean)[:, 0])
+            assert np.any(first > 1) and np.any(first < -1), first
+            assert abs(abs(float(strategy.recommend(state)[0])) - 2) < 1.2
+
+    def test_without_repulsion_particles_are_searches_alone(self, x64):
+        """Each particle of sv_cma_es is a cma_es, and reaches what that one reaches."""
+        strategy, alone = jaxes.sv_cma_es(16, 0.3, particles=2, repulsion=0.0), jaxes.cma_es(8, 0.3)
+        start = strategy.init(KEY, jnp.asarray(START))
+        sphere_of = jaxes.minimize(sphere)
+        state, _ = jaxes.run(strategy, sphere_of, start, generations=40)
+        for i in range(2):
+            mine = alone.init(jax.random.fold_in(KEY, i), start.particles.mean[i])
+            single, _ = jaxes.run(alone, sphere_of, mine, generations=40)
+            np.testing.assert_allclose(state.particles.mean[i], single.mean, rtol=1e-6, atol=1e-9)
+            assert float(sphere(single.mean)) < 0.03
+
+    def test_sigma_and_rates_reach_the_particles(self):
+        state = jaxes.sv_cma_es(16).init(KEY, jnp.zeros(3), sigma=0.7, c_1=0.02)
+        np.testing.assert_allclose(state.particles.sigma, 0.7)
+        np.testing.assert_allclose(state.particles.c_1, 0.02)
+
+    def test_members_of_unaligned_blocks(self):
+        strategy = jaxes.sv_cma_es(12, particles=3)
+        state = strategy.init(KEY, jnp.zeros(3))
+        members = strategy.ask(state)
+        for block in (jaxes.Block(3, 4), jaxes.Block(4, 4), jaxes.Block(2, 5)):
+            part = members[block.start : block.start + block.size]
+            np.testing.assert_allclose(strategy.ask(state, block), part, rtol=3e-7, atol=3e-7)
+
+    def test_bad_input(self):
+        with pytest.raises(ValueError, match="particles must be an int of 2 or more, got 1"):
+            jaxes.sv_open_es(8, particles=1)
+        with pytest.raises(ValueError, match=r"divisible by 2 \* particles = 6 \(whole antithetic pairs\), got 8"):
+            jaxes.sv_open_es(8, particles=3)
+        with pytest.raises(ValueError, match="divisible by particles = 3, with at least two members each, got 8"):
+            jaxes.sv_cma_es(8, particles=3)
+        with pytest.raises(TypeError, match="unknown number 'nonsense'"):
+            jaxes.sv_cma_es(8).init(KEY, jnp.zeros(2), nonsense=1.0)

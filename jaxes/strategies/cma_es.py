@@ -125,7 +125,8 @@ def cma_es(
 
         return flat.members(state, ids, population_size, steps)  # eq. 40
 
-    def tell(state, fitness):
+    def tell(state, fitness, push=None):
+        """`push`, float[n] in units of the parameters, is added to the mean's step, and the paths see it."""
         dtype = state.sigma.dtype
         n = state.path_c.size
         fitness = checks.fitness(fitness, population_size, dtype)
@@ -143,6 +144,8 @@ def cma_es(
             return (), (flat.times(part.of(weights), z), flat.times((signed[:, None] * z).T, z))
 
         _, (white, outer) = over_blocks(block, population_size, blocks)  # white = A^-1 <y>, outer in A's coordinates
+        if push is not None:
+            white = white + jnp.linalg.solve(state.root, push) * (1 / state.sigma)
         moved = state.c_m * state.sigma * flat.times(state.root, white)  # eqs. 41, 42
         mean, rest = flat.moved_exactly(state.mean, state.rest, moved)
 

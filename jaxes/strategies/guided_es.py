@@ -9,23 +9,22 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jax import lax
 
-from jaxes import checks, trees
+from jaxes import checks, flat, trees
 from jaxes.blocks import over_blocks
 from jaxes.clip_up import direction
 from jaxes.descent import Decay, descent
 from jaxes.noise import gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import Shaping, identity
-from jaxes.strategy import Strategy, by_chunks, generation_key, place_members, signed
+from jaxes.strategy import Strategy, by_chunks, generation_key
 
 
 class State(NamedTuple):
     key: jax.Array  # key[]
     step: jax.Array  # int32[]: generations told
     mean: Any  # the parameters
-    guides: jax.Array  # float[k, n]: the last k surrogate gradients as unit vectors, newest first
+    guides: jax.Array  # float[k, n]: the last k surrogate gradients, of length 1, newest first; random at first
     basis: jax.Array  # float[k, n]: an orthonormal basis of what they span (U^T)
     sigma: jax.Array  # float[]: root mean square length of a perturbation
     alpha: jax.Array  # float[]: part of the variance that is spent on the full space, in [0, 1]
@@ -106,21 +105,18 @@ def guided_es(
         fields = optimizer.init(key, params, learning_rate=learning_rate, weight_decay=weight_decay, **given)
         if not isinstance(fields["alpha"], jax.core.Tracer) and fields["alpha"] > 1:
             raise ValueError(f"alpha must be at most 1, got {float(fields['alpha']):g}")
-        random = jax.random.normal(jax.random.fold_in(key, 0x7FFFFFFD), (subspace, n), trees.number_dtype(params))
-        guides = jax.vmap(direction)(random)
+        guides = jax.random.normal(jax.random.fold_in(key, 0x7FFFFFFD), (subspace, n), trees.number_dtype(params))
         return State(guides=guides, basis=orthonormal(guides), **fields)
 
     def draw(state, which):
         k, n = state.basis.shape
         full, inside = noise.sample(generation_key(state), which, (state.basis[0], state.basis[:, 0]))
-        project = lambda rows: jnp.matmul(rows, state.basis, precision=lax.Precision.HIGHEST)
+        project = lambda rows: flat.times(rows, state.basis)
         wide, narrow = jnp.sqrt(state.alpha * (1 / n)), jnp.sqrt((1 - state.alpha) * (1 / k))
         return wide * full + narrow * by_chunks(project, inside)  # eq. 2: epsilon / sigma
 
     def ask(state, ids=None):
-        flat = trees.ravel(state.mean, state.sigma.dtype)
-        place = lambda sign, e: trees.unravel(flat + signed(sign, state.sigma) * e, state.mean)
-        return place_members(ids, population_size, True, lambda which: draw(state, which), place)
+        return flat.members(state, ids, population_size, lambda which: draw(state, which), antithetic=True)
 
     def tell(state, fitness):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)

@@ -1,0 +1,112 @@
+"""Noise-reuse evolution strategies: one perturbation for a whole episode, unbiased and of low variance.
+
+Li, Harrison, Sohl-Dickstein, Smith, Metz: "Variance-Reduced Gradient Estimation via Noise-Reuse in Online Evolution
+Strategies", NeurIPS 2023, arXiv:2304.12180, section 3 (Algorithms 2 and 3).
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import optax
+
+from jaxes import checks, trees
+from jaxes.blocks import Block, over_blocks
+from jaxes.descent import Decay, descent
+from jaxes.noise import Noise, gaussian
+from jaxes.schedules import Number
+from jaxes.shaping import Shaping, identity
+from jaxes.strategy import Strategy, place_members, signed
+from jaxes.unrolled import check_unrolls, episode
+
+
+class State(NamedTuple):
+    key: jax.Array  # key[]
+    step: jax.Array  # int32[]: generations told
+    mean: Any  # the parameters
+    sigma: jax.Array  # float[]: standard deviation of the perturbations
+    learning_rate: jax.Array  # float[]: scales the optimizer's update
+    weight_decay: jax.Array  # float[]
+    optimizer: Any  # state of tx
+
+
+def nres(
+    population_size: int,
+    sigma: Number = 0.1,
+    *,
+    unrolls: int = 1,
+    stagger: bool = False,
+    learning_rate: Number | None = None,
+    tx: optax.GradientTransformation | None = None,
+    shaping: Shaping | None = None,
+    noise: Noise | None = None,
+    weight_decay: Number = 0.0,
+    decay: Decay = "decoupled",
+    blocks: int = 1,
+) -> Strategy:
+    """Noise-reuse evolution strategies.
+
+    Made for `jaxes.unrolled`, whose members go on from where they were: a pair has the same perturbation in all pieces
+    of an episode, drawn from the episode's number, so that nothing has to be kept.
+
+    Args:
+        population_size: members per generation, even: pairs of mirror images.
+        sigma: standard deviation of the perturbations, in units of the parameters; a number or an optax schedule.
+        unrolls: pieces (generations) in an episode; with 1 it is a plain evolution strategy.
+        stagger: pairs begin their episodes in different generations, as in `jaxes.unrolled` and in the paper.
+        learning_rate: Adam's step size, 0.01 by default, a number or an optax schedule. Beside a `tx` it multiplies the
+            update of that one and is 1 by default.
+        tx: an optax transformation, run on the real parameter tree; it is given the negative gradient and must
+            descend. Adam by default.
+        shaping: from fitness to weights; only `jaxes.shaping.identity()`, the default, leaves the gradient unbiased.
+        noise: the kind of perturbation; `jaxes.noise.gaussian()` by default.
+        weight_decay: strength, a number or an optax schedule.
+        decay: "decoupled" or "l2", as in `open_es`.
+        blocks: the population is drawn and summed in that many parts, one at a time.
+
+    Numbers that `init` takes: `sigma`, `learning_rate`, `weight_decay`.
+
+    >>> import jax, jaxes, optax, jax.numpy as jnp
+    >>> strategy = jaxes.nres(8, 0.1, unrolls=2, tx=optax.sgd(0.0))
+    >>> state = strategy.init(jax.random.key(0), jnp.zeros(3))
+    >>> states = [state]
+    >>> for _ in range(2):
+    ...     states.append(strategy.tell(states[-1], jnp.arange(8.0))[0])
+    >>> [bool(jnp.all(strategy.ask(state) == strategy.ask(after))) for after in states[1:]]
+    [True, False]
+    """
+    checks.population_size(population_size, antithetic=True, blocks=blocks)
+    check_unrolls(unrolls)
+    optimizer = descent(tx, decay, learning_rate=learning_rate, weight_decay=weight_decay, sigma=sigma)
+    shaping = identity() if shaping is None else shaping
+    noise = gaussian() if noise is None else noise
+    pairs = population_size // 2
+
+    def init(key, params, *, sigma=None, learning_rate=None, weight_decay=None) -> State:
+        given = {"sigma": sigma, "learning_rate": learning_rate, "weight_decay": weight_decay}
+        return State(**optimizer.init(key, params, **given))
+
+    def draw(state, which):
+        if not stagger:
+            return noise.sample(jax.random.fold_in(state.key, state.step // unrolls), which, state.mean)
+        ids = which.ids if isinstance(which, Block) else which
+        episodes = episode(state.step, ids, unrolls, stagger)
+
+        def one(number, pair):
+            z = noise.sample(jax.random.fold_in(state.key, number), pair[None], state.mean)
+            return jax.tree.map(lambda x: x[0], z)
+
+        return jax.vmap(one)(episodes, ids)
+
+    def ask(state, ids=None):
+        place = lambda sign, z: noise.perturb(state.mean, signed(sign, state.sigma), z)
+        return place_members(ids, population_size, True, lambda which: draw(state, which), place)
+
+    def tell(state, fitness):
+        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
+        weights = shaping(fitness)
+        pull = weights[0::2] - weights[1::2]
+        block = lambda part: ((), noise.combine(part.of(pull), draw(state, part)))
+        _, total = over_blocks(block, pairs, blocks)
+        return optimizer.step(state, fitness, trees.scaled(-1 / (population_size * state.sigma), total))
+
+    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)

@@ -1,0 +1,114 @@
+"""Persistent evolution strategies: unbiased gradients of long unrolled problems from short pieces of them.
+
+Vicol, Metz, Sohl-Dickstein: "Unbiased Gradient Estimation in Unrolled Computation Graphs with Persistent Evolution
+Strategies", ICML 2021, arXiv:2112.13835, Algorithm 2 and eq. 10.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxes import checks, trees
+from jaxes.blocks import over_blocks
+from jaxes.descent import Decay, descent
+from jaxes.noise import Noise, gaussian
+from jaxes.schedules import Number
+from jaxes.shaping import Shaping, identity
+from jaxes.strategy import Strategy, generation_key, place_members, signed
+from jaxes.unrolled import check_unrolls, piece
+
+
+class State(NamedTuple):
+    key: jax.Array  # key[]
+    step: jax.Array  # int32[]: generations told
+    mean: Any  # the parameters
+    paths: Any  # leaves [pairs, ...]: each pair's perturbations since its episode began, added up
+    sigma: jax.Array  # float[]: standard deviation of the perturbations
+    learning_rate: jax.Array  # float[]: scales the optimizer's update
+    weight_decay: jax.Array  # float[]
+    optimizer: Any  # state of tx
+
+
+def pes(
+    population_size: int,
+    sigma: Number = 0.1,
+    *,
+    unrolls: int = 1,
+    stagger: bool = False,
+    learning_rate: Number | None = None,
+    tx: optax.GradientTransformation | None = None,
+    shaping: Shaping | None = None,
+    noise: Noise | None = None,
+    weight_decay: Number = 0.0,
+    decay: Decay = "decoupled",
+    blocks: int = 1,
+) -> Strategy:
+    """Persistent evolution strategies.
+
+    Made for `jaxes.unrolled`, whose members go on from where they were. The fitness of a piece is credited to all
+    perturbations since the episode began, not only to the newest. Their sums are kept for every pair, as the inner
+    states are: memory grows with population_size times the number of parameters. `nres` needs none of it.
+
+    Args:
+        population_size: members per generation, even: pairs of mirror images.
+        sigma: standard deviation of the perturbations, in units of the parameters; a number or an optax schedule.
+        unrolls: pieces (generations) in an episode; with 1 it is a plain evolution strategy.
+        stagger: pairs begin their episodes in different generations, as in `jaxes.unrolled`.
+        learning_rate: Adam's step size, 0.01 by default, a number or an optax schedule. Beside a `tx` it multiplies the
+            update of that one and is 1 by default.
+        tx: an optax transformation, run on the real parameter tree; it is given the negative gradient and must
+            descend. Adam by default.
+        shaping: from fitness to weights; only `jaxes.shaping.identity()`, the default, leaves the gradient unbiased.
+        noise: a kind of perturbation whose samples are like the parameters; `jaxes.noise.gaussian()` by default.
+        weight_decay: strength, a number or an optax schedule.
+        decay: "decoupled" or "l2", as in `open_es`.
+        blocks: the population is drawn and summed in that many parts, one at a time.
+
+    Numbers that `init` takes: `sigma`, `learning_rate`, `weight_decay`.
+
+    >>> import jax, jaxes, jax.numpy as jnp
+    >>> strategy = jaxes.pes(8, 0.1, unrolls=5)
+    >>> state = strategy.init(jax.random.key(0), jnp.zeros(3))
+    >>> state, info = strategy.tell(state, jnp.arange(8.0))
+    >>> state.paths.shape
+    (4, 3)
+    """
+    checks.population_size(population_size, antithetic=True, blocks=blocks)
+    check_unrolls(unrolls)
+    optimizer = descent(tx, decay, learning_rate=learning_rate, weight_decay=weight_decay, sigma=sigma)
+    shaping = identity() if shaping is None else shaping
+    noise = gaussian() if noise is None else noise
+    pairs = population_size // 2
+
+    def init(key, params, *, sigma=None, learning_rate=None, weight_decay=None) -> State:
+        given = {"sigma": sigma, "learning_rate": learning_rate, "weight_decay": weight_decay}
+        fields = optimizer.init(key, params, **given)
+        paths = jax.tree.map(lambda x: jnp.zeros((pairs, *x.shape), x.dtype), fields["mean"])
+        return State(paths=paths, **fields)
+
+    def draw(state, which):
+        return noise.sample(generation_key(state), which, state.mean)
+
+    def ask(state, ids=None):
+        place = lambda sign, z: noise.perturb(state.mean, signed(sign, state.sigma), z)
+        return place_members(ids, population_size, True, lambda which: draw(state, which), place)
+
+    def tell(state, fitness):
+        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
+        weights = shaping(fitness)
+        pull = weights[0::2] - weights[1::2]
+
+        def block(part):
+            # xi <- xi + epsilon, from zero where an episode begins.
+            goes_on = piece(state.step, part.ids, unrolls, stagger) > 0
+            kept = lambda path: jnp.where(goes_on.reshape(-1, *(1,) * (path.ndim - 1)), part.of(path), 0)
+            paths = trees.add_scaled(jax.tree.map(kept, state.paths), state.sigma, draw(state, part))
+            return paths, noise.combine(part.of(pull), paths)
+
+        paths, total = over_blocks(block, pairs, blocks)
+        gradient = trees.scaled(-1 / (population_size * state.sigma**2), total)  # eq. 10
+        return optimizer.step(state, fitness, gradient, paths=paths)
+
+    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)
