@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import jaxes
+from jaxes import stretched
 from jaxes.noise import gaussian
 
 N = 10
@@ -223,6 +224,77 @@ def test_phases_of_cr_fm_nes():
         "alpha": both("move"),
     }
     assert np.isfinite(jax.tree.leaves(tell(usual._replace(alpha=jnp.float32(1e4)), fitness)[0].mean)).all()
+
+
+def test_multiplier_of_iamalgam():
+    """It grows by 1 / eta_dec if improvements lie beyond theta_sdr deviations, and shrinks by eta_dec without any."""
+    strategy = jaxes.iamalgam(SIZE, 0.5)
+    tell = jax.jit(strategy.tell)
+    state, _ = tell(strategy.init(KEY, jnp.zeros(N)), jnp.full(SIZE, -1e6))
+    slope = strategy.ask(state)[:, 0]
+    for theta, eta, want in ((0.0, 0.5, 2.0), (0.0, 0.8, 1.25), (100.0, 0.5, 1.0)):
+        given = state._replace(theta_sdr=jnp.float32(theta), eta_dec=jnp.float32(eta))
+        told, _ = tell(given, slope)
+        np.testing.assert_allclose(told.multiplier, want, rtol=1e-6)
+        again, _ = tell(told, jnp.full(SIZE, -1e6))
+        np.testing.assert_allclose(again.multiplier, max(want * eta, 1), rtol=1e-6)
+    worse = jnp.full(SIZE, -1e7)
+    for t in range(25 + N + 2):
+        state, _ = tell(state, worse)
+        assert (float(state.multiplier) < 1) == (t >= 25 + N - 1)
+    np.testing.assert_allclose(strategy.recommend(state), state.best, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("covariance", ["full", "univariate"])
+def test_covariance_of_iamalgam(covariance):
+    """The whole matrix is the reference's, through growing and shrinking multipliers."""
+    with jax.enable_x64(True):
+        strategy = jaxes.iamalgam(12, 0.5, covariance=covariance)
+        theirs = importlib.import_module("references.iamalgam").Reference(np.zeros(3), 0.5, 12, covariance)
+        state = strategy.init(KEY, jnp.zeros(3))
+        tell = jax.jit(strategy.tell)
+        draw = jax.jit(lambda key: gaussian().sample(key, jnp.arange(12), jax.ShapeDtypeStruct((3,), jnp.float64)))
+        rng = np.random.default_rng(0)
+        for t in range(80):
+            x = theirs.ask(np.asarray(draw(jax.random.fold_in(KEY, t))))
+            # A slope at first, and then a function that only gets worse.
+            values = -x[:, 0] if t < 15 else t + rng.random(12)
+            theirs.tell(values)
+            state, _ = tell(state, -values)
+            ours = np.asarray(state.sigma**2 * state.covariance)
+            np.testing.assert_allclose(ours if covariance == "full" else np.diag(ours), theirs.Sigma, rtol=1e-6)
+            np.testing.assert_allclose(state.multiplier, theirs.c, rtol=1e-9)
+            np.testing.assert_allclose(state.sigma * state.shift, theirs.shift, rtol=1e-6, atol=1e-12)
+    assert max(theirs.history) > 1.2 and min(theirs.history) < 0.5
+
+
+def test_stretched_covariance():
+    """The steps that vd_cma_es and cr_fm_nes draw have the covariance D (I + v v^T) D."""
+    v, d = jnp.linspace(-1, 2, N), jnp.linspace(0.5, 3, N)
+    root = np.asarray(stretched.stretch(jnp.eye(N), v) * d[None])
+    want = np.diag(d) @ (np.eye(N) + np.outer(v, v)) @ np.diag(d)
+    np.testing.assert_allclose(root.T @ root, want, rtol=1e-4, atol=1e-4)
+
+
+def test_rank_one_es():
+    """rm_es with a memory of one and of three, against the reference."""
+    for memory in (1, 3):
+        with jax.enable_x64(True):
+            strategy = jaxes.rm_es(SIZE, 0.5, memory=memory, gap=4.0)
+            theirs = importlib.import_module("references.rm_es").Reference(START, 0.5, SIZE, memory)
+            theirs.T = 4
+            state = strategy.init(KEY, jnp.asarray(START))
+            tell = jax.jit(strategy.tell)
+            like = jax.ShapeDtypeStruct((N + memory,), jnp.float64)
+            draw = jax.jit(lambda key, like=like: gaussian().sample(key, jnp.arange(SIZE), like))
+            for t in range(30):
+                x = theirs.ask(np.asarray(draw(jax.random.fold_in(KEY, t))))
+                values = np.array([ellipsoid(row, 100.0) for row in x])
+                theirs.tell(values)
+                state, _ = tell(state, -values)
+            np.testing.assert_allclose(state.directions, theirs.directions, rtol=1e-7, atol=1e-9)
+            np.testing.assert_allclose(state.sigma, theirs.sigma, rtol=1e-7)
+            assert state.born.tolist() == theirs.t_hat
 
 
 def test_memory():

@@ -204,7 +204,7 @@ def iamalgam(
         patience = PATIENCE + state.shift.shape[0]
         c = state.multiplier
         wider = jnp.maximum(c, 1)
-        wider = jnp.where(ratio > state.theta_sdr, wider * (1 / state.eta_dec), wider)
+        wider = jnp.where(ratio > state.theta_sdr, wider / state.eta_dec, wider)
         stretch = state.stretch + (c <= 1).astype(jnp.int32)
         narrower = jnp.where((c > 1) | (stretch >= patience), c * state.eta_dec, c)
         narrower = jnp.where((narrower < 1) & (stretch < patience), 1, narrower)
