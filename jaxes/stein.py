@@ -1,5 +1,6 @@
 """Particles that repel each other, as in Stein variational gradient descent (Liu & Wang 2016, arXiv:1608.04471)."""
 
+import functools
 import math
 from typing import Any
 
@@ -26,9 +27,13 @@ def check(population_size: int, particles: Any, pairs: bool) -> int:
 def scattered(key: jax.Array, params: Any, particles: int, spread: Any) -> Any:
     """Where particles start, leaves [particles, ...]: the first at `params`, the others normal numbers around it."""
     params = checks.params(params)
-    n, dtype = trees.size(params), trees.number_dtype(params)
-    z = jax.random.normal(jax.random.fold_in(checks.key(key), 0x7FFFFFFC), (particles - 1, n), dtype)
-    others = jax.vmap(lambda row: flat.moved(params, jnp.asarray(spread, dtype) * row))(z)
+    return _scattered(particles, checks.key(key), params, jnp.asarray(spread, trees.number_dtype(params)))
+
+
+@functools.partial(jax.jit, static_argnums=0)  # one program, so that it rounds alike within another and alone
+def _scattered(particles, key, params, spread):
+    z = jax.random.normal(jax.random.fold_in(key, 0x7FFFFFFC), (particles - 1, trees.size(params)), spread.dtype)
+    others = jax.vmap(lambda row: flat.moved(params, spread * row))(z)
     return jax.tree.map(lambda x, rest: jnp.concatenate([x[None], rest]), params, others)
 
 

@@ -589,9 +589,9 @@ class TestSteinVariational:
             np.testing.assert_allclose(state.mean, reference.x, rtol=1e-6)
 
     def test_cma_es_step_by_step(self, x64):
-        strategy = jaxes.sv_cma_es(18, 0.3, particles=3, spread=0.5, repulsion=0.2, bandwidth=1.5, active=False)
+        strategy = jaxes.sv_cma_es(18, 0.3, particles=3, spread=0.5, repulsion=0.7, bandwidth=1.5, active=False)
         state = strategy.init(KEY, jnp.asarray(START))
-        reference = sv_cma_es_reference.Reference(state.particles.mean, 0.3, 6, repulsion=0.2, bandwidth=1.5)
+        reference = sv_cma_es_reference.Reference(state.particles.mean, 0.3, 6, repulsion=0.7, bandwidth=1.5)
         ask, tell = jax.jit(strategy.ask), jax.jit(strategy.tell)
         for t in range(25):
             keys = [jax.random.fold_in(jax.random.fold_in(state.key, i), t) for i in range(3)]
@@ -623,7 +623,7 @@ class TestSteinVariational:
         """Of two equal peaks each has particles."""
         strategies = (
             jaxes.sv_open_es(8 * 16, 0.2, particles=8, spread=1.0, tx=optax.sgd(0.3), shaping=identity()),
-            jaxes.sv_cma_es(8 * 6, 0.5, particles=8, spread=1.0, repulsion=0.1),
+            jaxes.sv_cma_es(8 * 6, 0.5, particles=8, spread=1.0),
         )
         for strategy in strategies:
             state, _ = jaxes.run(strategy, mixture, strategy.init(KEY, jnp.zeros(2)), generations=50)
@@ -642,6 +642,19 @@ class TestSteinVariational:
             single, _ = jaxes.run(alone, sphere_of, mine, generations=40)
             np.testing.assert_allclose(state.particles.mean[i], single.mean, rtol=1e-6, atol=1e-9)
             assert float(sphere(single.mean)) < 0.03
+
+    def test_scale_of_the_parameters(self):
+        """Parameters and sigma a thousand times larger: the same search."""
+        strategy = jaxes.sv_cma_es(12, particles=2)
+
+        @jax.jit
+        def end(scale):
+            state = strategy.init(KEY, jnp.asarray(START, jnp.float32) * scale, sigma=0.3 * scale)
+            step = lambda s, _: (strategy.tell(s, -jnp.sum((strategy.ask(s) / scale) ** 2, axis=1))[0], None)
+            return jax.lax.scan(step, state, length=3)[0].particles.mean / scale
+
+        ends = [end(jnp.float32(scale)) for scale in (1.0, 1024.0)]
+        np.testing.assert_allclose(ends[0], ends[1], rtol=1e-3, atol=1e-4)
 
     def test_sigma_and_rates_reach_the_particles(self):
         state = jaxes.sv_cma_es(16).init(KEY, jnp.zeros(3), sigma=0.7, c_1=0.02)

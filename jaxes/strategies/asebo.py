@@ -192,8 +192,10 @@ def largest_axes(axes: jax.Array, gradient: jax.Array, kept: jax.Array) -> jax.A
     rows = jnp.concatenate([jnp.sqrt(kept) * axes, jnp.sqrt(1 - kept) * gradient[None]])
     largest = jnp.max(jnp.abs(rows))
     unit = rows * (1 / jnp.where(largest > 0, largest, 1))
-    turned = jnp.linalg.eigh(flat.times(unit, unit.T))[1]
-    return flat.times(turned.T[::-1][: axes.shape[0]], rows)
+    squares, turned = jnp.linalg.eigh(flat.times(unit, unit.T))
+    # What is left of an axis by rounding has no direction; the sign of the others is that of the gradient along them.
+    signs = jnp.where(squares > jnp.finfo(axes.dtype).eps * rows.shape[0] * squares[-1], jnp.sign(turned[-1]), 0)
+    return flat.times((turned * signs[None]).T[::-1][: axes.shape[0]], rows)
 
 
 def active_basis(axes: jax.Array, threshold: jax.Array) -> jax.Array:

@@ -2,6 +2,10 @@
 
 Braun, Lange, Toussaint: "Stein Variational Evolution Strategies", UAI 2025, arXiv:2410.10390, Algorithm 1: the step of
 each mean is its own CMA step plus the repulsion of the kernel, and the evolution paths see both.
+
+Here the repulsion is multiplied by the particle's sigma^2. The kernel's gradient is a gradient of a log-density, in
+units of 1/parameters, and CMA's own step is about sigma^2 times such a gradient; so both have one unit, and the search
+does not depend on the scale of the parameters. Particles then keep apart by about sigma.
 """
 
 from typing import Any, NamedTuple
@@ -112,7 +116,7 @@ def sv_cma_es(
         dtype = old.sigma.dtype
         fitness = checks.fitness(fitness, population_size, dtype)
         rows = jax.vmap(lambda x: trees.ravel(x, dtype))(old.mean)
-        apart = state.repulsion * stein.kernel(rows, state.bandwidth)[1]
+        apart = state.repulsion * (old.sigma**2)[:, None] * stein.kernel(rows, state.bandwidth)[1]
 
         def one(given):
             index, values, push = given

@@ -1,5 +1,5 @@
 """Stein variational CMA-ES (Braun et al. 2025): CMA-ES (Hansen 2016, without negative weights) in every particle, whose
-weighted step also holds the repulsion of an RBF kernel."""
+weighted step also holds the repulsion of an RBF kernel, times sigma^2 for its unit as in ours."""
 
 import numpy as np
 
@@ -37,7 +37,7 @@ class Reference:
         for i in range(count):
             push = sum(2 / h * k[i, j] * (self.x[i] - self.x[j]) for j in range(count)) / count
             y = self.y[i][np.argsort(values[i])][:mu]
-            step = w @ y + self.repulsion * push / self.s[i]
+            step = w @ y + self.repulsion * push * self.s[i]
             white = np.linalg.solve(self.root[i], step)
             self.p_s[i] = (1 - c_s) * self.p_s[i] + np.sqrt(c_s * (2 - c_s) * mueff) * white
             norm = np.linalg.norm(self.p_s[i])
