@@ -77,9 +77,9 @@ def cr_fm_nes(
     >>> import jax, jaxes, jax.numpy as jnp
     >>> strategy = jaxes.cr_fm_nes(12, 0.5)
     >>> state = strategy.init(jax.random.key(0), jnp.ones(10))
-    >>> cigar = jaxes.minimize(lambda x: 1e4 * jnp.sum(x**2) - 9999 * jnp.sum(x) ** 2 / 10)
-    >>> state, infos = jaxes.run(strategy, cigar, state, generations=250)
-    >>> bool(infos.best[-1] > -1e-3)
+    >>> ellipsoid = jaxes.minimize(lambda x: jnp.sum(10.0 ** jnp.linspace(0, 3, 10) * x**2))
+    >>> state, infos = jaxes.run(strategy, ellipsoid, state, generations=300)
+    >>> bool(infos.best[-1] > -1e-6)
     True
     """
     checks.population_size(population_size, antithetic=True, blocks=blocks)
