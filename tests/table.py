@@ -23,6 +23,7 @@ class Row(NamedTuple):
     adapts: bool = True  # sigma
     centers: int = 0  # the first members, which are the mean itself
     learns: bool = True  # members get better
+    carries: bool = False  # members are sums on top of the last ones, so that different roundings add up
     remembers: bool = False  # compares with fitness of earlier generations; recommends the best member ever told
     rare: tuple[
         str, ...
@@ -219,7 +220,7 @@ TABLE: dict[str, Row] = {
         {"sigma": 0.3, **DIFFERENTIAL},
         schedules=tuple(DIFFERENTIAL),
     ),
-    "particle_swarm": remembering(jaxes.particle_swarm, {"sigma": 0.3, **SWARM}, schedules=tuple(SWARM)),
+    "particle_swarm": remembering(jaxes.particle_swarm, {"sigma": 0.3, **SWARM}, schedules=tuple(SWARM), carries=True),
     "lm_ma_es": row(jaxes.lm_ma_es, {"sigma": 0.3, **LIMITED}, schedules=tuple(LIMITED), rare=("base_d",)),
     "rm_es": row(
         jaxes.rm_es,
