@@ -84,11 +84,11 @@ def differential_evolution(
     numbers = {"mutation": mutation, "dither": dither, "recombination": recombination}
 
     def init(key, params, *, sigma=None, **rates) -> State:
-        params = checks.params(params)
+        key, params = checks.key(key), checks.params(params)
         dtype = trees.number_dtype(params)
         size = start("sigma", sigma, first_sigma, dtype, exclusive=True)
         return State(
-            key=checks.key(key),
+            key=key,
             step=jnp.int32(0),
             sigma=size,
             population=populations.first(key, params, size, population_size),

@@ -71,12 +71,12 @@ def particle_swarm(
     numbers = {"inertia": inertia, "cognitive": cognitive, "social": social}
 
     def init(key, params, *, sigma=None, **rates) -> State:
-        params = checks.params(params)
+        key, params = checks.key(key), checks.params(params)
         dtype = trees.number_dtype(params)
         size = start("sigma", sigma, first_sigma, dtype, exclusive=True)
         population = populations.first(key, params, size, population_size)
         return State(
-            key=checks.key(key),
+            key=key,
             step=jnp.int32(0),
             sigma=size,
             population=population,
