@@ -63,9 +63,9 @@ def natural_gradient(v, D, samples):
         e = np.eye(n)[i]
         slopes.append((np.outer(e, D) + np.outer(D, e)) * S)
     residual = sum(w * (np.outer(y, y) - C) for w, y in samples)
-    white = [inverse @ slope for slope in slopes]
-    gradient = np.array([0.5 * np.trace(slope @ inverse @ residual) for slope in white])
-    fisher = np.array([[0.5 * np.trace(a @ b) for b in white] for a in white])
+    white = inverse @ np.array(slopes)
+    gradient = 0.5 * np.einsum("iab,ba->i", white, inverse @ residual)  # traces
+    fisher = 0.5 * np.einsum("iab,jba->ij", white, white)
     room = (2 * gamma - np.sqrt(gamma)) / np.max(v**2 / (v @ v))
     alpha = min(1, np.sqrt((v @ v) ** 2 + room) / (2 + v @ v))
     fisher[:n, n:] *= alpha
