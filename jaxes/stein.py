@@ -37,7 +37,7 @@ def _scattered(particles, key, params, spread):
     return jax.tree.map(lambda x, rest: jnp.concatenate([x[None], rest]), params, others)
 
 
-def kernel(rows: jax.Array, bandwidth: jax.Array) -> tuple[jax.Array, jax.Array]:
+def kernel(rows: jax.Array, bandwidth: jax.Array, least: jax.Array | float = 0.0) -> tuple[jax.Array, jax.Array]:
     """The kernel exp(-|x - y|^2 / h) of all pairs, and what it makes them repel each other.
 
     `h = bandwidth * median^2 / ln(particles)` with the median of the distances between them (Liu & Wang 2016, section
@@ -45,6 +45,7 @@ def kernel(rows: jax.Array, bandwidth: jax.Array) -> tuple[jax.Array, jax.Array]
 
     Args:
         rows: float[particles, n].
+        least: h is never below it.
 
     Returns:
         float[particles, particles], and float[particles, n]: the mean over j of the gradient by x_j of k(x_j, x_i).
@@ -54,7 +55,7 @@ def kernel(rows: jax.Array, bandwidth: jax.Array) -> tuple[jax.Array, jax.Array]
     square = lax.map(lambda row: jnp.sum((rows - row[None]) ** 2, axis=1), rows)
     above = jnp.triu_indices(count, 1)
     middle = jnp.median(square[above])
-    width = bandwidth * middle * (1 / math.log(count))
+    width = jnp.maximum(bandwidth * middle * (1 / math.log(count)), least)
     inverse = 1 / jnp.where(width > 0, width, 1)
     values = jnp.exp(-square * inverse)
     apart = jnp.sum(values, axis=1, keepdims=True) * rows - flat.times(values, rows)

@@ -167,7 +167,7 @@ TABLE: dict[str, Row] = {
     ),
     "sv_cma_es": row(
         functools.partial(jaxes.sv_cma_es, particles=2),
-        {"bandwidth": 0.3, "repulsion": 0.5},
+        {"sigma": 0.3, "bandwidth": 0.3, "repulsion": 0.5},
         schedules=("bandwidth", "repulsion"),
     ),
     "discovered_es": row(

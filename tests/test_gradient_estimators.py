@@ -591,7 +591,7 @@ class TestSteinVariational:
     def test_cma_es_step_by_step(self, x64):
         strategy = jaxes.sv_cma_es(18, 0.3, particles=3, spread=0.5, repulsion=0.7, bandwidth=1.5, active=False)
         state = strategy.init(KEY, jnp.asarray(START))
-        reference = sv_cma_es_reference.Reference(state.particles.mean, 0.3, 6, repulsion=0.7, bandwidth=1.5)
+        reference = sv_cma_es_reference.Reference(state.mean, 0.3, 6, repulsion=0.7, bandwidth=1.5)
         ask, tell = jax.jit(strategy.ask), jax.jit(strategy.tell)
         for t in range(25):
             keys = [jax.random.fold_in(jax.random.fold_in(state.key, i), t) for i in range(3)]
@@ -601,8 +601,8 @@ class TestSteinVariational:
             values = np.array([ellipsoid(x) for x in candidates])
             reference.tell(values)
             state, _ = tell(state, -values)
-            np.testing.assert_allclose(state.particles.mean, reference.x, rtol=1e-6)
-            np.testing.assert_allclose(state.particles.sigma, reference.s, rtol=1e-6)
+            np.testing.assert_allclose(state.mean, reference.x, rtol=1e-6)
+            np.testing.assert_allclose(state.sigma, reference.s, rtol=1e-6)
             root, change = state.particles.root, state.particles.change
             np.testing.assert_allclose(root @ change @ root.transpose(0, 2, 1), reference.C, rtol=1e-5, atol=1e-8)
 
@@ -627,7 +627,7 @@ class TestSteinVariational:
         )
         for strategy in strategies:
             state, _ = jaxes.run(strategy, mixture, strategy.init(KEY, jnp.zeros(2)), generations=50)
-            first = np.asarray((state.mean if hasattr(state, "mean") else state.particles.mean)[:, 0])
+            first = np.asarray(state.mean[:, 0])
             assert np.any(first > 1) and np.any(first < -1), first
             assert abs(abs(float(strategy.recommend(state)[0])) - 2) < 1.2
 
@@ -638,9 +638,9 @@ class TestSteinVariational:
         sphere_of = jaxes.minimize(sphere)
         state, _ = jaxes.run(strategy, sphere_of, start, generations=40)
         for i in range(2):
-            mine = alone.init(jax.random.fold_in(KEY, i), start.particles.mean[i])
+            mine = alone.init(jax.random.fold_in(KEY, i), start.mean[i])
             single, _ = jaxes.run(alone, sphere_of, mine, generations=40)
-            np.testing.assert_allclose(state.particles.mean[i], single.mean, rtol=1e-6, atol=1e-9)
+            np.testing.assert_allclose(state.mean[i], single.mean, rtol=1e-6, atol=1e-9)
             assert float(sphere(single.mean)) < 0.03
 
     def test_scale_of_the_parameters(self):
@@ -651,14 +651,14 @@ class TestSteinVariational:
         def end(scale):
             state = strategy.init(KEY, jnp.asarray(START, jnp.float32) * scale, sigma=0.3 * scale)
             step = lambda s, _: (strategy.tell(s, -jnp.sum((strategy.ask(s) / scale) ** 2, axis=1))[0], None)
-            return jax.lax.scan(step, state, length=3)[0].particles.mean / scale
+            return jax.lax.scan(step, state, length=3)[0].mean / scale
 
         ends = [end(jnp.float32(scale)) for scale in (1.0, 1024.0)]
         np.testing.assert_allclose(ends[0], ends[1], rtol=1e-3, atol=1e-4)
 
     def test_sigma_and_rates_reach_the_particles(self):
         state = jaxes.sv_cma_es(16).init(KEY, jnp.zeros(3), sigma=0.7, c_1=0.02)
-        np.testing.assert_allclose(state.particles.sigma, 0.7)
+        np.testing.assert_allclose(state.sigma, 0.7)
         np.testing.assert_allclose(state.particles.c_1, 0.02)
 
     def test_members_of_unaligned_blocks(self):

@@ -56,6 +56,7 @@ def cma_es(
     c_1: Number | None = None,
     c_mu: Number | None = None,
     active: bool = True,
+    interval: int | None = None,
     blocks: int = 1,
 ) -> Strategy:
     """CMA-ES with the full covariance matrix.
@@ -68,6 +69,8 @@ def cma_es(
         sigma: initial step size, in units of the parameters; about a quarter of the width of the search region.
         c_m, c_sigma, d_sigma, c_c, c_1, c_mu: rates, numbers or optax schedules; Table 1's for n parameters by default.
         active: let the worse half take variance away (negative weights).
+        interval: generations between two decompositions; `max(1, 1 / (10 n (c_1 + c_mu)))` by default, which keeps their
+            cost below that of the rest (appendix B.2).
         blocks: the population is drawn and summed in that many parts, one at a time.
 
     Numbers that `init` takes: `sigma` and the six rates.
@@ -82,6 +85,8 @@ def cma_es(
     """
     checks.population_size(population_size, blocks=blocks)
     checks.adapted("sigma", sigma)
+    if interval is not None and (isinstance(interval, bool) or not isinstance(interval, int) or interval < 1):
+        raise ValueError(f"interval must be an int of 1 or more, got {interval!r}")
     default = sigma
     given = {"c_m": c_m, "c_sigma": c_sigma, "d_sigma": d_sigma, "c_c": c_c, "c_1": c_1, "c_mu": c_mu}
     raw = np.log((population_size + 1) / 2) - np.log(np.arange(1, population_size + 1))  # eq. 49
@@ -125,8 +130,7 @@ def cma_es(
 
         return flat.members(state, ids, population_size, steps)  # eq. 40
 
-    def tell(state, fitness, push=None):
-        """`push`, float[n] in units of the parameters, is added to the mean's step, and the paths see it."""
+    def tell(state, fitness):
         dtype = state.sigma.dtype
         n = state.path_c.size
         fitness = checks.fitness(fitness, population_size, dtype)
@@ -144,8 +148,6 @@ def cma_es(
             return (), (flat.times(part.of(weights), z), flat.times((signed[:, None] * z).T, z))
 
         _, (white, outer) = over_blocks(block, population_size, blocks)  # white = A^-1 <y>, outer in A's coordinates
-        if push is not None:
-            white = white + jnp.linalg.solve(state.root, push) * (1 / state.sigma)
         moved = state.c_m * state.sigma * flat.times(state.root, white)  # eqs. 41, 42
         mean, rest = flat.moved_exactly(state.mean, state.rest, moved)
 
@@ -170,11 +172,11 @@ def cma_es(
         old = (state.mean, state.rest, state.sigma, state.change, state.path_sigma, state.path_c)
         mean, rest, sigma, change, path_sigma, path_c = trees.where(some, new, old)
         step = state.step + 1
-        # Appendix B.2: decompose every max(1, 1 / (10 n (c_1 + c_mu))) generations.
-        interval = jnp.clip(1 / (10 * n * jnp.maximum(state.c_1 + state.c_mu, 1e-12)), 1, 1e6).astype(jnp.int32)
-        due = some & (step % interval == 0)
+        rarely = 1 / (10 * n * jnp.maximum(state.c_1 + state.c_mu, 1e-12))  # appendix B.2
+        every = jnp.clip(rarely, 1, 1e6).astype(jnp.int32) if interval is None else interval
+        due = some & (step % every == 0)
         root, change, path_c = lax.cond(due, renewed, lambda *same: same, state.root, change, path_c)
-        look = due & (step % (interval * LOOK_EVERY) == 0)
+        look = due & (step % (every * LOOK_EVERY) == 0)
         shortest, condition = lax.cond(look, extent, lambda _: (state.shortest, state.condition), root)
         info = summarize(fitness, state.mean, mean, state.sigma)
         rates = {name: follow(value, getattr(state, name), step) for name, value in given.items()}

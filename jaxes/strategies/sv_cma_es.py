@@ -1,11 +1,14 @@
 """Stein variational CMA-ES: several CMA searches, each with its own covariance, that keep apart.
 
 Braun, Lange, Toussaint: "Stein Variational Evolution Strategies", UAI 2025, arXiv:2410.10390, Algorithm 1: the step of
-each mean is its own CMA step plus the repulsion of the kernel, and the evolution paths see both.
+each mean is its own CMA step plus the repulsion of the kernel.
 
-Here the repulsion is multiplied by the particle's sigma^2. The kernel's gradient is a gradient of a log-density, in
-units of 1/parameters, and CMA's own step is about sigma^2 times such a gradient; so both have one unit, and the search
-does not depend on the scale of the parameters. Particles then keep apart by about sigma.
+CMA's step size goes to zero at an optimum, where a sampler's would not, so three things differ, each found necessary by
+trial. The repulsion is multiplied by the particle's sigma^2: the kernel's gradient is one of a log-density, in units of
+1/parameters, and CMA's own step is about sigma^2 times such a gradient; so both have one unit, and the search does not
+depend on the scale of the parameters. The evolution paths see the CMA step alone. And the kernel is never narrower than
+the search distributions themselves, `h >= 2 n sigma^2`; without both of these, repulsion and step size drive each other
+to infinity.
 """
 
 from typing import Any, NamedTuple
@@ -14,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxes import checks, stein, trees
+from jaxes import checks, flat, stein, trees
 from jaxes.blocks import Block
 from jaxes.schedules import Number, follow, start
 from jaxes.strategies.cma_es import cma_es
@@ -24,7 +27,9 @@ from jaxes.strategy import Strategy, summarize
 class State(NamedTuple):
     key: jax.Array  # key[]
     step: jax.Array  # int32[]: generations told
-    particles: Any  # states of cma_es, leaves [particles, ...]; their own key and step are not used
+    mean: Any  # leaves [particles, ...]: the parameters of every particle
+    sigma: jax.Array  # float[particles]: step sizes
+    particles: Any  # the rest of the states of cma_es, leaves [particles, ...]
     best: jax.Array  # int32[]: the particle whose members ranked best in the last generation
     bandwidth: jax.Array  # float[]: of the kernel, in units of the median heuristic's
     repulsion: jax.Array  # float[]: weight of the force between particles
@@ -85,16 +90,22 @@ def sv_cma_es(
         return State(
             key=first.key,
             step=first.step,
-            particles=every._replace(mean=means),
+            mean=means,
+            sigma=every.sigma,
+            particles=rest_of(every),
             best=jnp.int32(0),
             bandwidth=start("bandwidth", bandwidth, numbers["bandwidth"], dtype),
             repulsion=start("repulsion", repulsion, numbers["repulsion"], dtype),
         )
 
+    def rest_of(states):
+        return states._replace(key=(), step=(), mean=(), sigma=())
+
     def particle(state, index):
-        """One particle's state, with its key and step."""
-        mine = jax.tree.map(lambda x: x[index], state.particles)
-        return mine._replace(key=jax.random.fold_in(state.key, index), step=state.step)
+        """One particle's state of cma_es."""
+        mine, mean = jax.tree.map(lambda x: x[index], (state.particles, state.mean))
+        key = jax.random.fold_in(state.key, index)
+        return mine._replace(key=key, step=state.step, mean=mean, sigma=state.sigma[index])
 
     def ask(state, ids=None):
         whole = Block(0, population_size) if ids is None else ids
@@ -112,27 +123,29 @@ def sv_cma_es(
         return lax.map(member, ids)
 
     def tell(state, fitness):
-        old = state.particles
-        dtype = old.sigma.dtype
+        dtype = state.sigma.dtype
         fitness = checks.fitness(fitness, population_size, dtype)
-        rows = jax.vmap(lambda x: trees.ravel(x, dtype))(old.mean)
-        apart = state.repulsion * (old.sigma**2)[:, None] * stein.kernel(rows, state.bandwidth)[1]
+        rows = jax.vmap(lambda x: trees.ravel(x, dtype))(state.mean)
+        square = state.sigma**2
+        own = 2 * rows.shape[1] * jnp.mean(square)  # mean squared distance between the members of one particle
+        apart = state.repulsion * square[:, None] * stein.kernel(rows, state.bandwidth, own)[1]
 
         def one(given):
             index, values, push = given
-            return inner.tell(particle(state, index), values, push)[0]
+            told = inner.tell(particle(state, index), values)[0]
+            return rest_of(told), told.sigma, flat.moved(told.mean, push)
 
         given = (jnp.arange(particles), fitness.reshape(particles, each), apart)
-        told = lax.map(one, given, batch_size=max(1, particles // blocks))
-        told = told._replace(key=old.key, step=old.step)
+        rest, sigma, mean = lax.map(one, given, batch_size=max(1, particles // blocks))
         some = ~jnp.all(jnp.isnan(fitness))
-        best = jnp.where(some, stein.leader(fitness, particles), state.best)
-        info = summarize(fitness, old.mean, told.mean, old.sigma)
+        new = (rest, sigma, mean, stein.leader(fitness, particles))
+        rest, sigma, mean, best = trees.where(some, new, (state.particles, state.sigma, state.mean, state.best))
+        info = summarize(fitness, state.mean, mean, state.sigma)
         step = state.step + 1
         rates = {name: follow(value, getattr(state, name), step) for name, value in numbers.items()}
-        return State(state.key, step, told, best, **rates), info
+        return State(state.key, step, mean, sigma, rest, best, **rates), info
 
     def recommend(state):
-        return jax.tree.map(lambda x: x[state.best], state.particles.mean)
+        return jax.tree.map(lambda x: x[state.best], state.mean)
 
     return Strategy(init, ask, tell, recommend, population_size, blocks)

@@ -1,5 +1,6 @@
 """Stein variational CMA-ES (Braun et al. 2025): CMA-ES (Hansen 2016, without negative weights) in every particle, whose
-weighted step also holds the repulsion of an RBF kernel, times sigma^2 for its unit as in ours."""
+mean also makes the step of the repulsion of an RBF kernel; as in ours, times sigma^2, not seen by the
+paths, and with h >= 2 n sigma^2."""
 
 import numpy as np
 
@@ -32,12 +33,13 @@ class Reference:
         chi = np.sqrt(n) * (1 - 1 / (4 * n) + 1 / (21 * n**2))
         square = ((self.x[:, None] - self.x[None]) ** 2).sum(2)
         h = self.bandwidth * np.median(square[np.triu_indices(count, 1)]) / np.log(count)
+        h = max(h, 2 * n * np.mean(self.s**2))
         k = np.exp(-square / h)
         means = []
         for i in range(count):
             push = sum(2 / h * k[i, j] * (self.x[i] - self.x[j]) for j in range(count)) / count
             y = self.y[i][np.argsort(values[i])][:mu]
-            step = w @ y + self.repulsion * push * self.s[i]
+            step = w @ y
             white = np.linalg.solve(self.root[i], step)
             self.p_s[i] = (1 - c_s) * self.p_s[i] + np.sqrt(c_s * (2 - c_s) * mueff) * white
             norm = np.linalg.norm(self.p_s[i])
@@ -46,6 +48,6 @@ class Reference:
             self.p_c[i] = (1 - c_c) * self.p_c[i] + h_s * np.sqrt(c_c * (2 - c_c) * mueff) * step
             kept = 1 + c_1 * (1 - h_s) * c_c * (2 - c_c) - c_1 - c_mu
             self.C[i] = kept * self.C[i] + c_1 * np.outer(self.p_c[i], self.p_c[i]) + c_mu * (y.T * w) @ y
-            means.append(self.x[i] + self.s[i] * step)
+            means.append(self.x[i] + self.s[i] * step + self.repulsion * self.s[i] ** 2 * push)
             self.s[i] *= np.exp(c_s / d_s * (norm / chi - 1))
         self.x, self.g = np.array(means), self.g + 1
