@@ -1,9 +1,10 @@
-"""The command line: `jaxes train | evaluate | plot | render | envs | strategies`."""
+"""The command line: `jaxes train | evaluate | plot | render | bench | envs | strategies`."""
 
 import dataclasses
 import importlib.util
 import inspect
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -67,6 +68,16 @@ class Render:
     """Of the episode's start."""
     out: Path | None = None
     """The file to write; RUN/episode.gif by default."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """Run a benchmark of the source tree, which writes benchmarks/results/."""
+
+    name: tyro.conf.Positional[str]
+    """Its name, e.g. correctness."""
+    arguments: tyro.conf.Positional[tuple[str, ...]] = ()
+    """What it is given; after -- if it begins with a dash."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,6 +191,17 @@ def render(args: Render) -> int:
     return 0
 
 
+def bench(args: Bench) -> int:
+    from jaxes import checks
+
+    folder = Path(__file__).parents[1] / "benchmarks"
+    if not folder.is_dir():
+        raise FileNotFoundError("benchmarks come with the source tree, not with the installed package: clone it first")
+    names = sorted(path.stem for path in folder.glob("[!_]*.py"))
+    script = folder / f"{checks.choice('benchmark', args.name, names)}.py"
+    return subprocess.run([sys.executable, script, *args.arguments], check=False).returncode
+
+
 def list_envs(args: Envs) -> int:
     from jaxes import envs
 
@@ -212,6 +234,7 @@ Command = (
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Plot, tyro.conf.subcommand("plot")]
     | Annotated[Render, tyro.conf.subcommand("render")]
+    | Annotated[Bench, tyro.conf.subcommand("bench")]
     | Annotated[Envs, tyro.conf.subcommand("envs")]
     | Annotated[Strategies, tyro.conf.subcommand("strategies")]
 )
@@ -221,6 +244,7 @@ _COMMANDS: dict[type, Callable[[Any], int]] = {
     Evaluate: evaluate,
     Plot: plot,
     Render: render,
+    Bench: bench,
     Envs: list_envs,
     Strategies: list_strategies,
 }

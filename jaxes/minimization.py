@@ -87,7 +87,7 @@ def minimize_function(
 
     Returns:
         A `Result`; its history has the columns `nfev`, `best`, `median`, `worst` (values of the generation), `fun` (so
-        far), `run`, `population_size`, `sigma`, `axis_ratio` (NaN where the strategy has no covariance), `mean` and
+        far), `run`, `population_size`, `sigma`, `axis_ratio` (1 where the strategy has no covariance), `mean` and
         `deviation` (float[generations, n]).
 
     Raises:
@@ -159,7 +159,7 @@ def _programs(factory, size: int, sigma: float, options: tuple, has_bounds: bool
         wide = monitor.best.dtype
         row = {
             "sigma": info.sigma,
-            "axis_ratio": jnp.sqrt(inner.condition) if hasattr(inner, "condition") else jnp.full((), jnp.nan, wide),
+            "axis_ratio": jnp.sqrt(monitor.condition),
             "mean": trees.ravel(mean, wide),
             "deviation": trees.ravel(jax.tree.map(lambda x: jnp.std(x.astype(wide), axis=0), population), wide),
         }

@@ -86,7 +86,7 @@ def optimization(folder: str | Path, out: str | Path | None = None) -> Path:
     values.semilogy(x, np.abs(history["median"]), color="tab:orange", linewidth=0.6, alpha=0.7, label="|median|")
     values.set_ylabel("value")
     sizes.semilogy(x, history["sigma"], color="tab:green", linewidth=1, label="sigma")
-    if np.isfinite(history["axis_ratio"]).any():
+    if (history["axis_ratio"] > 1).any():
         sizes.semilogy(x, history["axis_ratio"], color="tab:red", linewidth=1, label="axis ratio")
     for axes, name, draw in ((mean, "mean", mean.plot), (deviation, "deviation", deviation.semilogy)):
         draw(x, history[name], linewidth=0.8)

@@ -2,7 +2,7 @@
 
 Hansen: "The CMA Evolution Strategy: A Tutorial", 2016, arXiv:1604.00772, appendix B.3, with the names and tolerances of
 pycma. The criteria look at fitness values and at the members themselves, so they serve any strategy; those that are
-about a covariance need a state with `condition` and `shortest`, as `cma_es` has.
+about a covariance need a state with its root, as `cma_es` (`root`) and `ma_es` (`matrix`) have.
 """
 
 import math
@@ -28,6 +28,7 @@ REASONS = (
 )
 _RECORD = 1024  # generations at most that stagnation looks back
 _STAGNATION_EVERY = 16  # generations between two looks at it: it takes sorting
+_AXES_EVERY = 10  # generations between two looks at the axes, or a fifth of the dimension: they take a decomposition
 
 
 class Tolerances(NamedTuple):
@@ -47,6 +48,8 @@ class Monitor(NamedTuple):
     best: jax.Array  # float[record]: best fitness of each generation, the newest last
     median: jax.Array  # float[record]: median fitness
     spread: jax.Array  # float[]: largest standard deviation of a coordinate in the first generation
+    condition: jax.Array  # float[]: of the covariance at the last look, 1 where there is none
+    shortest: jax.Array  # float[n]: its shortest axis then, in units of sigma
     flat: jax.Array  # int32[]: generations in a row that were flat
     invalid: jax.Array  # int32[]: generations in a row without any value
 
@@ -55,9 +58,9 @@ def start(params: Any, population_size: int) -> Monitor:
     """The monitor of a search that has not begun."""
     dtype = trees.number_dtype(params)
     record = min(_RECORD, 2 * _stagnation_least(trees.size(params), population_size))
-    zero = jnp.zeros((), dtype)
-    old = jnp.full(record, -jnp.inf, dtype)
-    return Monitor(jnp.int32(0), old, old, zero, jnp.int32(0), jnp.int32(0))
+    old, zero, one = jnp.full(record, -jnp.inf, dtype), jnp.zeros((), dtype), jnp.ones((), dtype)
+    shortest = jnp.ones(trees.size(params), dtype)
+    return Monitor(jnp.int32(0), old, old, zero, one, shortest, jnp.int32(0), jnp.int32(0))
 
 
 def watch(
@@ -68,7 +71,7 @@ def watch(
     Args:
         monitor: from `start` or the last generation.
         tolerances: thresholds.
-        state: of the strategy, after `tell`; read for `condition` and `shortest` only, where it has them.
+        state: of the strategy, after `tell`; read for `sigma`, `rest`, and `root` or `matrix` only.
         population: the members, leaves [population_size, ...].
         mean: what the strategy recommends, after `tell`.
         fitness: float[population_size]; higher is better.
@@ -98,11 +101,15 @@ def watch(
     pairs = zip(*map(jax.tree.leaves, (mean, spreads)), strict=True)
     still = [jnp.any(_unmoved(m, 0.2 * s, exact)) for m, s in pairs]
 
-    condition = getattr(state, "condition", jnp.ones((), dtype)).astype(dtype)
+    condition, shortest, stuck = monitor.condition, monitor.shortest, jnp.zeros((), bool)
     limit = jnp.minimum(jnp.asarray(tolerances.condition, dtype), 4 / jnp.finfo(dtype).eps)
-    stuck = jnp.zeros((), bool)
-    if hasattr(state, "shortest"):
-        stuck = jnp.all(_unmoved(trees.ravel(mean, dtype), 0.1 * state.sigma.astype(dtype) * state.shortest, exact))
+    root = getattr(state, "root", getattr(state, "matrix", None))
+    if root is not None:
+        look = told % max(_AXES_EVERY, n // 5) == 0
+        seen = (condition, shortest)
+        condition, shortest = jax.lax.cond(look, lambda: _extent(root.astype(dtype)), lambda: seen)
+        axis = 0.1 * state.sigma.astype(dtype) * shortest
+        stuck = jnp.all(_unmoved(trees.ravel(mean, dtype), axis, exact))
 
     flat = jnp.where(some & (best == worst), monitor.flat + 1, 0)
     invalid = jnp.where(some, 0, monitor.invalid + 1)
@@ -125,7 +132,14 @@ def watch(
             invalid >= back,
         ]
     )
-    return Monitor(told, bests, medians, first, flat, invalid), met
+    return Monitor(told, bests, medians, first, condition, shortest, flat, invalid), met
+
+
+def _extent(root: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The condition number of A A^T, and its shortest axis."""
+    axes, lengths, _ = jnp.linalg.svd(root)
+    ratio = lengths[0] / jnp.maximum(lengths[-1], jnp.finfo(root.dtype).tiny)
+    return ratio**2, lengths[-1] * axes[:, -1]
 
 
 def _stagnation_least(n: int, size: int) -> int:

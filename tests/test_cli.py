@@ -109,6 +109,7 @@ def test_envs_and_strategies_are_listed(capsys):
         (["train", "--resume", "nowhere"], "nowhere holds no run to resume"),
         (["evaluate", "nowhere"], "nowhere holds no trained policy"),
         (["plot", "nowhere"], "nowhere holds no run to plot"),
+        (["bench", "corectness"], "unknown benchmark 'corectness'; did you mean correctness"),
     ],
 )
 def test_bad_input_gets_one_line_and_leaves_no_files(arguments, message, capsys, tmp_path, monkeypatch):

@@ -192,10 +192,13 @@ def test_float32_holds_a_condition_that_a_covariance_in_float32_cannot():
     def run(key):
         def body(carry, _):
             carry, info = step(carry)
-            return carry, (info.best, carry[0].condition)
+            return carry, (info.best, carry[0].root)
 
         return jax.lax.scan(body, (strategy.init(key, jnp.ones(6)), ()), length=700)[1]
 
-    best, condition = jax.jit(jax.vmap(run))(jax.random.split(jax.random.key(5), 5))
+    best, root = jax.jit(jax.vmap(run))(jax.random.split(jax.random.key(5), 5))
     assert jnp.all(jnp.isfinite(best)) and jnp.all(best.max(1) > -1e-8), best.max(1)
-    assert jnp.all(condition.max(1) > 1e8), condition.max(1)
+    # The axes of the generation that was best: nothing tells them apart once the values are rounded away.
+    at = np.asarray(best).argmax(1)
+    conditions = [np.linalg.cond(np.asarray(root[i, at[i]], np.float64)) ** 2 for i in range(5)]
+    assert min(conditions) > 2 / jnp.finfo(jnp.float32).eps, conditions

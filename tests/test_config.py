@@ -10,13 +10,20 @@ from jaxes.training import config as settings
 from jaxes.training.config import Config
 from jaxes.training.presets import PRESETS
 
-PYTHON_ONLY = {"population_size", "tx"}  # the first is asked for by its own name; the second is a function
-
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_every_setting_of_a_strategy_can_be_given(name):
-    takes = set(inspect.signature(STRATEGIES[name]).parameters) - PYTHON_ONLY
-    assert takes <= set(settings._STRATEGY)
+    takes = set(inspect.signature(STRATEGIES[name]).parameters) - set(settings._STRATEGY) - set(settings._PYTHON_ONLY)
+    config = Config("brax/hopper", strategy=name, options=tuple(f"{option}=0.5" for option in takes))
+    assert settings.strategy_options(settings.complete(config)).items() >= dict.fromkeys(takes, 0.5).items()
+
+
+def test_options_are_numbers_booleans_or_words():
+    options = ("c_m=0.9", "active=false")
+    config = settings.complete(Config("brax/hopper", strategy="cma_es", options=options))
+    assert settings.strategy_options(config) | {"sigma": 0} == {"c_m": 0.9, "active": False, "sigma": 0}
+    evolution = Config("brax/hopper", strategy="differential_evolution", options=("strategy=rand1bin",))
+    assert settings.strategy_options(evolution)["strategy"] == "rand1bin"
 
 
 def test_every_setting_of_policy_and_rollout_can_be_given():
@@ -43,7 +50,7 @@ def test_a_limit_that_is_given_replaces_those_of_the_preset():
 
 
 def test_settings_survive_the_disk(tmp_path):
-    config = settings.complete(Config("brax/hopper", hidden=(3, 4), target=5.0, normalize=False))
+    config = settings.complete(Config("brax/hopper", hidden=(3, 4), options=(), target=5.0, normalize=False))
     settings.save(config, tmp_path / "config.json")
     assert settings.load(tmp_path / "config.json") == config
 
@@ -65,6 +72,11 @@ def test_unknown_settings_on_disk_are_named(tmp_path):
         ),
         ({"env": "brax/ant", "shaping": "rank"}, "unknown shaping 'rank'; did you mean"),
         ({"env": "brax/ant", "noise": "gauss"}, "unknown noise 'gauss'; did you mean gaussian"),
+        (
+            {"env": "brax/ant", "strategy": "cma_es", "options": ("c_n=1",)},
+            "unknown option of cma_es 'c_n'; did you mean c_",
+        ),
+        ({"env": "brax/ant", "options": ("c_m",)}, "options must be given as NAME=VALUE, got 'c_m'"),
         ({"env": "brax/ant", "evaluate_every": 0}, "evaluate_every must be 1 or more, got 0"),
         ({"env": "brax/ant", "seconds": -1.0}, "seconds must be above 0, got -1.0"),
     ],

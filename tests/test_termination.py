@@ -64,11 +64,17 @@ def test_upsigma():
 
 
 def test_condition_and_axis():
-    state = jaxes.cma_es(SIZE).init(jax.random.key(0), MEAN)
-    monitor, _ = step(termination.start(MEAN, SIZE), np.arange(SIZE), state=state)
-    assert step(monitor, np.arange(SIZE), state=state._replace(condition=jnp.float32(1e15)))[1] == {"condition"}
-    thin = state._replace(shortest=jnp.full(N, 1e-20))
-    assert step(monitor, np.arange(SIZE), state=thin)[1] == {"noeffectaxis"}
+    monitor, _ = step(termination.start(MEAN, SIZE), np.arange(SIZE))
+    monitor = monitor._replace(told=jnp.int32(9))  # the axes are looked at in the tenth generation
+    state = jaxes.ma_es(SIZE).init(jax.random.key(0), MEAN)
+    seen, met = step(monitor, np.arange(SIZE), state=state._replace(matrix=jnp.diag(jnp.array([1.0, 1e-3, 2.0]))))
+    assert met == set()
+    np.testing.assert_allclose(seen.condition, 4e6, rtol=1e-3)
+    np.testing.assert_allclose(jnp.abs(seen.shortest), [0, 1e-3, 0], atol=1e-6)
+    assert (
+        "condition" in step(monitor, np.arange(SIZE), state=state._replace(matrix=jnp.diag(jnp.array([1e-8, 1, 1]))))[1]
+    )
+    assert step(monitor, np.arange(SIZE), state=state._replace(matrix=1e-9 * jnp.eye(N)))[1] == {"noeffectaxis"}
 
 
 def test_stagnation():

@@ -22,8 +22,6 @@ from jaxes.blocks import over_blocks
 from jaxes.schedules import Number, follow, start
 from jaxes.strategy import Strategy, by_chunks, summarize
 
-LOOK_EVERY = 10  # decompositions between two looks at the shape of the covariance, for criteria that end a search
-
 
 class State(NamedTuple):
     key: jax.Array  # key[]
@@ -33,8 +31,6 @@ class State(NamedTuple):
     sigma: jax.Array  # float[]: the step size
     root: jax.Array  # float[n, n]: A, with C = A A^T at the last decomposition
     change: jax.Array  # float[n, n]: M, with C = A M A^T now
-    shortest: jax.Array  # float[n]: the shortest axis of A A^T at the last look
-    condition: jax.Array  # float[]: its condition number then
     path_sigma: jax.Array  # float[n]: evolution path of the step size
     path_c: jax.Array  # float[n]: evolution path of the covariance, A^-1 p_c
     c_m: jax.Array  # float[]: learning rate of the mean
@@ -69,8 +65,8 @@ def cma_es(
         sigma: initial step size, in units of the parameters; about a quarter of the width of the search region.
         c_m, c_sigma, d_sigma, c_c, c_1, c_mu: rates, numbers or optax schedules; Table 1's for n parameters by default.
         active: let the worse half take variance away (negative weights).
-        interval: generations between two decompositions; `max(1, 1 / (10 n (c_1 + c_mu)))` by default, which keeps their
-            cost below that of the rest (appendix B.2).
+        interval: generations between two decompositions; `max(1, 1 / (10 n (c_1 + c_mu)))` by default, so that they do
+            not cost more than the rest (appendix B.2).
         blocks: the population is drawn and summed in that many parts, one at a time.
 
     Numbers that `init` takes: `sigma` and the six rates.
@@ -116,8 +112,6 @@ def cma_es(
             sigma=start("sigma", sigma, default, dtype, exclusive=True),
             root=jnp.eye(n, dtype=dtype),
             change=jnp.eye(n, dtype=dtype),
-            shortest=jnp.eye(1, n, dtype=dtype)[0],
-            condition=jnp.ones((), dtype),
             path_sigma=jnp.zeros(n, dtype),
             path_c=jnp.zeros(n, dtype),
             **numbers,
@@ -176,13 +170,9 @@ def cma_es(
         every = jnp.clip(rarely, 1, 1e6).astype(jnp.int32) if interval is None else interval
         due = some & (step % every == 0)
         root, change, path_c = lax.cond(due, renewed, lambda *same: same, state.root, change, path_c)
-        look = due & (step % (every * LOOK_EVERY) == 0)
-        shortest, condition = lax.cond(look, extent, lambda _: (state.shortest, state.condition), root)
         info = summarize(fitness, state.mean, mean, state.sigma)
         rates = {name: follow(value, getattr(state, name), step) for name, value in given.items()}
-        return State(
-            state.key, step, mean, rest, sigma, root, change, shortest, condition, path_sigma, path_c, **rates
-        ), info
+        return State(state.key, step, mean, rest, sigma, root, change, path_sigma, path_c, **rates), info
 
     def signed_weights(state, n):
         """Table 1, eq. 53: the negative weights, small enough to keep C positive definite."""
@@ -217,10 +207,3 @@ def renewed(root: jax.Array, change: jax.Array, path_c: jax.Array) -> tuple[jax.
     half = flat.times(axes * lengths[None], axes.T)
     path = flat.times(axes, flat.times(axes.T, path_c) * (1 / lengths))
     return flat.times(root, half), jnp.eye(change.shape[0], dtype=change.dtype), path
-
-
-def extent(root: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The shortest axis of A A^T, and its condition number."""
-    axes, lengths, _ = jnp.linalg.svd(root)
-    ratio = lengths[0] / jnp.maximum(lengths[-1], jnp.finfo(root.dtype).tiny)
-    return lengths[-1] * axes[:, -1], ratio**2

@@ -47,24 +47,10 @@ class Config:
     """Whether members come in mirrored pairs."""
     elite_fraction: float | None = None
     """Part of the population that the next distribution is made of."""
-    variance_noise: float | None = None
-    """Added to the variances each generation (cem)."""
-    c_m: float | None = None
-    """Learning rate of the mean (cma_es)."""
-    c_sigma: float | None = None
-    """Cumulation of the step-size path (cma_es)."""
-    d_sigma: float | None = None
-    """Damping of the step size (cma_es)."""
-    c_c: float | None = None
-    """Cumulation of the covariance path (cma_es)."""
-    c_1: float | None = None
-    """Rate of the rank-one update (cma_es)."""
-    c_mu: float | None = None
-    """Rate of the rank-mu update (cma_es)."""
-    active: bool | None = None
-    """Whether bad members push the covariance away (cma_es)."""
     blocks: int | None = None
     """Parts that the population is evaluated in, one at a time: bounds memory."""
+    options: tuple[str, ...] = ()
+    """Other settings of the strategy, each as NAME=VALUE, e.g. c_m=0.9 active=false."""
 
     # the policy
     hidden: tuple[int, ...] | None = None
@@ -118,7 +104,8 @@ class Config:
 LIMITS = ("generations", "steps", "seconds", "target")
 
 _STRATEGY = ["sigma", "learning_rate", "sigma_learning_rate", "weight_decay", "decay", "shaping", "noise", "antithetic"]
-_STRATEGY += ["elite_fraction", "variance_noise", "c_m", "c_sigma", "d_sigma", "c_c", "c_1", "c_mu", "active", "blocks"]
+_STRATEGY += ["elite_fraction", "blocks"]
+_PYTHON_ONLY = ("population_size", "tx")  # the first has a field; the second is a function
 _POLICY = ["hidden", "head", "activation", "last_scale"]
 _ROLLOUT = ["episodes", "max_steps", "cap", "shift", "normalize", "seeds", "check_every"]
 
@@ -146,6 +133,7 @@ def complete(config: Config) -> Config:
     for name in _given(config, _STRATEGY):
         if name not in takes:
             raise ValueError(f"strategy {config.strategy!r} has no setting {name!r}; it has: {', '.join(has)}")
+    other_options(config)
     preset = {**DEFAULT, **PRESETS.get(config.env, {})}
     if config.strategy != "open_es":  # the presets' rates are those of open_es with Adam
         preset.pop("learning_rate")
@@ -157,12 +145,29 @@ def complete(config: Config) -> Config:
 
 def strategy_options(config: Config) -> dict[str, Any]:
     """What the strategy's factory is given beside the population size."""
-    options = _given(config, _STRATEGY)
+    options = _given(config, _STRATEGY) | other_options(config)
     if "shaping" in options:
         options["shaping"] = SHAPINGS[options["shaping"]]()
     if "noise" in options:
         options["noise"] = NOISES[options["noise"]]()
     return options
+
+
+def other_options(config: Config) -> dict[str, Any]:
+    """`config.options` as names and values; raises ValueError for one that the strategy does not have."""
+    takes = inspect.signature(STRATEGIES[config.strategy]).parameters
+    known = [name for name in takes if name not in (*_STRATEGY, *_PYTHON_ONLY)]
+    found = {}
+    for text in config.options:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ValueError(f"options must be given as NAME=VALUE, got {text!r}")
+        checks.choice(f"option of {config.strategy}", name, known)
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
 
 
 def policy_options(config: Config) -> dict[str, Any]:
@@ -186,8 +191,9 @@ def load(path: Path) -> Config:
     unknown = set(values) - {field.name for field in dataclasses.fields(Config)}
     if unknown:
         raise ValueError(f"{path} has settings that this version of jaxes does not know: {', '.join(sorted(unknown))}")
-    if values.get("hidden") is not None:
-        values["hidden"] = tuple(values["hidden"])
+    for name in ("hidden", "options"):
+        if values.get(name) is not None:
+            values[name] = tuple(values[name])
     return Config(**values)
 
 

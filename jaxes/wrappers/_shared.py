@@ -44,12 +44,19 @@ def like(part: Any, tree: Any, name: str) -> Any:
 def deviations(state: Any, params: Any) -> Any:
     """The standard deviation of every coordinate of a Gaussian strategy's members: a tree like `params`."""
     sigma = getattr(state, "sigma", None)
-    if sigma is None or not hasattr(state, "mean"):
-        raise TypeError(f"a strategy with a mean and a sigma is wanted, got a state of {type(state).__module__}")
-    if hasattr(state, "root"):
+    if sigma is None or not hasattr(state, "mean") or any(hasattr(state, name) for name in _UNREAD):
+        raise TypeError(
+            "wanted: a Gaussian strategy whose coordinates' standard deviations can be read, such as cma_es, ma_es, "
+            f"sep_cma_es, snes, cem or open_es; got a state of {type(state).__module__}"
+        )
+    root = getattr(state, "root", getattr(state, "matrix", None))
+    if root is not None or hasattr(state, "variance"):
+        spread = state.variance if root is None else jnp.sum(root**2, axis=1)
         wide = trees.number_dtype(params)
-        flat = sigma * jnp.sqrt(jnp.sum(state.root**2, axis=1))
-        return trees.unravel(flat, jax.tree.map(lambda x: x.astype(wide), params))
+        return trees.unravel(sigma * jnp.sqrt(spread), jax.tree.map(lambda x: x.astype(wide), params))
     if jax.tree.structure(sigma) == jax.tree.structure(params):
         return sigma
     return jax.tree.map(lambda x: jnp.broadcast_to(sigma, x.shape), params)
+
+
+_UNREAD = ("shape", "v", "directions", "covariance", "particles")  # fields that say what sigma alone does not
