@@ -13,6 +13,7 @@ BIN := .venv/bin
 SUFFIX := $(if $(EXTRAS),-$(EXTRAS))
 TRAIN := .venv/.train-installed$(SUFFIX)
 DEV := .venv/.dev-installed$(SUFFIX)
+BENCH := .venv/.bench-installed$(SUFFIX)
 PACKAGE := '.$(if $(EXTRAS),[$(EXTRAS)])'
 # Tests keep compiled programs between runs.
 CACHE := JAX_COMPILATION_CACHE_DIR="$${JAX_COMPILATION_CACHE_DIR:-$(CURDIR)/.cache/jax}"
@@ -45,13 +46,13 @@ format: $(DEV) ## rewrite the code in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(DEV) ## run all benchmarks, which write benchmarks/results/
+bench: $(BENCH) ## run all benchmarks, which write benchmarks/results/ (hours)
 	for script in benchmarks/[!_]*.py; do $(BIN)/python $$script || exit; done
 
 constraints: $(DEV) ## resolve constraints.txt again: ARGS=--upgrade for newer versions
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --universal --no-header --no-annotate --no-emit-index-url --python-version 3.11 \
-		pyproject.toml --all-extras --group dev --quiet --output-file constraints.txt $(ARGS)
+		pyproject.toml --all-extras --group bench --quiet --output-file constraints.txt $(ARGS)
 
 clean: ## remove caches and builds; .venv and runs/ stay
 	rm -rf .cache .import_linter_cache .pytest_cache .ruff_cache build dist
@@ -71,3 +72,7 @@ $(DEV): pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --constraint constraints.txt --editable $(PACKAGE) --group dev
 	touch $@ $(TRAIN)
+
+$(BENCH): $(DEV)
+	$(BIN)/python -m pip install --constraint constraints.txt --editable $(PACKAGE) --group bench
+	touch $@

@@ -1,0 +1,56 @@
+"""A part of docs/correctness.md, held: by default for one strategy of each kind, for all of them as `slow`."""
+
+import numpy as np
+import proof
+import pytest
+
+import jaxes
+
+KINDS = ("cma_es", "snes", "simple_ga")
+every = pytest.mark.parametrize(
+    "name", [name if name in KINDS else pytest.param(name, marks=pytest.mark.slow) for name in proof.SETTINGS]
+)
+# They read values, or compare them over generations; their docstrings say so.
+BY_VALUE = {"esmc", "ars", "gesmr_ga", "simulated_annealing"}
+
+
+def test_every_strategy_has_a_setting():
+    """All but those that need another problem, or whose gradient is measured in their own tests."""
+    measured = {name.split(",")[0] for name in proof.SETTINGS}
+    elsewhere = {"pes", "nres", "guided_es", "asebo", "sv_open_es", "sv_cma_es"}
+    assert measured | elsewhere == set(jaxes.STRATEGIES)
+
+
+@every
+def test_scale_and_place_of_the_fitness(name):
+    """Rank-based strategies end with the same bits for fitness * 2^20; all of them with the problem moved."""
+    found = proof.invariance(name)
+    if name not in BY_VALUE:
+        assert found.scaled
+    assert found.translated < 1e-6
+
+
+@every
+def test_failures_cost_little_and_break_nothing(name):
+    best, finite = proof.with_failures(name, 0.5, 1000, seeds=5)
+    assert finite.all() and np.isfinite(best[:, -1]).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, setting in proof.SETTINGS.items() if setting.searches])
+def test_no_drift_under_random_fitness(name):
+    drift = proof.drift(name)
+    assert abs(drift.mean) < 3
+    assert abs(drift.log_sigma) < 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("function", ["sphere", "cigar"])
+@pytest.mark.parametrize("name", proof.SETTINGS)
+def test_as_many_evaluations_as_the_reference(name, function):
+    theirs = proof.curves_of_reference(name, function)
+    target, size = proof.common_target(theirs), proof.SETTINGS[name].size
+    if target is None:
+        pytest.skip("the reference gets nowhere either")
+    mine = np.median(proof.evaluations(proof.curves(name, function), target, size))
+    assert mine <= 1.5 * np.median(proof.evaluations(theirs, target, size))
