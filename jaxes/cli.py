@@ -225,7 +225,7 @@ def list_strategies(_: Strategies) -> int:
     for name, factory in STRATEGIES.items():
         line = (inspect.getdoc(inspect.getmodule(factory)) or "").splitlines()[0]
         settings = [p for p in inspect.signature(factory).parameters if p != "population_size"]
-        print(f"{name:12} {line}\n{'':12} {' '.join(settings)}")
+        print(f"{name}\n    {line}\n    {' '.join(settings)}")
     return 0
 
 

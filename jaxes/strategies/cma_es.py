@@ -9,7 +9,6 @@ relative precision of a number: float32 serves condition numbers that a covarian
 the tutorial's distribution, whichever root of C they are drawn with.
 """
 
-import math
 from typing import Any, NamedTuple
 
 import jax
@@ -17,9 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxes import checks, flat, ranking, trees
+from jaxes import checks, flat, paths, ranking, trees
 from jaxes.blocks import over_blocks
-from jaxes.schedules import Number, follow, start
+from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.strategy import Strategy, by_chunks, summarize
 
 
@@ -86,24 +85,14 @@ def cma_es(
     default = sigma
     given = {"c_m": c_m, "c_sigma": c_sigma, "d_sigma": d_sigma, "c_c": c_c, "c_1": c_1, "c_mu": c_mu}
     raw = np.log((population_size + 1) / 2) - np.log(np.arange(1, population_size + 1))  # eq. 49
-    mu = population_size // 2
-    effective = float(raw[:mu].sum() ** 2 / (raw[:mu] ** 2).sum())  # mu_eff, eq. 8
-    effective_rest = float(raw[mu:].sum() ** 2 / (raw[mu:] ** 2).sum())
-    positive = np.where(np.arange(population_size) < mu, raw, 0) / raw[:mu].sum()
+    rest_of = np.minimum(raw, 0)
+    positive, effective = paths.logarithmic(population_size)
+    effective_rest = float(rest_of.sum() ** 2 / (rest_of**2).sum())
 
     def init(key, params, *, sigma=None, **rates) -> State:
         params = checks.params(params)
         dtype = trees.number_dtype(params)
         n = flat.check_matrix("cma_es", params, dtype)
-        if unknown := set(rates) - set(given):
-            raise TypeError(f"init got an unknown number {unknown.pop()!r}; it takes sigma, {', '.join(given)}")
-        best = table_1(n, effective)
-        numbers = {
-            name: start(
-                name, rates.get(name), best[name] if value is None else value, dtype, exclusive=name == "d_sigma"
-            )
-            for name, value in given.items()
-        }
         return State(
             key=checks.key(key),
             step=jnp.int32(0),
@@ -114,7 +103,7 @@ def cma_es(
             change=jnp.eye(n, dtype=dtype),
             path_sigma=jnp.zeros(n, dtype),
             path_c=jnp.zeros(n, dtype),
-            **numbers,
+            **start_all(given, rates, table_1(n, effective), dtype, exclusive=("d_sigma",)),
         )
 
     def ask(state, ids=None):
@@ -145,18 +134,12 @@ def cma_es(
         moved = state.c_m * state.sigma * flat.times(state.root, white)  # eqs. 41, 42
         mean, rest = flat.moved_exactly(state.mean, state.rest, moved)
 
-        # mu_eff of the weights as they are, after ties and invalid members: the paths stay standard normal by chance.
         some = jnp.any(~jnp.isnan(fitness))
-        mu_eff = 1 / jnp.where(some, jnp.sum(weights**2), 1)
-        gain = lambda c: jnp.sqrt(c * (2 - c) * mu_eff)
-        path_sigma = (1 - state.c_sigma) * state.path_sigma + gain(state.c_sigma) * white  # eq. 43
-        expected = math.sqrt(n) * (1 - 1 / (4 * n) + 1 / (21 * n**2))
-        length = jnp.sqrt(jnp.sum(path_sigma**2)) * (1 / expected)
-        sigma = state.sigma * jnp.exp(state.c_sigma / state.d_sigma * (length - 1))  # eq. 44
-        told = (state.step + 1).astype(dtype)
-        settled = jnp.sqrt(1 - (1 - state.c_sigma) ** (2 * told))
-        moving = (length < (1.4 + 2 / (n + 1)) * settled).astype(dtype)  # h_sigma
-        path_c = (1 - state.c_c) * state.path_c + moving * gain(state.c_c) * white  # eq. 45
+        mu_eff = paths.effective(weights, some)
+        path_sigma = paths.cumulated(state.path_sigma, state.c_sigma, mu_eff, white)  # eq. 43
+        sigma, length = paths.step_size(state.sigma, path_sigma, state.c_sigma, state.d_sigma)  # eq. 44
+        moving = paths.moving(length, state.c_sigma, state.step, n)  # h_sigma
+        path_c = paths.cumulated(state.path_c, state.c_c, mu_eff, moving * white)  # eq. 45
         stalled = (1 - moving) * state.c_c * (2 - state.c_c)  # delta(h_sigma)
         kept = 1 + state.c_1 * stalled - state.c_1 - state.c_mu * jnp.sum(all_weights)
         rank_one = path_c[:, None] * path_c[None, :]
@@ -171,28 +154,25 @@ def cma_es(
         due = some & (step % every == 0)
         root, change, path_c = lax.cond(due, renewed, lambda *same: same, state.root, change, path_c)
         info = summarize(fitness, state.mean, mean, state.sigma)
-        rates = {name: follow(value, getattr(state, name), step) for name, value in given.items()}
-        return State(state.key, step, mean, rest, sigma, root, change, path_sigma, path_c, **rates), info
+        numbers = follow_all(given, state, step)
+        return State(state.key, step, mean, rest, sigma, root, change, path_sigma, path_c, **numbers), info
 
     def signed_weights(state, n):
         """Table 1, eq. 53: the negative weights, small enough to keep C positive definite."""
         c_mu = jnp.maximum(state.c_mu, 1e-30)
         most = jnp.minimum(1 + state.c_1 / c_mu, 1 + 2 * effective_rest / (effective + 2))  # eqs. 50, 51
         most = jnp.minimum(most, jnp.maximum(1 - state.c_1 - state.c_mu, 0) / (n * c_mu))  # eq. 52
-        negative = np.minimum(raw, 0) / -np.minimum(raw, 0).sum()
+        negative = rest_of / -rest_of.sum()
         return jnp.asarray(positive, state.c_mu.dtype) + most * jnp.asarray(negative, state.c_mu.dtype)
 
     return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)
 
 
 def table_1(n: int, effective: float) -> dict[str, float]:
-    """Default rates of the tutorial for n parameters and mu_eff `effective`."""
-    c_1 = 2 / ((n + 1.3) ** 2 + effective)  # eq. 57
-    c_mu = min(1 - c_1, 2 * (0.25 + effective + 1 / effective - 2) / ((n + 2) ** 2 + effective))  # eq. 58
-    c_sigma = (effective + 2) / (n + effective + 5)  # eq. 55
-    d_sigma = 1 + 2 * max(0.0, math.sqrt((effective - 1) / (n + 1)) - 1) + c_sigma
-    c_c = (4 + effective / n) / (n + 4 + 2 * effective / n)  # eq. 56
-    return {"c_m": 1.0, "c_sigma": c_sigma, "d_sigma": d_sigma, "c_c": c_c, "c_1": c_1, "c_mu": c_mu}
+    """Default rates of the tutorial's version of 2023 for n parameters and mu_eff `effective`."""
+    rates = paths.rates(n, effective)
+    c_mu = 2 * (0.25 + effective + 1 / effective - 2) / ((n + 2) ** 2 + effective)  # eq. 58
+    return {"c_m": 1.0, **rates, "c_mu": min(1 - rates["c_1"], c_mu)}
 
 
 def renewed(root: jax.Array, change: jax.Array, path_c: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
