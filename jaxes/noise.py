@@ -21,6 +21,7 @@ from jax import lax
 
 from jaxes import trees
 from jaxes.blocks import Block
+from jaxes.instances import shared
 
 
 class Noise(NamedTuple):
@@ -35,16 +36,19 @@ class Noise(NamedTuple):
     is an unbiased estimate, as `E[z z^T] = 1` would make it"""
 
 
+@shared
 def gaussian() -> Noise:
     """Independent standard normal numbers."""
     return _dense(_normal)
 
 
+@shared
 def rademacher() -> Noise:
     """Independent signs, +1 or -1: cheaper to draw, exact in low precision, and of no higher variance."""
     return _dense(lambda key, shape, dtype: jax.random.rademacher(key, shape, dtype))
 
 
+@shared
 def table(size: int = 2**22, seed: int = 123) -> Noise:
     """Slices of one shared table of normal numbers (Salimans et al. 2017, section 2.1).
 
@@ -80,6 +84,7 @@ def table(size: int = 2**22, seed: int = 123) -> Noise:
     return Noise(sample, trees.add_scaled, _weighted_sum)
 
 
+@shared
 def orthogonal(group: int = 8) -> Noise:
     """Normal numbers whose direction is orthogonal to that of the other units in the same group.
 
@@ -116,6 +121,7 @@ def orthogonal(group: int = 8) -> Noise:
     return Noise(sample, trees.add_scaled, _weighted_sum)
 
 
+@shared
 def subset(which: Any, noise: Noise | None = None) -> Noise:
     """Perturb only some of the parameters.
 

@@ -16,10 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxes import ranking
+from jaxes.instances import shared
 
 Shaping = Callable[[jax.Array], jax.Array]
 
 
+@shared
 def centered_rank() -> Shaping:
     """Ranks mapped linearly to [-1/2, 1/2] (Salimans et al. 2017, section 2); ties share their mean rank."""
 
@@ -32,6 +34,7 @@ def centered_rank() -> Shaping:
     return shape
 
 
+@shared
 def normalized_rank() -> Shaping:
     """`(rank - 1) / (n - 1) - 1/2` with rank 1 for the worst and mean ranks for ties.
 
@@ -40,22 +43,26 @@ def normalized_rank() -> Shaping:
     return centered_rank()
 
 
+@shared
 def centered_sign_rank() -> Shaping:
     """`centered_rank` of the fitness's sign (`return_proc_mode` "centered_sign_rank" of OpenAI's code)."""
     rank = centered_rank()
     return lambda fitness: rank(jnp.sign(fitness))
 
 
+@shared
 def sign() -> Shaping:
     """The fitness's sign (`return_proc_mode` "sign" of OpenAI's code)."""
     return lambda fitness: jnp.sign(finite(fitness))
 
 
+@shared
 def identity() -> Shaping:
     """The fitness itself."""
     return lambda fitness: finite(fitness)
 
 
+@shared
 def z_score() -> Shaping:
     """`(f - mean) / std` over the generation; zero for a flat one."""
 
@@ -71,6 +78,7 @@ def z_score() -> Shaping:
     return shape
 
 
+@shared
 def nes_utilities() -> Shaping:
     """Utilities of natural evolution strategies (Wierstra et al. 2014, section 3.1): sum zero, worse half alike.
 
@@ -85,6 +93,7 @@ def nes_utilities() -> Shaping:
     return shape
 
 
+@shared
 def top(k: int) -> Shaping:
     """`1/k` for the k best, 0 for the rest (truncation selection); ties at the border share, NaN gets nothing."""
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:

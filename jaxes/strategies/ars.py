@@ -15,6 +15,7 @@ import optax
 from jaxes import checks, ranking, trees
 from jaxes.blocks import over_blocks
 from jaxes.descent import Decay, descent
+from jaxes.instances import shared
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import z_score
@@ -31,6 +32,7 @@ class State(NamedTuple):
     optimizer: Any  # state of tx
 
 
+@shared
 def ars(
     population_size: int,
     sigma: Number = 0.03,

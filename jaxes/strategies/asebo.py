@@ -18,6 +18,7 @@ import optax
 from jaxes import checks, flat, trees
 from jaxes.blocks import over_blocks
 from jaxes.descent import Decay, descent
+from jaxes.instances import shared
 from jaxes.noise import gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import Shaping, identity
@@ -42,6 +43,7 @@ class State(NamedTuple):
     optimizer: Any  # state of tx
 
 
+@shared
 def asebo(
     population_size: int,
     sigma: Number = 0.1,

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxes import checks, diagonal, trees
+from jaxes.instances import shared
 from jaxes.schedules import Number, follow, start
 from jaxes.shaping import top
 from jaxes.strategy import Strategy, summarize
@@ -23,6 +24,7 @@ class State(NamedTuple):
     variance_noise: jax.Array  # float[]: added to the variance of each coordinate
 
 
+@shared
 def cem(
     population_size: int,
     sigma: float | jax.Array = 0.1,

@@ -18,6 +18,7 @@ from jax import lax
 
 from jaxes import checks, flat, paths, ranking, trees
 from jaxes.blocks import over_blocks
+from jaxes.instances import shared
 from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.strategy import Strategy, by_chunks, summarize
 
@@ -40,6 +41,7 @@ class State(NamedTuple):
     c_mu: jax.Array  # float[]: learning rate of the rank-mu update
 
 
+@shared
 def cma_es(
     population_size: int,
     sigma: float | jax.Array = 0.1,

@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxes import checks, flat, paths, ranking, stretched, trees
 from jaxes.blocks import over_blocks
+from jaxes.instances import shared
 from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.strategy import Strategy, by_chunks, summarize
 
@@ -40,6 +41,7 @@ class State(NamedTuple):
     alpha: jax.Array  # float[]: how steeply the weights of a moving search grow with the members' distance
 
 
+@shared
 def cr_fm_nes(
     population_size: int,
     sigma: float | jax.Array = 0.1,

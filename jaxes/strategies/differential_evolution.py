@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxes import checks, populations, trees
 from jaxes.blocks import over_blocks
+from jaxes.instances import shared
 from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.strategy import Strategy, summarize
 
@@ -38,6 +39,7 @@ class State(NamedTuple):
     fitness: jax.Array  # float[population_size]: the population's, -inf before any
 
 
+@shared
 def differential_evolution(
     population_size: int,
     sigma: float | jax.Array = 0.1,

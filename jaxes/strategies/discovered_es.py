@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxes import checks, diagonal, ranking, trees
+from jaxes.instances import shared
 from jaxes.schedules import Number, follow, start
 from jaxes.strategy import Strategy, summarize
 
@@ -25,6 +26,7 @@ class State(NamedTuple):
     sigma_learning_rate: jax.Array  # float[]
 
 
+@shared
 def discovered_es(
     population_size: int,
     sigma: float | jax.Array = 0.1,

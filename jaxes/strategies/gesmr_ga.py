@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxes import checks, genetic, populations, trees
+from jaxes.instances import shared
 from jaxes.schedules import Number, follow, start
 from jaxes.strategy import Strategy, summarize
 
@@ -26,6 +27,7 @@ class State(NamedTuple):
     best_fitness: jax.Array  # float[]: its fitness, -inf before any
 
 
+@shared
 def gesmr_ga(
     population_size: int,
     sigma: float | jax.Array = 0.1,

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxes import checks, populations, trees
+from jaxes.instances import shared
 from jaxes.schedules import Number, follow_all, start
 from jaxes.strategy import Strategy, generation_key, summarize
 
@@ -24,6 +25,7 @@ class State(NamedTuple):
     best_fitness: jax.Array  # float[]: its fitness, -inf before any
 
 
+@shared
 def gradientless_descent(
     population_size: int, sigma: Number = 0.1, *, ratio: Number = 1e-3, blocks: int = 1
 ) -> Strategy:

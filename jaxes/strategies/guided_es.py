@@ -14,6 +14,7 @@ from jaxes import checks, flat, trees
 from jaxes.blocks import over_blocks
 from jaxes.clip_up import direction
 from jaxes.descent import Decay, descent
+from jaxes.instances import shared
 from jaxes.noise import gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import Shaping, identity
@@ -34,6 +35,7 @@ class State(NamedTuple):
     optimizer: Any  # state of tx
 
 
+@shared
 def guided_es(
     population_size: int,
     sigma: Number = 0.1,

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxes import checks, populations, trees
+from jaxes.instances import shared
 from jaxes.schedules import Number, follow, start
 from jaxes.strategy import Strategy, generation_key, summarize
 
@@ -22,6 +23,7 @@ class State(NamedTuple):
     best_fitness: jax.Array  # float[]: its fitness, -inf before any
 
 
+@shared
 def hill_climbing(population_size: int, sigma: Number = 0.1, *, blocks: int = 1) -> Strategy:
     """Stochastic hill climbing. Member 0 of the first generation is the start itself.
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from jaxes import checks, flat, ranking, trees
 from jaxes.blocks import Block, over_blocks
+from jaxes.instances import shared
 from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.shaping import finite
 from jaxes.strategy import Strategy, by_chunks, summarize
@@ -46,6 +47,7 @@ class State(NamedTuple):
     theta_sdr: jax.Array  # float[]: deviations from the mean beyond which improvements widen the search
 
 
+@shared
 def iamalgam(
     population_size: int,
     sigma: float | jax.Array = 0.1,

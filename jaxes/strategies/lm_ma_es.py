@@ -14,6 +14,7 @@ from jax import lax
 
 from jaxes import checks, flat, paths, ranking, trees
 from jaxes.blocks import over_blocks
+from jaxes.instances import shared
 from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.strategy import Strategy, by_chunks, summarize
 
@@ -33,6 +34,7 @@ class State(NamedTuple):
     base_c: jax.Array  # float[]: each further direction's rate is smaller by this factor
 
 
+@shared
 def lm_ma_es(
     population_size: int,
     sigma: float | jax.Array = 0.1,

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxes import checks, diagonal, trees
+from jaxes.instances import shared
 from jaxes.schedules import Number, follow, start
 from jaxes.shaping import Shaping, nes_utilities
 from jaxes.strategy import Strategy, summarize
@@ -28,6 +29,7 @@ class State(NamedTuple):
     sigma_learning_rate: jax.Array  # float[]: of log(sigma)
 
 
+@shared
 def nes(
     population_size: int,
     sigma: Number = 0.1,

@@ -12,6 +12,7 @@ import optax
 from jaxes import checks, trees
 from jaxes.blocks import Block, over_blocks
 from jaxes.descent import Decay, descent
+from jaxes.instances import shared
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import Shaping, identity
@@ -29,6 +30,7 @@ class State(NamedTuple):
     optimizer: Any  # state of tx
 
 
+@shared
 def nres(
     population_size: int,
     sigma: Number = 0.1,

@@ -12,6 +12,7 @@ import optax
 from jaxes import checks, trees
 from jaxes.blocks import over_blocks
 from jaxes.descent import Decay, descent
+from jaxes.instances import shared
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import Shaping, centered_rank
@@ -28,6 +29,7 @@ class State(NamedTuple):
     optimizer: Any  # state of tx
 
 
+@shared
 def open_es(
     population_size: int,
     sigma: Number = 0.02,

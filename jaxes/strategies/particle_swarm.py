@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from jaxes import checks, populations, trees
 from jaxes.blocks import over_blocks
+from jaxes.instances import shared
 from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.strategy import Strategy, summarize
 
@@ -33,6 +34,7 @@ class State(NamedTuple):
     fitness: jax.Array  # float[population_size]: of these places, -inf before any
 
 
+@shared
 def particle_swarm(
     population_size: int,
     sigma: float | jax.Array = 0.1,

@@ -15,6 +15,7 @@ import optax
 from jaxes import checks, diagonal, trees
 from jaxes.clip_up import clip_up
 from jaxes.descent import Decay, descent
+from jaxes.instances import shared
 from jaxes.schedules import Number, start
 from jaxes.shaping import Shaping, centered_rank
 from jaxes.strategy import Strategy
@@ -32,6 +33,7 @@ class State(NamedTuple):
     optimizer: Any  # state of tx
 
 
+@shared
 def pgpe(
     population_size: int,
     sigma: float | jax.Array = 0.1,

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from jaxes import checks, flat, paths, ranking, trees
 from jaxes.blocks import over_blocks
+from jaxes.instances import shared
 from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.shaping import finite
 from jaxes.strategy import Strategy, by_chunks, summarize
@@ -37,6 +38,7 @@ class State(NamedTuple):
     gap: jax.Array  # float[]: T, generations that kept paths are apart
 
 
+@shared
 def rm_es(
     population_size: int,
     sigma: float | jax.Array = 0.1,

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from jaxes import checks, flat, paths, ranking, trees
 from jaxes.blocks import over_blocks
+from jaxes.instances import shared
 from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.strategy import Strategy, summarize
 
@@ -32,6 +33,7 @@ class State(NamedTuple):
     mu_cov: jax.Array  # float[]: 1 / mu_cov of c_cov is the rank-one update, the rest rank-mu
 
 
+@shared
 def sep_cma_es(
     population_size: int,
     sigma: float | jax.Array = 0.1,

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxes import checks, genetic, populations, trees
+from jaxes.instances import shared
 from jaxes.schedules import Number, follow, start
 from jaxes.strategy import Strategy, summarize
 
@@ -24,6 +25,7 @@ class State(NamedTuple):
     best_fitness: jax.Array  # float[]: its fitness, -inf before any
 
 
+@shared
 def simple_ga(population_size: int, sigma: Number = 0.1, *, elite_fraction: float = 0.2, blocks: int = 1) -> Strategy:
     """The simple genetic algorithm. The state holds the parents only, in the first generation copies of the start.
 

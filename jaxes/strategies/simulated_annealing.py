@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxes import checks, populations, trees
+from jaxes.instances import shared
 from jaxes.schedules import Number, follow_all, start
 from jaxes.strategy import Strategy, generation_key, summarize
 
@@ -26,6 +27,7 @@ class State(NamedTuple):
     best_fitness: jax.Array  # float[]: its fitness, -inf before any
 
 
+@shared
 def simulated_annealing(
     population_size: int,
     sigma: Number = 0.1,

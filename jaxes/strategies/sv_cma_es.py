@@ -19,6 +19,7 @@ from jax import lax
 
 from jaxes import checks, flat, stein, trees
 from jaxes.blocks import Block
+from jaxes.instances import shared
 from jaxes.schedules import Number, follow, start
 from jaxes.strategies.cma_es import cma_es
 from jaxes.strategy import Strategy, summarize
@@ -35,6 +36,7 @@ class State(NamedTuple):
     repulsion: jax.Array  # float[]: weight of the force between particles
 
 
+@shared
 def sv_cma_es(
     population_size: int,
     sigma: float | jax.Array = 0.1,

@@ -14,6 +14,7 @@ import optax
 from jaxes import checks, flat, stein, trees
 from jaxes.blocks import Block, over_blocks
 from jaxes.descent import Decay, descent
+from jaxes.instances import shared
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number, start
 from jaxes.shaping import Shaping, centered_rank
@@ -33,6 +34,7 @@ class State(NamedTuple):
     optimizer: Any  # state of tx for each particle, leaves [particles, ...]
 
 
+@shared
 def sv_open_es(
     population_size: int,
     sigma: Number = 0.1,

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from jaxes import checks, flat, paths, ranking, stretched, trees
 from jaxes.blocks import over_blocks
+from jaxes.instances import shared
 from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.strategy import Strategy, by_chunks, summarize
 
@@ -34,6 +35,7 @@ class State(NamedTuple):
     c_mu: jax.Array  # float[]: learning rate of the rank-mu update
 
 
+@shared
 def vd_cma_es(
     population_size: int,
     sigma: float | jax.Array = 0.1,

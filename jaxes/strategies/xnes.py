@@ -14,6 +14,7 @@ from jax import lax
 
 from jaxes import checks, flat, trees
 from jaxes.blocks import over_blocks
+from jaxes.instances import shared
 from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.shaping import Shaping, nes_utilities
 from jaxes.strategy import Strategy, by_chunks, summarize
@@ -30,6 +31,7 @@ class State(NamedTuple):
     shape_learning_rate: jax.Array  # float[]: of log(B)
 
 
+@shared
 def xnes(
     population_size: int,
     sigma: float | jax.Array = 0.1,

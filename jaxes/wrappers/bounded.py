@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxes import checks
+from jaxes.instances import shared
 from jaxes.strategy import Strategy
 from jaxes.wrappers._shared import Inside, like
 
@@ -20,6 +21,7 @@ class State(_Fields, Inside):
     __slots__ = ()
 
 
+@shared
 def bounded(
     strategy: Strategy, low: Any = -jnp.inf, high: Any = jnp.inf, *, method: Literal["reflect", "smooth"] = "reflect"
 ) -> Strategy:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax.scipy.stats import norm
 
 from jaxes import checks, trees
+from jaxes.instances import shared
 from jaxes.strategy import Strategy
 from jaxes.wrappers._shared import Inside, deviations
 
@@ -25,6 +26,7 @@ class State(_Fields, Inside):
     __slots__ = ()
 
 
+@shared
 def integer(strategy: Strategy, which: Any = True, *, margin: float | None = None) -> Strategy:
     """The same strategy, some of whose coordinates are rounded to whole numbers.
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxes import checks, trees
+from jaxes.instances import shared
 from jaxes.strategy import Strategy
 from jaxes.wrappers._shared import Inside
 
@@ -20,6 +21,7 @@ class State(_Fields, Inside):
     __slots__ = ()
 
 
+@shared
 def keep_best(strategy: Strategy) -> Strategy:
     """The same strategy, which recommends the best member ever told instead of the mean.
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxes import checks, trees
+from jaxes.instances import shared
 from jaxes.strategy import Strategy
 from jaxes.wrappers._shared import Inside, numbers
 
@@ -27,6 +28,7 @@ class State(_Fields, Inside):
     __slots__ = ()
 
 
+@shared
 def reevaluated(strategy: Strategy, n: int, *, adaptive: bool = False) -> Strategy:
     """The same strategy, each of whose members is evaluated `n` times.
 

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxes import checks, termination, trees
+from jaxes.instances import shared
 from jaxes.strategy import Strategy
 from jaxes.termination import Monitor, Tolerances
 from jaxes.wrappers._shared import numbers
@@ -36,6 +37,7 @@ class State(NamedTuple):
     reasons: jax.Array  # bool[len(termination.REASONS)]: why the last finished run ended
 
 
+@shared
 def restarted(
     strategy: Strategy | Callable[[int], Strategy],
     *,
