@@ -202,3 +202,27 @@ def test_float32_holds_a_condition_that_a_covariance_in_float32_cannot():
     at = np.asarray(best).argmax(1)
     conditions = [np.linalg.cond(np.asarray(root[i, at[i]], np.float64)) ** 2 for i in range(5)]
     assert min(conditions) > 2 / jnp.finfo(jnp.float32).eps, conditions
+
+
+@pytest.mark.slow
+def test_rotations_change_nothing():
+    """The ellipsoid of condition 1e6, as it stands and turned in ten ways: median evaluations to 1e-8."""
+    n, size, seeds = 10, 10, 15
+    scale = 10.0 ** (6 * np.arange(n) / (n - 1))
+    turns = [np.eye(n)] + [np.linalg.qr(np.random.default_rng(i).normal(size=(n, n)))[0] for i in range(10)]
+    with jax.enable_x64(True):
+        strategy = jaxes.cma_es(size, 0.5)
+
+        @jax.jit
+        @functools.partial(jax.vmap, in_axes=(0, None))
+        @functools.partial(jax.vmap, in_axes=(None, 0))
+        def run(turn, key):
+            step = jaxes.generation(strategy, jaxes.problem(lambda x: -jnp.sum(jnp.asarray(scale) * (turn @ x) ** 2)))
+            state = strategy.init(key, turn.T @ jnp.ones(n))
+            return jax.lax.scan(step, (state, ()), length=1000)[1].best
+
+        best = -np.asarray(run(jnp.asarray(turns), jax.random.split(jax.random.key(8), seeds)))
+    assert (best <= 1e-8).any(-1).all()
+    evaluations = np.median((best <= 1e-8).argmax(-1) + 1, axis=1) * size
+    ratios = evaluations[1:] / evaluations[0]
+    assert (ratios > 0.8).all() and (ratios < 1.25).all(), ratios
