@@ -144,6 +144,10 @@ def document(figures: dict) -> str:
         lines += ["", "evosax raised here: " + "; ".join(f"`{name}`: {text}" for name, text in errors.items()) + "."]
     lines += [
         "",
+        "`pes`, `nres` (on problems that unroll piece by piece: unbiased where truncated `open_es` is not), "
+        "`sv_open_es` and `sv_cma_es` (particles that repel each other) are proved in "
+        "`tests/test_gradient_estimators.py`.",
+        "",
         "![Evaluations of jaxes and evosax over those of the reference](../benchmarks/results/correctness.png)",
         "",
         "## Drift, invariance, failures",

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 import jaxes
 from jaxes import Strategy
@@ -69,6 +70,15 @@ SETTINGS: dict[str, Setting] = {
     "pgpe": Setting(20, 0.3, 20_000, peer="PGPE"),
     "ars": Setting(**DESCENT, options={"top": 5, "learning_rate": 0.05}, reference={"alpha": 0.05, "b": 5}, peer="ARS"),
     "esmc": Setting(**DESCENT, options={"learning_rate": 0.05}, reference={"alpha": 0.05}, peer="ESMC"),
+    "guided_es": Setting(20, 0.1, 20_000, {"tx": optax.sgd(0.5)}, {"eta": 0.5}, peer="GuidedES"),
+    "asebo": Setting(
+        20,
+        0.1,
+        20_000,
+        {"tx": optax.sgd(0.1), "warmup": 5.0, "threshold": 0.9, "covariance_decay": 0.8},
+        {"eta": 0.1},
+        peer="ASEBO",
+    ),
     "discovered_es": Setting(20, 0.3, 20_000, peer="DES"),
     "random_search": Setting(**PEOPLE, peer="RandomSearch"),
     "hill_climbing": Setting(**PEOPLE, peer="HillClimbing"),
