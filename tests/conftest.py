@@ -12,4 +12,4 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
     folder = os.path.join(tempfile.gettempdir(), f"jaxes-tests-{os.getuid() if hasattr(os, 'getuid') else 0}")
     jax.config.update("jax_compilation_cache_dir", folder)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)

@@ -11,14 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from programs import quick
 from table import ALL, TABLE, facts, numbers_of, objective, tree
 
 import jaxes
 from jaxes import Block
 
 N = 8
-every = pytest.mark.parametrize("name", ALL)
-rows = pytest.mark.parametrize("name", TABLE)
 KEY = jax.random.key(7)
 STRICT = "xla_cpu_max_isa=AVX" in os.environ.get("XLA_FLAGS", "").split("--")
 PROBLEM = jaxes.problem(objective)
@@ -29,13 +28,18 @@ MECHANISMS = (
     "open_es, orthogonal, z_score, l2",
     "snes",
     "cma_es",
-    "hill_climbing",
     "simple_ga",
     "differential_evolution",
     "particle_swarm",
 )
-# Half the time of compilation; for programs whose bits are compared with those of such programs only.
-quick = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+every = pytest.mark.parametrize("name", ALL)
+rows = pytest.mark.parametrize("name", TABLE)
+
+
+def slow_elsewhere(names):
+    """For what needs programs of its own: the mechanisms always, the other rows in the slow run."""
+    marked = [name if name in MECHANISMS else pytest.param(name, marks=pytest.mark.slow) for name in names]
+    return pytest.mark.parametrize("name", marked)
 
 
 def jit(name):
@@ -45,11 +49,15 @@ def jit(name):
 
 @functools.lru_cache
 def made(name):
-    """One strategy with its jitted functions, shared by all tests: (strategy, init, ask, tell, generation)."""
+    """One strategy, jitted, shared by all tests: (strategy, init, ask, tell, generation, [programs of ask, tell])."""
     strategy = ALL[name].make(N)
     compiled, step = jit(name), jaxes.generation(strategy, PROBLEM)
     ask, tell, init = compiled(strategy.ask), compiled(strategy.tell), compiled(strategy.init)
-    return strategy, init, ask, tell, compiled(lambda state: step((state, ()))[0][0])
+    programs = ask, tell
+    if name not in MECHANISMS:  # asking for all is asking for a subset, so that both are one program
+        some, everyone = ask, jnp.arange(N)
+        ask = lambda state, ids=everyone: some(state, ids)
+    return strategy, init, ask, tell, compiled(lambda state: step((state, ()))[0][0]), programs
 
 
 @functools.lru_cache
@@ -59,24 +67,37 @@ def usual(name):
     return init(KEY, tree()), quick(lambda key, numbers: strategy.init(key, tree(), **numbers))
 
 
+def usual_numbers(name):
+    """Every number that `init` takes, as it is by default."""
+    state = usual(name)[0]
+    return {number: jnp.ravel(jax.tree.leaves(getattr(state, number))[0])[0] for number in ALL[name].numbers}
+
+
 def begun(name, key=KEY, **numbers):
     """A first state with some other numbers."""
-    state, init = usual(name)
-    default = {number: jnp.ravel(jax.tree.leaves(getattr(state, number))[0])[0] for number in ALL[name].numbers}
+    init, default = usual(name)[1], usual_numbers(name)
     return init(key, default | {number: jnp.asarray(x, default[number].dtype) for number, x in numbers.items()})
+
+
+evaluate = jax.jit(jax.vmap(objective))
+
+
+def advance(name, state, generations=1):
+    """A loop over the programs that a row has anyway; see test_scan_is_loop_is_chunks for those of whole runs."""
+    _, _, ask, tell, *_ = made(name)
+    for _ in range(generations):
+        state, _ = tell(state, evaluate(ask(state)))
+    return state
 
 
 @functools.lru_cache
 def later(name, generations=3):
     """A state that has seen some generations."""
-    state = usual(name)[0]
-    for _ in range(generations):
-        state = made(name)[4](state)
-    return state
+    return advance(name, usual(name)[0], generations)
 
 
 def fitness_of(name, state):
-    return jax.vmap(objective)(made(name)[2](state))
+    return evaluate(made(name)[2](state))
 
 
 def assert_same(a, b):
@@ -122,19 +143,21 @@ def test_shapes_and_dtypes(name, dtype):
         params = tree(jnp.dtype(dtype))
         strategy = ALL[name].make(N)
 
-        @quick
         def first(key):
             state = strategy.init(key, params)
             members = strategy.ask(state)
             told, info = strategy.tell(state, jax.vmap(objective)(members))
             return state, members, told, info, strategy.recommend(told)
 
+        values = dtype == "float32" or name in MECHANISMS
         if dtype == "float32":
             state, members = usual(name)[0], made(name)[2](usual(name)[0])
-            told, info = made(name)[3](state, jax.vmap(objective)(members))
+            told, info = made(name)[3](state, evaluate(members))
             recommended = strategy.recommend(told)
+        elif values:
+            state, members, told, info, recommended = quick(first)(KEY)
         else:
-            state, members, told, info, recommended = first(KEY)
+            state, members, told, info, recommended = jax.eval_shape(first, KEY)
         assert state._fields[:2] == ("key", "step")
         assert state.step.dtype == jnp.int32
         want = jax.tree.map(lambda x: (N, *x.shape), params)
@@ -146,6 +169,8 @@ def test_shapes_and_dtypes(name, dtype):
         wide = jnp.float64 if dtype == "float64" else jnp.float32
         assert all(x.shape == () for x in info)
         assert {x.dtype for x in info} == {jnp.dtype(wide), jnp.dtype(jnp.int32)}
+        if not values:
+            return
         assert_finite(told)
         for row in range(N):
             same = all(np.array_equal(x[row], p) for x, p in zip(*map(jax.tree.leaves, (members, params)), strict=True))
@@ -195,11 +220,9 @@ def test_all_rows_as_users_compile_them():
     assert done.returncode == 0, done.stdout[-3000:]
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in MECHANISMS else pytest.param(name, marks=pytest.mark.slow) for name in ALL]
-)
+@slow_elsewhere(ALL)
 def test_scan_is_loop_is_chunks(name):
-    strategy, _, _, _, step = made(name)
+    strategy, *_, step, _ = made(name)
     body = jaxes.generation(strategy, PROBLEM)
 
     @functools.partial(jit(name), static_argnums=1)
@@ -224,38 +247,40 @@ def test_scan_is_loop_is_chunks(name):
 
 @rows
 def test_no_recompilation(name):
-    step, state = made(name)[4], usual(name)[0]
-    for _ in range(2):
-        state = step(state)
-    before = step._cache_size()
+    programs = made(name)[-1]
+    state = advance(name, usual(name)[0], 2)
+    before = [program._cache_size() for program in programs]
     for number, value in ALL[name].numbers.items():
-        step(begun(name, jax.random.key(1), **{number: value}))
+        advance(name, begun(name, jax.random.key(1), **{number: value}))
         leaf = getattr(state, number)
-        step(state._replace(**{number: jax.tree.map(lambda x, v=value: jnp.full(x.shape, v, x.dtype), leaf)}))
-    assert step._cache_size() == before
+        advance(name, state._replace(**{number: jax.tree.map(lambda x, v=value: jnp.full(x.shape, v, x.dtype), leaf)}))
+    assert [program._cache_size() for program in programs] == before
 
 
 @rows
 def test_numbers_matter(name):
     """Every number that init takes changes what happens."""
-    step, state = made(name)[4], usual(name)[0]
+    state = usual(name)[0]
+    a = advance(name, state, 2)
     for number, value in ALL[name].numbers.items():
         other = begun(name, **{number: value})
         assert jnp.allclose(jax.tree.leaves(getattr(other, number))[0], value)
         if number in ALL[name].rare:
             continue
-        a, b = step(step(state)), step(step(other))
-        a = a._replace(**{number: getattr(b, number)})
-        assert any(not np.array_equal(x, y) for x, y in zip(numbers_of(a), numbers_of(b), strict=True)), number
+        b = advance(name, other, 2)
+        pairs = zip(numbers_of(a._replace(**{number: getattr(b, number)})), numbers_of(b), strict=True)
+        assert any(not np.array_equal(x, y) for x, y in pairs), number
 
 
-@rows
+@slow_elsewhere(TABLE)
 def test_vmap_over_seeds_and_sigma(name):
-    strategy, _, _, _, step = made(name)
+    strategy, *_, step, _ = made(name)
     keys, sigmas = jax.random.split(KEY, 3), jnp.array([0.05, 0.2, 0.2])
     keys = keys[jnp.array([0, 0, 1])]
     body = jaxes.generation(strategy, PROBLEM)
-    one = lambda key, sigma: body((strategy.init(key, tree(), sigma=sigma), ()))[0][0]
+    # Some defaults follow from sigma: `begun` gives those of the usual one.
+    others = {number: value for number, value in usual_numbers(name).items() if number != "sigma"}
+    one = lambda key, sigma: body((strategy.init(key, tree(), sigma=sigma, **others), ()))[0][0]
     many = quick(jax.vmap(one))(keys, sigmas)
     for i in range(3):
         alone = step(begun(name, keys[i], sigma=sigmas[i]))
@@ -268,11 +293,11 @@ def test_any_subset_is_the_same(name):
 
     Without it, LLVM may turn `mean + sigma * z` into one rounding in the program of some sizes and two in another's.
     """
-    _, _, ask, _, _ = made(name)
+    ask = made(name)[2]
     state = later(name)
     members = ask(state)
     assert_same(ask(state), members)
-    wanted = [jnp.array([5, 2, 2])]
+    wanted = [jnp.array([5, 2, 2] if name in MECHANISMS else [5, 2, 2, 7, 0, 0, 3, 1])]
     if STRICT:
         wanted += [jnp.array([3]), jnp.arange(N), Block(4, 2), Block(4, 1)]
     for ids in wanted:
@@ -305,7 +330,7 @@ def test_any_subset_is_the_same_in_strict_mode(names):
 
 @rows
 def test_generations_and_keys_differ(name):
-    _, init, ask, _, _ = made(name)
+    _, init, ask, *_ = made(name)
     state, other = later(name), jax.random.key(8)
     here = ask(state)["layer"]["kernel"]
     assert not np.array_equal(here, ask(state._replace(step=state.step + 1))["layer"]["kernel"])
@@ -317,7 +342,7 @@ def test_generations_and_keys_differ(name):
 @every
 def test_some_invalid(name):
     """One NaN is counted, has no say, and equals the worst; half and all but one stay finite."""
-    _, _, _, tell, _ = made(name)
+    tell = made(name)[3]
     state = later(name)
     fitness = fitness_of(name, state)
     worst = jnp.argmin(fitness)
@@ -343,9 +368,9 @@ def test_some_invalid(name):
 
 @every
 def test_all_invalid_leaves_the_distribution(name):
-    _, _, _, tell, _ = made(name)
+    tell = made(name)[3]
     state = later(name)
-    told, info = tell(state, jnp.full(N, jnp.nan))
+    told, info = tell(state, jnp.full(N, jnp.nan, jnp.float32))
     assert int(info.invalid) == N
     assert np.isnan(info.best) and np.isnan(info.mean) and int(info.elites) == 0
     assert int(told.step) == int(state.step) + 1
@@ -357,23 +382,18 @@ def test_invalid_members_do_not_pull(name):
     """The mean never moves to a member whose fitness is NaN: all valid ones lie on one side."""
     if ALL[name].gradient:
         pytest.skip("a gradient pushes away from the worst, which is the same direction")
-    strategy = made(name)[0]
-
-    @quick
-    def first():
-        state = strategy.init(KEY, jnp.zeros(()))
-        members = strategy.ask(state)
-        told, _ = strategy.tell(state, jnp.where(members > 0, members, jnp.nan))
-        return members, strategy.recommend(told)
-
-    members, recommended = first()
-    assert 0 < int(jnp.sum(members > 0)) < N
-    assert float(recommended) > 0
+    strategy, _, ask, tell, *_ = made(name)
+    state = usual(name)[0]
+    one = lambda params: params["layer"]["kernel"][..., 0, 1] - tree()["layer"]["kernel"][0, 1]
+    sides = one(ask(state))
+    told, _ = tell(state, jnp.where(sides > 0, sides, jnp.nan))
+    assert 0 < int(jnp.sum(sides > 0)) < N
+    assert float(one(strategy.recommend(told))) > 0
 
 
 @rows
 def test_infinite(name):
-    _, _, _, tell, _ = made(name)
+    tell = made(name)[3]
     state = later(name)
     fitness = fitness_of(name, state)
     best, worst = jnp.argmax(fitness), jnp.argmin(fitness)
@@ -383,26 +403,26 @@ def test_infinite(name):
     if ALL[name].ranks and not ALL[name].remembers:
         assert_same(told, tell(state, fitness)[0])
     for value in (jnp.inf, -jnp.inf):
-        assert_finite(tell(state, jnp.full(N, value))[0])
+        assert_finite(tell(state, jnp.full(N, value, jnp.float32))[0])
 
 
 @every
 def test_all_ties(name):
     """A flat fitness says nothing: it stays finite, whatever its height."""
-    _, _, _, tell, _ = made(name)
+    tell = made(name)[3]
     state = later(name)
     told, info = tell(state, jnp.zeros(N))
     assert_finite(told)
     assert int(info.elites) == 0
     # What remembers has only seen negative fitness: both heights are better than all of it.
-    assert_same(learned(told), learned(tell(state, jnp.full(N, 4.0))[0]))
+    assert_same(learned(told), learned(tell(state, jnp.full(N, 4.0, jnp.float32))[0]))
 
 
 @every
 def test_order_only(name):
     if not ALL[name].ranks:
         pytest.skip("reads values")
-    _, _, _, tell, _ = made(name)
+    tell = made(name)[3]
     state = later(name)
     fitness = fitness_of(name, state)
     told, _ = tell(state, fitness)
@@ -417,7 +437,7 @@ def test_order_only(name):
 @rows
 def test_permuted_ties_and_duplicates(name):
     """Members of equal fitness share their weight, so a tie has no favorites: swapping equals changes nothing."""
-    _, _, _, tell, _ = made(name)
+    tell = made(name)[3]
     state = later(name)
     fitness = jnp.array([1.0, 1.0, 2.0, 2.0, 0.0, 0.0, 2.0, 1.0])
     told, info = tell(state, fitness)
@@ -427,24 +447,18 @@ def test_permuted_ties_and_duplicates(name):
 
 @every
 def test_a_thousand_generations_of_half_invalid_noise(name):
-    strategy = made(name)[0]
-
-    @quick
-    def run():
-        def step(state, key):
-            fitness, lost = jax.random.normal(key, (N,)), jax.random.bernoulli(jax.random.fold_in(key, 1), 0.5, (N,))
-            return strategy.tell(state, jnp.where(lost, jnp.nan, fitness))[0], ()
-
-        keys = jax.random.split(jax.random.key(3), 1000)
-        state, _ = jax.lax.scan(step, strategy.init(KEY, jnp.ones(6)), keys)
-        return state, strategy.ask(state)
-
-    state, members = run()
+    _, _, ask, tell, *_ = made(name)
+    state, rng = usual(name)[0], np.random.default_rng(3)
+    fitness = rng.standard_normal((1000, N)).astype(np.float32)
+    fitness[rng.random(fitness.shape) < 0.5] = np.nan
+    for row in fitness:
+        state, _ = tell(state, row)
+    assert int(state.step) == 1000
     assert_finite(state)
-    assert_finite(members)
+    assert_finite(ask(state))
 
 
-@every
+@slow_elsewhere(ALL)
 @pytest.mark.parametrize("blocks", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_blocks(name, blocks):
     """Blocks change the order of the sums, and nothing else; the same members, the same bits every time."""
@@ -453,13 +467,14 @@ def test_blocks(name, blocks):
     step = quick(lambda state: jaxes.generation(strategy, PROBLEM)((state, ()))[0][0])
     state = later(name)
     # Asking for all is the same program.
-    assert jax.jit(strategy.ask).lower(state).as_text() == made(name)[2].lower(state).as_text()
+    alone, blocked = (jax.jit(each.ask).lower(state).as_text() for each in (made(name)[0], strategy))
+    assert alone == blocked
     told = step(state)
     assert_close(told, made(name)[4](state), rtol=1e-4, atol=1e-5)
     assert_same(told, step(state))
 
 
-@rows
+@slow_elsewhere(TABLE)
 def test_improves(name):
     strategy = ALL[name].make(32, 0.3)
 
@@ -477,8 +492,16 @@ def test_improves(name):
 
 
 @pytest.mark.parametrize("name", [name for name, row in TABLE.items() if row.schedules])
+def test_init_cannot_override_a_schedule(name):
+    strategy = TABLE[name].make(N, **dict.fromkeys(TABLE[name].schedules, optax.constant_schedule(0.2)))
+    for number in TABLE[name].schedules:
+        with pytest.raises(ValueError, match=f"{number} follows a schedule"):
+            jax.eval_shape(lambda number=number: strategy.init(KEY, tree(), **{number: 0.2}))
+
+
+@slow_elsewhere([name for name, row in TABLE.items() if row.schedules])
 def test_schedules(name):
-    """The first generation sees schedule(0), the one after k tells schedule(k), and init cannot override it."""
+    """The first generation sees schedule(0), the one after k tells schedule(k)."""
     numbers = TABLE[name].schedules
     schedules = {number: optax.linear_schedule(0.5 - 0.02 * i, 0.1, 4) for i, number in enumerate(numbers)}
     strategy = TABLE[name].make(N, **schedules)
@@ -497,9 +520,6 @@ def test_schedules(name):
         np.testing.assert_allclose(seen[number], [schedules[number](k) for k in range(3)], rtol=1e-5)
     if "sigma" in numbers:
         np.testing.assert_allclose(sigma, seen["sigma"], rtol=1e-5)
-    for number in numbers:
-        with pytest.raises(ValueError, match=f"{number} follows a schedule"):
-            jax.eval_shape(lambda number=number: strategy.init(KEY, tree(), **{number: 0.2}))
     # A schedule that is constant is the number itself.
     both = [TABLE[name].make(N, **dict.fromkeys(numbers, x)) for x in (optax.constant_schedule(0.25), 0.25)]
     told = quick(lambda: [each.tell(each.init(KEY, tree()), fitness)[0] for each in both])()
