@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from programs import quick
 
 import jaxes
 from jaxes import stretched
@@ -54,7 +55,7 @@ invariant = pytest.mark.parametrize("name", [name for name, case in CASES.items(
 def made(name):
     """(strategy, ask, tell), jitted and shared by all tests."""
     strategy = getattr(jaxes, name.split()[0])(CASES[name].size, 0.5, **CASES[name].options)
-    return strategy, jax.jit(strategy.ask), jax.jit(strategy.tell)
+    return strategy, quick(strategy.ask), quick(strategy.tell)
 
 
 def reference(name, x0=START, **options):
@@ -76,9 +77,15 @@ def rosenbrock(x):
     return (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum()
 
 
+@functools.lru_cache
+def normals(size, n):
+    """What draws a generation's noise in f64, from a key."""
+    return quick(lambda key: gaussian().sample(key, jnp.arange(size), jax.ShapeDtypeStruct((n,), jnp.float64)))
+
+
 def start(name, strategy):
     """Our first state in f64, and what the reference needs to know of it."""
-    state = strategy.init(KEY, jnp.asarray(START))
+    state = quick(lambda: strategy.init(KEY, jnp.asarray(START)))()
     return state, {"v0": np.asarray(state.v)} if hasattr(state, "v") else {}
 
 
@@ -92,8 +99,7 @@ def test_step_by_step(name, function):
         strategy, ask, tell = made(name)
         state, known = start(name, strategy)
         theirs = reference(name, **known)
-        like = jax.ShapeDtypeStruct((N + case.extra,), jnp.float64)
-        draw = jax.jit(lambda key: gaussian().sample(key, jnp.arange(case.size // (1 + case.pairs)), like))
+        draw = normals(case.size // (1 + case.pairs), N + case.extra)
         for t in range(40):
             candidates = theirs.ask(np.asarray(draw(jax.random.fold_in(KEY, t))))
             np.testing.assert_allclose(ask(state), candidates, rtol=1e-7, atol=1e-9)
@@ -110,7 +116,7 @@ def evaluations(name, f, starts, generations, seeds, **given):
     with jax.enable_x64(True):
         strategy = made(name)[0]
 
-        @jax.jit
+        @quick
         @functools.partial(jax.vmap, in_axes=(None, 0))
         @functools.partial(jax.vmap, in_axes=(0, None))
         def run(key, i):
@@ -139,6 +145,7 @@ def evaluations_of_reference(name, f, generations, seeds):
     return np.array(counts)
 
 
+@pytest.mark.slow
 @every
 def test_sphere(name):
     """As many evaluations to 1e-8 as the reference needs with random numbers of its own."""
@@ -157,6 +164,7 @@ def turned(name, rotations, seeds):
     return np.median(evaluations(name, f, starts, CASES[name].rotated, seeds), axis=1)
 
 
+@pytest.mark.slow
 @invariant
 def test_rotations_change_nothing(name):
     axis, *others = turned(name, [1, 2], 9)
@@ -252,8 +260,8 @@ def test_covariance_of_iamalgam(covariance):
         strategy = jaxes.iamalgam(12, 0.5, covariance=covariance)
         theirs = importlib.import_module("references.iamalgam").Reference(np.zeros(3), 0.5, 12, covariance)
         state = strategy.init(KEY, jnp.zeros(3))
-        tell = jax.jit(strategy.tell)
-        draw = jax.jit(lambda key: gaussian().sample(key, jnp.arange(12), jax.ShapeDtypeStruct((3,), jnp.float64)))
+        tell = quick(strategy.tell)
+        draw = normals(12, 3)
         rng = np.random.default_rng(0)
         for t in range(80):
             x = theirs.ask(np.asarray(draw(jax.random.fold_in(KEY, t))))
@@ -284,9 +292,8 @@ def test_rank_one_es():
             theirs = importlib.import_module("references.rm_es").Reference(START, 0.5, SIZE, memory)
             theirs.T = 4
             state = strategy.init(KEY, jnp.asarray(START))
-            tell = jax.jit(strategy.tell)
-            like = jax.ShapeDtypeStruct((N + memory,), jnp.float64)
-            draw = jax.jit(lambda key, like=like: gaussian().sample(key, jnp.arange(SIZE), like))
+            tell = quick(strategy.tell)
+            draw = normals(SIZE, N + memory)
             for t in range(30):
                 x = theirs.ask(np.asarray(draw(jax.random.fold_in(KEY, t))))
                 values = np.array([ellipsoid(row, 100.0) for row in x])
@@ -315,9 +322,10 @@ def test_bad_memory(name, memory):
 @every
 def test_ill_conditioned_in_f32(name):
     """On an ellipsoid far beyond what f32 resolves, and past the optimum: the state stays finite."""
-    strategy = made(name)[0]
+    strategy, ask, tell = made(name)
     scale = 10.0 ** np.linspace(-7, 7, N).astype(np.float32)
-    state = strategy.init(KEY, jnp.ones(N))
-    state, _ = jaxes.run(strategy, jaxes.minimize(lambda x: jnp.sum((scale * x) ** 2)), state, generations=1500)
+    state = quick(lambda: strategy.init(KEY, jnp.ones(N)))()
+    for _ in range(1500):
+        state, _ = tell(state, -((scale * np.asarray(ask(state))) ** 2).sum(1))
     for leaf in jax.tree.leaves(state._replace(key=0)):
         assert np.isfinite(leaf).all()
