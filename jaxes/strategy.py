@@ -102,6 +102,22 @@ def place_members(ids: Any, size: int, antithetic: bool, draw: Callable, place: 
     return jax.vmap(place)(_signs(ids), draw(ids // 2))
 
 
+def pulls(weights: jax.Array, fitness: jax.Array) -> jax.Array:
+    """How strongly each antithetic pair pulls in its direction: the difference of its members' weights.
+
+    A pair with an invalid member does not pull: beside a partner that failed by accident any direction looks good.
+
+    Args:
+        weights: float[population_size], from the shaping.
+        fitness: float[population_size].
+
+    Returns:
+        float[population_size / 2].
+    """
+    invalid = jnp.isnan(fitness)
+    return jnp.where(invalid[0::2] | invalid[1::2], 0, weights[0::2] - weights[1::2])
+
+
 def _signs(ids: jax.Array) -> jax.Array:
     return 1.0 - 2.0 * (ids % 2).astype(jnp.float32)
 

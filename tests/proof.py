@@ -181,7 +181,8 @@ def drift(name: str, seeds: int = 100, generations: int = 1000, n: int = 5) -> D
         _, (moves, sigma) = jax.lax.scan(step, strategy.init(key, jnp.zeros(n)), jnp.arange(generations))
         return jnp.mean(moves), jnp.log(sigma[-1] / sigma[0]) / (generations - 1)
 
-    moves, log_sigma = map(np.asarray, jax.jit(jax.vmap(run))(jax.random.split(jax.random.key(2), seeds)))
+    with jax.enable_x64(True):  # for sigmas that shrink beyond what float32 holds
+        moves, log_sigma = map(np.asarray, jax.jit(jax.vmap(run))(jax.random.split(jax.random.key(2), seeds)))
     return Drift(float(moves.mean() / (moves.std(ddof=1) / np.sqrt(seeds))), float(log_sigma.mean()))
 
 

@@ -261,3 +261,9 @@ def test_the_same_settings_give_the_same_strategy(name):
 def test_settings_that_cannot_be_hashed_are_no_obstacle():
     strategy = jaxes.snes(8, jnp.float32(0.25))
     assert strategy.init(jax.random.key(0), jnp.zeros(2)).sigma[0] == 0.25
+
+
+def test_a_pair_with_an_invalid_member_does_not_pull():
+    weights = jnp.array([0.5, -0.5, 0.3, -0.1, -0.2, 0.0])
+    fitness = jnp.array([3.0, 0.0, jnp.nan, 1.0, -jnp.inf, 2.0])
+    np.testing.assert_allclose(jaxes.strategy.pulls(weights, fitness), [1.0, 0.0, -0.2], rtol=1e-6)

@@ -101,7 +101,7 @@ def ars(
         # Algorithm 2 does not see the scale of the fitness: this one neither overflows nor vanishes when squared.
         values = scaled(fitness)
         up, down = values[0::2], values[1::2]
-        lost = jnp.isnan(fitness[0::2]) & jnp.isnan(fitness[1::2])
+        lost = jnp.isnan(fitness[0::2]) | jnp.isnan(fitness[1::2])
         best = jnp.where(lost, jnp.nan, jnp.maximum(up, down))  # line 6
         chosen = ranking.recombination(jnp.asarray(first, fitness.dtype), best)
         per_member = 0.5 / jnp.maximum(jnp.sum(chosen), 1)

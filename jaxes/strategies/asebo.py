@@ -22,7 +22,7 @@ from jaxes.instances import shared
 from jaxes.noise import gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import Shaping, identity
-from jaxes.strategy import Strategy, by_chunks, generation_key
+from jaxes.strategy import Strategy, by_chunks, generation_key, pulls
 
 
 class State(NamedTuple):
@@ -158,7 +158,7 @@ def asebo(
     def tell(state, fitness):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         weights = shaping(fitness)
-        pull = weights[0::2] - weights[1::2]
+        pull = pulls(weights, fitness)
 
         def block(part):
             g, active = draw(state, part)

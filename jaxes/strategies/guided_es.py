@@ -18,7 +18,7 @@ from jaxes.instances import shared
 from jaxes.noise import gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import Shaping, identity
-from jaxes.strategy import Strategy, by_chunks, generation_key
+from jaxes.strategy import Strategy, by_chunks, generation_key, pulls
 
 
 class State(NamedTuple):
@@ -123,7 +123,7 @@ def guided_es(
     def tell(state, fitness):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         weights = shaping(fitness)
-        pull = weights[0::2] - weights[1::2]
+        pull = pulls(weights, fitness)
         block = lambda part: ((), trees.weighted_rows(part.of(pull), draw(state, part)))
         _, total = over_blocks(block, units, blocks)
         gradient = -state.beta / (population_size * state.sigma) * total  # eq. 3

@@ -16,7 +16,7 @@ from jaxes.instances import shared
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import Shaping, identity
-from jaxes.strategy import Strategy, place_members, signed
+from jaxes.strategy import Strategy, place_members, pulls, signed
 from jaxes.unrolled import check_unrolls, episode
 
 
@@ -106,7 +106,7 @@ def nres(
     def tell(state, fitness):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         weights = shaping(fitness)
-        pull = weights[0::2] - weights[1::2]
+        pull = pulls(weights, fitness)
         block = lambda part: ((), noise.combine(part.of(pull), draw(state, part)))
         _, total = over_blocks(block, pairs, blocks)
         return optimizer.step(state, fitness, trees.scaled(-1 / (population_size * state.sigma), total))

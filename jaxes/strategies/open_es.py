@@ -16,7 +16,7 @@ from jaxes.instances import shared
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import Shaping, centered_rank
-from jaxes.strategy import Strategy, generation_key, place_members, signed
+from jaxes.strategy import Strategy, generation_key, place_members, pulls, signed
 
 
 class State(NamedTuple):
@@ -92,7 +92,7 @@ def open_es(
     def tell(state, fitness):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         weights = shaping(fitness)
-        pull = weights[0::2] - weights[1::2] if antithetic else weights
+        pull = pulls(weights, fitness) if antithetic else weights
         block = lambda part: ((), noise.combine(part.of(pull), draw(state, part)))
         _, total = over_blocks(block, units, blocks)
         # Algorithm 1, line 5. optax descends, so it is given the negative gradient.

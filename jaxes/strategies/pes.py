@@ -17,7 +17,7 @@ from jaxes.instances import shared
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import Shaping, identity
-from jaxes.strategy import Strategy, generation_key, place_members, signed
+from jaxes.strategy import Strategy, generation_key, place_members, pulls, signed
 from jaxes.unrolled import check_unrolls, piece
 
 
@@ -100,7 +100,7 @@ def pes(
     def tell(state, fitness):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         weights = shaping(fitness)
-        pull = weights[0::2] - weights[1::2]
+        pull = pulls(weights, fitness)
 
         def block(part):
             # xi <- xi + epsilon, from zero where an episode begins.

@@ -18,7 +18,7 @@ from jaxes.instances import shared
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number, start
 from jaxes.shaping import Shaping, centered_rank
-from jaxes.strategy import Strategy, generation_key, place_members, signed
+from jaxes.strategy import Strategy, generation_key, place_members, pulls, signed
 
 
 class State(NamedTuple):
@@ -121,7 +121,7 @@ def sv_open_es(
     def tell(state, fitness):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         weights = jax.vmap(shaping)(fitness.reshape(particles, 2 * each)).reshape(-1)
-        pull = weights[0::2] - weights[1::2]
+        pull = pulls(weights, fitness)
 
         def block(part):
             particle, z = draw(state, part)
