@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from programs import quick
 from scipy import optimize
 
 import jaxes
@@ -136,7 +137,7 @@ def ours(name) -> Run:
 
     with jax.enable_x64(True):
         keys = jax.random.split(jax.random.key(1), SEEDS)
-        return jax.tree.map(np.asarray, jax.jit(jax.vmap(one))(keys))
+        return jax.tree.map(np.asarray, quick(jax.vmap(one))(keys))
 
 
 def reference(name):
@@ -223,7 +224,7 @@ def test_differential_evolution_needs_as_many_evaluations_as_scipys():
 def test_others_are_distinct_and_equally_likely():
     size, count = 6, 3
     keys = jax.random.split(jax.random.key(0), 3000)
-    others = np.array(jax.jit(jax.vmap(lambda key: jnp.stack(distinct(key, jnp.int32(2), size, count))))(keys))
+    others = np.array(quick(jax.vmap(lambda key: jnp.stack(distinct(key, jnp.int32(2), size, count))))(keys))
     assert all(len({*row, 2}) == count + 1 for row in others)
     for column in others.T:
         share = np.bincount(column, minlength=size) / len(keys)
@@ -236,7 +237,7 @@ def test_crossover():
     like = {"a": jnp.zeros(()), "b": jnp.zeros((2, 2))}
     keys = jax.random.split(jax.random.key(1), 4000)
 
-    @functools.partial(jax.jit, static_argnums=1)
+    @functools.partial(quick, static_argnums=1)
     def masks(chance, crossover):
         mask = jax.vmap(lambda key: crossed(key, chance, crossover, like))(keys)
         return jnp.concatenate([mask["a"][:, None], mask["b"].reshape(-1, 4)], axis=1)
@@ -260,7 +261,7 @@ def test_annealing_accepts_by_the_metropolis_rule():
     strategy = jaxes.simulated_annealing(2, 0.1, temperature=2.0)
     state = strategy.init(jax.random.key(0), START.astype(np.float32))._replace(current_fitness=jnp.float32(3))
 
-    @jax.jit
+    @quick
     def accepted(loss):
         one = lambda key: strategy.tell(state._replace(key=key), jnp.stack([jnp.nan, 3 - loss]))[0].current_fitness
         return jnp.mean((jax.vmap(one)(jax.random.split(jax.random.key(1), 4000)) == 3 - loss).astype(jnp.float32))
@@ -273,7 +274,7 @@ def test_annealing_accepts_by_the_metropolis_rule():
 
 def test_a_parent_stays_where_too_few_children_are_valid():
     strategy = jaxes.simple_ga(10, 0.1, elite_fraction=0.4)
-    ask, tell = jax.jit(strategy.ask), jax.jit(strategy.tell)
+    ask, tell = quick(strategy.ask), quick(strategy.tell)
     state, _ = tell(strategy.init(jax.random.key(0), jnp.zeros(2)), -jnp.arange(10.0))
     np.testing.assert_array_equal(state.fitness, [0, -1, -2, -3])
     members = ask(state)
