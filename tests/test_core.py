@@ -178,10 +178,16 @@ def test_block():
     assert block.of(jnp.arange(10)).tolist() == [4, 5, 6, 7]
 
 
-@pytest.mark.parametrize("name", list(jaxes.STRATEGIES))
+MATRIX = ("cma_es", "xnes", "ma_es", "iamalgam", "sv_cma_es")  # beside which a population of few is small
+DRAWN_ALIKE = ("open_es", "snes", "cma_es", "simple_ga", "gesmr_ga")  # one strategy of each kind
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in DRAWN_ALIKE else pytest.param(name, marks=pytest.mark.slow) for name in jaxes.STRATEGIES]
+)
 def test_blocks_bound_memory(name):
     """Temporary memory of a whole generation falls with the number of blocks."""
-    members, parameters = (512, 2000) if name != "cma_es" else (4096, 30)
+    members, parameters = (4096, 30) if name in MATRIX else (512, 2000)
 
     def memory(count):
         strategy = jaxes.STRATEGIES[name](members, 0.1, blocks=count)
@@ -191,7 +197,9 @@ def test_blocks_bound_memory(name):
         return program.memory_analysis().temp_size_in_bytes
 
     one, many = memory(1), memory(32)
-    assert many < one / 4, (one, many)
+    # gesmr_ga makes its parents, half of a population, beside the old ones; sv_cma_es is cut into its four particles.
+    least = {"gesmr_ga": 1.5, "sv_cma_es": 3}.get(name, 4)
+    assert many < one / least, (one, many)
 
 
 def test_choice():
