@@ -125,8 +125,8 @@ def main():
             "D=10": lambda: compare(pool, UNIMODAL + HARD, 10, 5, 1e-8),
             "D=20": lambda: compare(pool, UNIMODAL + HARD, 20, 5, 1e-8),
             "D=5, multimodal, to 1e-1": lambda: compare(pool, MULTIMODAL, 5, 15, 1e-1),
-            "D=5, to 1e-5, f64": lambda: compare(pool, UNIMODAL + HARD, 5, 45, 1e-5, sides=("jaxes",)),
-            "D=5, to 1e-5, f32": lambda: compare(pool, UNIMODAL + HARD, 5, 45, 1e-5, double=False, sides=("jaxes",)),
+            "D=5, to 1e-5, f64": lambda: compare(pool, UNIMODAL + HARD, 5, 15, 1e-5, sides=("jaxes",)),
+            "D=5, to 1e-5, f32": lambda: compare(pool, UNIMODAL + HARD, 5, 15, 1e-5, double=False, sides=("jaxes",)),
             "D=5, BIPOP, all functions": lambda: compare(pool, every, 5, 15, 1e-8, restarts="bipop"),
         }
         figures = _measure.load("bbob").get("parts", {})
