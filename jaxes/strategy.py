@@ -102,10 +102,28 @@ def place_members(ids: Any, size: int, antithetic: bool, draw: Callable, place: 
     return jax.vmap(place)(_signs(ids), draw(ids // 2))
 
 
-def pulls(weights: jax.Array, fitness: jax.Array) -> jax.Array:
-    """How strongly each antithetic pair pulls in its direction: the difference of its members' weights.
+def lenient(weights: jax.Array, fitness: jax.Array) -> jax.Array:
+    """Weights in which an invalid member is not the worst but nearly an average one, if few members are invalid.
 
-    A pair with an invalid member does not pull: beside a partner that failed by accident any direction looks good.
+    Beside a partner that failed by accident any direction looks good, if failing is the worst there is; but where half
+    of space is invalid, that is what to learn. So the weight goes from the valid members' mean to the shaping's weight
+    as the share of invalid members goes from 0 to 1.
+
+    Args:
+        weights: float[population_size], from the shaping.
+        fitness: float[population_size].
+
+    Returns:
+        float[population_size].
+    """
+    invalid = jnp.isnan(fitness)
+    count = jnp.sum(invalid).astype(weights.dtype)
+    typical = jnp.sum(jnp.where(invalid, 0, weights)) * (1 / jnp.maximum(weights.size - count, 1))
+    return jnp.where(invalid, typical + count * (1 / weights.size) * (weights - typical), weights)
+
+
+def pulls(weights: jax.Array, fitness: jax.Array) -> jax.Array:
+    """How strongly each antithetic pair pulls in its direction: the difference of its members' `lenient` weights.
 
     Args:
         weights: float[population_size], from the shaping.
@@ -114,8 +132,8 @@ def pulls(weights: jax.Array, fitness: jax.Array) -> jax.Array:
     Returns:
         float[population_size / 2].
     """
-    invalid = jnp.isnan(fitness)
-    return jnp.where(invalid[0::2] | invalid[1::2], 0, weights[0::2] - weights[1::2])
+    weights = lenient(weights, fitness)
+    return weights[0::2] - weights[1::2]
 
 
 def _signs(ids: jax.Array) -> jax.Array:

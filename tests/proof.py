@@ -186,7 +186,7 @@ def drift(name: str, seeds: int = 100, generations: int = 1000, n: int = 5) -> D
     return Drift(float(moves.mean() / (moves.std(ddof=1) / np.sqrt(seeds))), float(log_sigma.mean()))
 
 
-def with_failures(name: str, share: float, generations: int, seeds: int = SEEDS) -> tuple[np.ndarray, np.ndarray]:
+def with_failures(name: str, share: float, generations: int, seeds: int = 301) -> tuple[np.ndarray, np.ndarray]:
     """Best valid value so far on the sphere [seeds, generations] where a share of the members gives NaN.
 
     Returns:

@@ -341,7 +341,7 @@ def test_generations_and_keys_differ(name):
 
 @every
 def test_some_invalid(name):
-    """One NaN is counted and equals the worst, or has no say; half and all but one stay finite."""
+    """One NaN is counted and equals the worst, or is taken leniently; half and all but one stay finite."""
     tell = made(name)[3]
     state = later(name)
     fitness = fitness_of(name, state)
@@ -357,7 +357,7 @@ def test_some_invalid(name):
         # The worst stays the worst as -inf; a NaN is below that.
         plain, _ = tell(state, fitness)
         assert_same(plain, infinite)
-        # Not in cma_es, where an invalid member never has a positive weight; and a pair that has one does not pull.
+        # Not in cma_es, where an invalid member never has a positive weight; a partner of one is weighed leniently.
         if not name.removeprefix("sv_").startswith("cma") and not ALL[name].antithetic:
             assert_close(told, plain)
     for count in (N // 2, N - 1):

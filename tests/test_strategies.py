@@ -263,7 +263,16 @@ def test_settings_that_cannot_be_hashed_are_no_obstacle():
     assert strategy.init(jax.random.key(0), jnp.zeros(2)).sigma[0] == 0.25
 
 
-def test_a_pair_with_an_invalid_member_does_not_pull():
-    weights = jnp.array([0.5, -0.5, 0.3, -0.1, -0.2, 0.0])
-    fitness = jnp.array([3.0, 0.0, jnp.nan, 1.0, -jnp.inf, 2.0])
-    np.testing.assert_allclose(jaxes.strategy.pulls(weights, fitness), [1.0, 0.0, -0.2], rtol=1e-6)
+@pytest.mark.parametrize(
+    ("invalid", "expected"),
+    [
+        ([], [1, -0.4, 0.6]),
+        ([5], [1, -0.4, 0.2]),  # its weight: from the valid ones' mean of 0.08 a sixth of the way to -0.4, so 0
+        ([1, 2, 3, 4, 5], [5 / 6, -1 / 3, 1 / 2]),  # from 0.5 five sixths of the way
+    ],
+)
+def test_pulls_of_pairs_with_invalid_members(invalid, expected):
+    weights = jnp.array([0.5, -0.5, -0.1, 0.3, 0.2, -0.4])
+    fitness = np.arange(6.0)
+    fitness[invalid] = np.nan
+    np.testing.assert_allclose(jaxes.strategy.pulls(weights, jnp.asarray(fitness)), expected, rtol=1e-6)

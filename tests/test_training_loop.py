@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import toys
 
 import jaxes
 from jaxes import rl
 from jaxes.training import Interrupted, loop, metrics
-from tests import toys
 
 KEY = jax.random.key(0)
 START = {"x": jnp.ones(3)}

@@ -19,7 +19,7 @@ from jaxes.instances import shared
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import z_score
-from jaxes.strategy import Strategy, generation_key, place_members, signed
+from jaxes.strategy import Strategy, generation_key, lenient, place_members, signed
 
 
 class State(NamedTuple):
@@ -62,7 +62,7 @@ def ars(
         blocks: the population is drawn and summed in that many parts, one at a time.
 
     There is no shaping: the differences of the fitness itself are divided by the standard deviation of those used.
-    A direction of which both members are invalid is not used; a single invalid member counts as the worst.
+    A direction of which both members are invalid is not used; a single one counts as `jaxes.strategy.lenient` says.
 
     Numbers that `init` takes: `sigma`, `learning_rate`, `weight_decay`.
 
@@ -99,9 +99,9 @@ def ars(
     def tell(state, fitness):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         # Algorithm 2 does not see the scale of the fitness: this one neither overflows nor vanishes when squared.
-        values = scaled(fitness)
+        values = lenient(scaled(fitness), fitness)
         up, down = values[0::2], values[1::2]
-        lost = jnp.isnan(fitness[0::2]) | jnp.isnan(fitness[1::2])
+        lost = jnp.isnan(fitness[0::2]) & jnp.isnan(fitness[1::2])
         best = jnp.where(lost, jnp.nan, jnp.maximum(up, down))  # line 6
         chosen = ranking.recombination(jnp.asarray(first, fitness.dtype), best)
         per_member = 0.5 / jnp.maximum(jnp.sum(chosen), 1)

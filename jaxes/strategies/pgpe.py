@@ -18,7 +18,7 @@ from jaxes.descent import Decay, descent
 from jaxes.instances import shared
 from jaxes.schedules import Number, start
 from jaxes.shaping import Shaping, centered_rank
-from jaxes.strategy import Strategy, pulls
+from jaxes.strategy import Strategy, lenient
 
 
 class State(NamedTuple):
@@ -109,12 +109,10 @@ def pgpe(
 
     def tell(state, fitness):
         fitness = checks.fitness(fitness, population_size, state.learning_rate.dtype)
-        weights = shaping(fitness)
+        weights = lenient(shaping(fitness), fitness)
         up, down = weights[0::2], weights[1::2]
-        pull = pulls(weights, fitness) * (0.5 / units)  # r_T of Algorithm 2
-        lost = jnp.isnan(fitness[0::2]) | jnp.isnan(fitness[1::2])
-        # r_S, with the generation's mean as baseline.
-        spread = jnp.where(lost, 0, (up + down) * 0.5 - jnp.mean(weights)) * (1 / units)
+        pull = (up - down) * (0.5 / units)  # r_T of Algorithm 2
+        spread = ((up + down) * 0.5 - jnp.mean(weights)) * (1 / units)  # r_S, the generation's mean as baseline
         first, second = diagonal.moments(state, pull, blocks, spread)
         total = jnp.sum(spread)
         gradient = jax.tree.map(lambda s, g, x: -(s * g).astype(x.dtype), state.sigma, first, state.mean)

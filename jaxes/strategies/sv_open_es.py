@@ -120,8 +120,7 @@ def sv_open_es(
 
     def tell(state, fitness):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        weights = jax.vmap(shaping)(fitness.reshape(particles, 2 * each)).reshape(-1)
-        pull = pulls(weights, fitness)
+        pull = jax.vmap(lambda own: pulls(shaping(own), own))(fitness.reshape(particles, 2 * each)).reshape(-1)
 
         def block(part):
             particle, z = draw(state, part)
