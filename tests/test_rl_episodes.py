@@ -72,12 +72,23 @@ def test_early_exit_changes_nothing():
 
 def test_memory_passes_through_and_starts_afresh():
     """The policy acts by the step it believes to be in."""
-    count = lambda params, memory, observation: (memory["steps"] * params[:1], {"steps": memory["steps"] + 1})
-    policy = rl.Policy(init=lambda key: jnp.ones(2), act=count, memory={"steps": jnp.float32(0)})
+    count = lambda params, memory, observation, key: (memory["steps"] * params[:1], {"steps": memory["steps"] + 1})
+    policy = rl.Policy(init=lambda key: jnp.ones(2), act=count, start=lambda params: {"steps": jnp.float32(0)})
     env = clock(life=(5, 5))
     out = jax.jit(lambda: rl.play(env, policy, jnp.ones((M, 2)), KEYS, None, 40))()
     starts = jax.vmap(jax.vmap(env.reset))(KEYS).physics.start
     np.testing.assert_allclose(out.returns, 5 + starts * (0 + 1 + 2 + 3 + 4), rtol=1e-6)
+
+
+def test_only_training_gives_a_random_policy_keys():
+    """Keys are those of the lane and the step: other for every lane, the same for every member that starts alike."""
+    draw = lambda key: jnp.zeros(1) if key is None else jax.random.normal(key, (1,))
+    policy = rl.Policy(lambda key: jnp.ones(2), lambda params, memory, seen, key=None: (draw(key), memory), random=True)
+    env, keys = clock(life=(5, 5)), KEYS.at[1].set(KEYS[0])
+    out = jax.jit(lambda t: rl.play(env, policy, PARAMS, keys, None, 40, training=t), static_argnums=0)
+    quiet, noisy = out(False).returns, out(True).returns
+    np.testing.assert_array_equal(quiet, 5)
+    assert len(np.unique(noisy)) == (M - 1) * E and (noisy[0] == noisy[1]).all()
 
 
 # --- the rollout as a problem -------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ KEY = jax.random.key(0)
 
 
 def act(policy, params, observation):
-    return policy.act(params, policy.memory, observation)[0]
+    return policy.act(params, policy.start(params), observation)[0]
 
 
 def test_mlp_against_numpy():
@@ -29,7 +29,7 @@ def test_mlp_against_numpy():
     for layer in layers:
         x = np.tanh(x @ layer["kernel"] + layer["bias"])  # the last tanh is the head
     np.testing.assert_allclose(act(policy, params, jnp.array(observation)), x, rtol=1e-5)
-    assert policy.memory == ()
+    assert policy.start(params) == ()
 
 
 @pytest.mark.parametrize("activation", ["relu", "elu", "silu"])

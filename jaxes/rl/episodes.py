@@ -14,6 +14,8 @@ from jaxes.envs.protocol import Env
 from jaxes.rl import normalizer as norm
 from jaxes.rl.policies import Policy
 
+ACTION_ID = 1  # the key of an episode's actions, beside what the reset makes of the episode's key
+
 
 class Episodes(NamedTuple):
     """What came of them; m members, e episodes each."""
@@ -43,6 +45,7 @@ def play(
     max_steps: jax.Array | int,
     *,
     probe: jax.Array | None = None,
+    training: bool = False,
     check_every: int = 25,
 ) -> Episodes:
     """Play `e` episodes of each of `m` members.
@@ -54,12 +57,14 @@ def play(
         max_steps: time limit, int32[] (may be traced).
         probe: key[]: of one reset more, whose observation centers the moments, so the same for all members of a
             generation; None for no moments.
+        training: give a random policy a key for each action, made of the lane's own key and the step.
         check_every: steps between two looks at whether all episodes have ended.
     """
     m, e = keys.shape
     flat = lambda tree: jax.tree.map(lambda x: x.reshape(m * e, *x.shape[2:]), tree)
     deep = lambda tree: jax.tree.map(lambda x: x.reshape(m, e, *x.shape[1:]), tree)
-    one_member = jax.vmap(policy.act, in_axes=(None, 0, 0))
+    one_member = jax.vmap(policy.act, in_axes=(None, 0, 0, 0))
+    act_key = jax.vmap(lambda key, t: jax.random.fold_in(jax.random.fold_in(key, ACTION_ID), t))
     see = (lambda observation: observation) if normalizer is None else jax.vmap(norm.normalizing(normalizer))
     keys, moments = keys.reshape(m * e), ()
     if normalizer is None or probe is None:
@@ -74,7 +79,8 @@ def play(
         seen, moments = lanes.env.observation, lanes.moments
         if moments:
             moments = norm.observe(moments, seen, lanes.alive)
-        action, memory = flat(jax.vmap(one_member)(params, deep(lanes.memory), deep(see(seen))))
+        noise = deep(act_key(keys, lanes.lengths)) if training and policy.random else None
+        action, memory = flat(jax.vmap(one_member)(params, deep(lanes.memory), deep(see(seen)), noise))
         state = jax.vmap(env.step)(lanes.env, action)
         lengths = lanes.lengths + lanes.alive.astype(jnp.int32)
         returns = lanes.returns + jnp.where(lanes.alive, state.reward, 0)
@@ -88,7 +94,7 @@ def play(
 
     start = _Lanes(
         env=first,
-        memory=jax.tree.map(lambda x: jnp.broadcast_to(x, (m * e, *jnp.shape(x))), policy.memory),
+        memory=jax.tree.map(lambda x: jnp.repeat(x, e, axis=0), jax.vmap(policy.start)(params)),
         returns=jnp.zeros(m * e, jnp.float32),
         lengths=jnp.zeros(m * e, jnp.int32),
         truncated=jnp.zeros(m * e, bool),

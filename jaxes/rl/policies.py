@@ -15,8 +15,11 @@ class Policy(NamedTuple):
     """What acts: pure functions of one member's parameters and one observation."""
 
     init: Callable[[jax.Array], Any]  # (key) -> params
-    act: Callable[[Any, Any, Any], tuple[jax.Array, Any]]  # (params, memory, observation) -> (action, memory)
-    memory: Any = ()  # at the beginning of an episode; () for a policy without any
+    act: Callable[..., tuple[jax.Array, Any]]
+    """(params, memory, observation, key=None) -> (action, memory). Without a key the actions have no noise, as in
+    evaluation."""
+    start: Callable[[Any], Any] = lambda params: ()  # (params) -> memory, at the beginning of every episode
+    random: bool = False  # whether act draws with its key: then a rollout hands out keys
 
 
 class MLP(nn.Module):
@@ -101,7 +104,8 @@ def policy(module: nn.Module, env: Env, *, head: str = "tanh") -> Policy:
         jax.eval_shape(act, params, (), example)
         return params
 
-    def act(params, memory, observation):
+    def act(params, memory, observation, key=None):
+        del key
         out: Any = module.apply(params, observation)
         shape = getattr(out, "shape", None)
         if shape != (chosen.outputs,):

@@ -87,7 +87,8 @@ def rollout(
         group = {"pair": ids // 2, "generation": jnp.zeros_like(ids), "independent": ids}[seeds]
         one = lambda g, j: jax.random.fold_in(jax.random.fold_in(key, g), j)
         keys = jax.vmap(lambda g: jax.vmap(lambda j: one(g, j))(jnp.arange(episodes)))(group)
-        out = play(env, policy, ask(), keys, state.normalizer, state.cap.limit, probe=key, check_every=check_every)
+        now = (state.normalizer, state.cap.limit)
+        out = play(env, policy, ask(), keys, *now, probe=key, training=True, check_every=check_every)
         count = lambda x: jnp.sum(x, dtype=jnp.uint32)
         sums = Sums(out.moments, count(out.lengths), jnp.uint32(out.returns.size), count(out.truncated))
         fitness = out.returns - shift * out.lengths.astype(jnp.float32) if shift else out.returns

@@ -23,12 +23,12 @@ class Trained:
 
     def __init__(self, env: Env, policy: Policy, params: Any, normalizer: norm.Normalizer | None):
         self.env, self.policy, self.params, self.normalizer = env, policy, params, normalizer
-        self._act = jax.jit(self._apply)
+        self._act, self._start = jax.jit(self._apply), jax.jit(policy.start)
         self.reset()
 
     def reset(self) -> None:
         """Forget the episode so far."""
-        self._memory = self.policy.memory
+        self._memory = self._start(self.params)
 
     def __call__(self, observation: Any) -> np.ndarray:
         action, self._memory = self._act(self._memory, observation)
