@@ -50,7 +50,7 @@ def test_a_limit_that_is_given_replaces_those_of_the_preset():
 
 
 def test_settings_survive_the_disk(tmp_path):
-    config = settings.complete(Config("brax/hopper", hidden=(3, 4), options=(), target=5.0, normalize=False))
+    config = settings.complete(Config("brax/hopper", hidden=(3, 4), options=(), target=5.0, normalize="off"))
     settings.save(config, tmp_path / "config.json")
     assert settings.load(tmp_path / "config.json") == config
 

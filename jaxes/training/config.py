@@ -67,17 +67,26 @@ class Config:
     """Episodes a member plays in a generation."""
     max_steps: int | None = None
     """Time limit of training episodes; evaluation always has the environment's own."""
+    least_steps: int | None = None
+    """Steps that a member plays in a generation at least, in as many episodes as that takes."""
     cap: str | None = None
-    """adaptive:START,THRESHOLD,RATIO: a training time limit of START steps, multiplied by RATIO when a share THRESHOLD
-    of the episodes reaches it."""
+    """A lower time limit in training: a number of steps, 2x_mean (twice the mean length), or
+    adaptive:START,THRESHOLD,RATIO: START steps, multiplied by RATIO when a share THRESHOLD of the episodes reaches it.
+    """
     shift: float | None = None
     """Taken off every reward in training, such as the bonus for being alive; evaluation never has it."""
-    normalize: bool | None = None
-    """Whether the policy sees normalized observations."""
+    alive_bonus: tuple[int, int, float] | None = None
+    """T0 T1 BONUS: in training, added to rewards from step T1 of an episode on, and less of it from step T0."""
+    normalize: Literal["on", "off", "salimans", "ars"] | None = None
+    """Whether the policy sees normalized observations, and which kind."""
+    mode: Literal["auto", "refill", "while", "scan"] | None = None
+    """How episodes are played: with waiting ones on some lanes, or all at once until the last or the limit."""
+    lanes: int | None = None
+    """Episodes played at once."""
     seeds: Literal["pair", "generation", "independent"] | None = None
     """Which members start alike."""
     check_every: int | None = None
-    """Steps between two looks at whether all episodes have ended."""
+    """Steps between two looks at which episodes have ended."""
 
     # when to stop
     generations: int | None = None
@@ -107,7 +116,8 @@ _STRATEGY = ["sigma", "learning_rate", "sigma_learning_rate", "weight_decay", "d
 _STRATEGY += ["elite_fraction", "blocks"]
 _PYTHON_ONLY = ("population_size", "tx")  # the first has a field; the second is a function
 _POLICY = ["hidden", "head", "activation", "last_scale"]
-_ROLLOUT = ["episodes", "max_steps", "cap", "shift", "normalize", "seeds", "check_every"]
+_ROLLOUT = ["episodes", "least_steps", "max_steps", "cap", "shift", "alive_bonus", "normalize", "seeds"]
+_ROLLOUT += ["mode", "lanes", "check_every"]
 
 
 def complete(config: Config) -> Config:
@@ -191,7 +201,7 @@ def load(path: Path) -> Config:
     unknown = set(values) - {field.name for field in dataclasses.fields(Config)}
     if unknown:
         raise ValueError(f"{path} has settings that this version of jaxes does not know: {', '.join(sorted(unknown))}")
-    for name in ("hidden", "options"):
+    for name in ("hidden", "options", "alive_bonus"):
         if values.get(name) is not None:
             values[name] = tuple(values[name])
     return Config(**values)

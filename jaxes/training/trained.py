@@ -65,7 +65,7 @@ def load(folder: str | Path) -> Trained:
     env = envs.make(config.env, **({} if config.backend is None else {"backend": config.backend}))
     policy = rl.mlp(env, **settings.policy_options(config))
     params = jax.eval_shape(policy.init, jax.random.key(0))
-    normalizer = None if config.normalize is False else jax.eval_shape(lambda: norm.init(env.observation))
+    normalizer = None if config.normalize == "off" else jax.eval_shape(lambda: norm.init(env.observation))
     blank = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), _tree(params, normalizer))
     tree = serialization.from_bytes(blank, (folder / "policy.msgpack").read_bytes())
     return Trained(env, policy, tree["params"], None if normalizer is None else norm.Normalizer(**tree["normalizer"]))
