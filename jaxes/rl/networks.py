@@ -28,9 +28,9 @@ def normc(scale: float = 1.0) -> Callable[..., jax.Array]:
 
     >>> import jax, jax.numpy as jnp
     >>> from jaxes.rl.networks import normc
-    >>> kernel = normc(0.01)(jax.random.key(0), (64, 2))
-    >>> jnp.linalg.norm(kernel, axis=0).round(4).tolist()
-    [0.009999999776482582, 0.009999999776482582]
+    >>> kernel = normc(2.0)(jax.random.key(0), (64, 2))
+    >>> jnp.linalg.norm(kernel, axis=0).round(3).tolist()
+    [2.0, 2.0]
     """
 
     def init(key, shape, dtype=jnp.float32, **_):
