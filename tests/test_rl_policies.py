@@ -163,6 +163,22 @@ def test_odd_outputs(kind):
         rl.policy(Odd(kind), ENV).init(KEY)
 
 
+def test_a_rollout_has_noise_in_the_actions_and_evaluation_has_none():
+    policies = [rl.mlp(ENV, hidden=(), action_noise=std) for std in (0.0, 0.1)]
+    params = policies[0].init(KEY)
+    members, ids = jax.tree.map(lambda x: jnp.stack([x] * 4), params), jnp.arange(4)
+
+    def both(policy):
+        problem = rl.rollout(ENV, policy, normalize=False)
+        fitness, _ = jax.jit(lambda m: problem.evaluate(problem.init(KEY), KEY, lambda: m, ids))(members)
+        return np.array(fitness), np.array(jax.jit(rl.evaluation(ENV, policy))(params, None, KEY).returns)
+
+    (quiet, score), (noisy, noisy_score) = map(both, policies)
+    np.testing.assert_array_equal(score, noisy_score)
+    assert (quiet != noisy).all()
+    assert noisy[0] == noisy[1] and noisy[2] == noisy[3], "the members of a pair have the same noise"
+
+
 # --- nnx -----------------------------------------------------------------------------------------------------------
 
 
