@@ -84,21 +84,23 @@ def test_the_policy_is_loaded_in_two_lines(run):
 
 
 @pytest.mark.parametrize(
-    "options", [["--virtual-batch-norm", "--initialization", "normc", "--seed", 3], ["--network", "gru"]]
+    "options",
+    [
+        ["--virtual-batch-norm", "--initialization", "normc", "--last-scale", 1, "--seed", 3],
+        ["--network", "gru", "--head", "bins:-1,0,1"],
+    ],
 )
 def test_any_policy_is_restored(options, tmp_path, monkeypatch):
     """The loaded one scores what the run's last evaluation did, statistics of its reference batch included."""
     monkeypatch.setattr(jaxes.envs, "make", lambda name: chase())
-    settings = ["brax/inverted_pendulum", *TINY, "--generations", 2, "--action-noise", 0.1, "--head", "bins:-1,0,1"]
+    settings = ["brax/inverted_pendulum", *TINY, "--generations", 2, "--action-noise", 0.1]
     assert call("train", *settings, *options, "--out", tmp_path / "run") == 0
     policy = jaxes.load(tmp_path / "run")
     assert policy.policy.random and (policy.normalizer is None) == ("--seed" in options)
     key = jax.random.fold_in(jax.random.key(3 if "--seed" in options else 0), 2)  # as in fit
     score = float(np.mean(policy.evaluate(key, 2).returns))
     assert score == metrics.read(tmp_path / "run")[-1]["evaluation"]
-    policy.reset()
-    actions = [policy(np.float32([0.1, x])) for x in range(3)]
-    assert all(action in (-1, 0, 1) for action in actions)
+    assert policy(np.float32([0.1, 0.2])).shape == (1,)
 
 
 def test_plot_draws_again_and_compares(run, tmp_path, capsys):
