@@ -11,6 +11,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from toys import chase
 
 import jaxes
 from jaxes import cli
@@ -80,6 +81,26 @@ def test_the_policy_is_loaded_in_two_lines(run):
     assert action.shape == (1,)
     assert np.abs(action) <= 1
     assert float(policy.normalizer.count) > 48
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--virtual-batch-norm", "--initialization", "normc", "--last-scale", 1, "--seed", 3],
+        ["--network", "gru", "--head", "bins:-1,0,1"],
+    ],
+)
+def test_any_policy_is_restored(options, tmp_path, monkeypatch):
+    """The loaded one scores what the run's last evaluation did, statistics of its reference batch included."""
+    monkeypatch.setattr(jaxes.envs, "make", lambda name: chase())
+    settings = ["brax/inverted_pendulum", *TINY, "--generations", 2, "--action-noise", 0.1]
+    assert call("train", *settings, *options, "--out", tmp_path / "run") == 0
+    policy = jaxes.load(tmp_path / "run")
+    assert policy.policy.random and (policy.normalizer is None) == ("--seed" in options)
+    key = jax.random.fold_in(jax.random.key(3 if "--seed" in options else 0), 2)  # as in fit
+    score = float(np.mean(policy.evaluate(key, 2).returns))
+    assert score == metrics.read(tmp_path / "run")[-1]["evaluation"]
+    assert policy(np.float32([0.1, 0.2])).shape == (1,)
 
 
 def test_plot_draws_again_and_compares(run, tmp_path, capsys):

@@ -8,11 +8,12 @@ import jax
 import numpy as np
 from flax import serialization
 
-from jaxes import envs, rl
+from jaxes import rl
 from jaxes.envs import Env
 from jaxes.rl import normalizer as norm
 from jaxes.rl.policies import Policy
 from jaxes.training import config as settings
+from jaxes.training.actor import actor
 
 
 class Trained:
@@ -62,8 +63,7 @@ def load(folder: str | Path) -> Trained:
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder} holds no trained policy: it has no {name}")
     config = settings.load(folder / "config.json")
-    env = envs.make(config.env, **({} if config.backend is None else {"backend": config.backend}))
-    policy = rl.mlp(env, **settings.policy_options(config))
+    env, policy = actor(config)
     params = jax.eval_shape(policy.init, jax.random.key(0))
     normalizer = None if config.normalize == "off" else jax.eval_shape(lambda: norm.init(env.observation))
     blank = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), _tree(params, normalizer))
