@@ -18,8 +18,9 @@ def made(name, backend=None):
 def brax_env(name, backend):
     """Brax's own environment."""
     from jaxes.envs import brax
+    from jaxes.envs.foreign import foreign
 
-    with brax._foreign():
+    with foreign():
         return brax._import_brax().get_environment(name, backend=backend)
 
 
