@@ -13,7 +13,10 @@ class Suite(NamedTuple):
     extra: str | None  # how: pip install 'jaxes[extra]'; None if jaxes itself depends on it
 
 
-SUITES = {"brax": Suite("jaxes.envs.brax", "brax", None)}
+SUITES = {
+    "brax": Suite("jaxes.envs.brax", "brax", None),
+    "playground": Suite("jaxes.envs.playground", "mujoco_playground", "playground"),
+}
 
 
 def make(name: str, **options: Any) -> Env:
