@@ -15,6 +15,7 @@ class Suite(NamedTuple):
 
 SUITES = {
     "brax": Suite("jaxes.envs.brax", "brax", None),
+    "gymnax": Suite("jaxes.envs.gymnax", "gymnax", "gymnax"),
     "playground": Suite("jaxes.envs.playground", "mujoco_playground", "playground"),
 }
 
