@@ -1,7 +1,6 @@
 """The command line: `jaxes train | evaluate | plot | render | bench | envs | strategies`."""
 
 import dataclasses
-import importlib.util
 import inspect
 import os
 import subprocess
@@ -82,10 +81,7 @@ class Bench:
 
 @dataclasses.dataclass(frozen=True)
 class Envs:
-    """List the environments, their sizes and what they need."""
-
-    sizes: bool = True
-    """Whether to make each one to find out its sizes (some seconds)."""
+    """List the environments with the sizes of their observations and actions, their time limits, and what they need."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,20 +198,14 @@ def bench(args: Bench) -> int:
     return subprocess.run([sys.executable, script, *args.arguments], check=False).returncode
 
 
-def list_envs(args: Envs) -> int:
+def list_envs(_: Envs) -> int:
     from jaxes import envs
 
-    print(f"{'environment':34} {'observation':>12} {'action':>8} {'steps':>6}")
-    for name in envs.names():
-        suite = envs.SUITES[name.split("/")[0]]
-        if importlib.util.find_spec(suite.package) is None:
-            print(f"{name:34} needs: pip install 'jaxes[{suite.extra}]'")
-        elif not args.sizes:
-            print(name)
-        else:
-            env = envs.make(name)
-            kind = "" if hasattr(env.action, "low") else " choices"
-            print(f"{name:34} {envs.observation_size(env):12} {envs.action_size(env):8}{kind} {env.max_steps:6}")
+    print(f"{'environment':34} {'observation':>11}  {'action':11} {'steps':>5}")
+    for row in envs.listing():
+        action = f"{row.action.n} choices" if isinstance(row.action, envs.Discrete) else row.action
+        needs = "" if row.extra is None else f"  needs: pip install 'jaxes[{row.extra}]'"
+        print(f"{row.name:34} {row.observation:11}  {action!s:11} {row.max_steps:5}{needs}")
     return 0
 
 

@@ -1,5 +1,7 @@
 """The protocol, the registry, and Brax behind them."""
 
+import importlib.util
+import subprocess
 import sys
 
 import brax_envs
@@ -64,6 +66,26 @@ def test_missing_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "brax", None)
     with pytest.raises(ImportError, match=r"brax is not installed .*; it comes with: pip install jaxes"):
         jaxes.envs.make("brax/hopper")
+
+
+def test_every_suite_has_its_tables_without_its_package():
+    """In a process of its own: listing imports none of the packages, makes nothing, and is quick."""
+    code = (
+        "import sys, jaxes; rows = jaxes.envs.listing(); print(len(rows));"
+        "print(sorted({'brax', 'mujoco', 'gymnax', 'mujoco_playground', 'matplotlib'} & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert out == [str(len(jaxes.envs.names())), "[]"]
+    for row in jaxes.envs.listing():
+        assert row.observation >= 1 and row.max_steps >= 1
+        assert isinstance(row.action, Discrete) or row.action >= 1
+
+
+def test_what_is_missing_is_listed(monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "gymnax" else found(name))
+    missing = {row.name.split("/")[0]: row.extra for row in jaxes.envs.listing()}
+    assert missing["gymnax"] == "gymnax" and missing["brax"] is None
 
 
 # --- Brax -----------------------------------------------------------------------------------------------------------
