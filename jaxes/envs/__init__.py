@@ -2,6 +2,7 @@
 
 from jaxes.envs.protocol import Box, Discrete, Env, EnvState, action_size, observation_size
 from jaxes.envs.registry import SUITES, Listed, listing, make, names
+from jaxes.envs.repeat import repeated
 
 __all__ = [
     "make",
@@ -9,6 +10,7 @@ __all__ = [
     "listing",
     "Listed",
     "SUITES",
+    "repeated",
     "Env",
     "EnvState",
     "Box",
