@@ -59,14 +59,14 @@ class Plot:
 
 @dataclasses.dataclass(frozen=True)
 class Render:
-    """Write a GIF of one episode of a trained policy into the run's folder."""
+    """Write one episode of a trained policy as a GIF, an MP4 or, for Brax, an HTML page."""
 
     run: tyro.conf.Positional[Path]
     """Folder of the run."""
     seed: int = 1_000_003
     """Of the episode's start."""
     out: Path | None = None
-    """The file to write; RUN/episode.gif by default."""
+    """The file to write, .gif, .mp4 (needs the extra "video") or .html; RUN/episode.gif by default."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +122,7 @@ def train(args: Train) -> int:
         try:
             render(Render(folder))
         except Exception as error:  # no OpenGL here: whatever its libraries raise
-            print(f"no GIF, since this machine cannot draw: {error}", file=sys.stderr)
+            print(f"no GIF: {error}", file=sys.stderr)
     print(f"{folder}: reward.png, metrics.jsonl, checkpoints, policy; next: jaxes evaluate {folder}", file=sys.stderr)
     return 0
 
@@ -180,10 +180,10 @@ def render(args: Render) -> int:
 
     from jaxes import training, video
 
+    path = video.suffixed(args.out or args.run / "episode.gif")
     policy = training.load(args.run)
     print(f"{policy.env.name}: drawing an episode", file=sys.stderr)
-    frames = video.episode(policy, jax.random.key(args.seed))
-    print(video.gif(frames, args.out or args.run / "episode.gif"))
+    print(video.write(policy, jax.random.key(args.seed), path))
     return 0
 
 

@@ -77,10 +77,17 @@ def make(name: str, *, backend: str | None = None, **options: Any) -> Env:
         moments = [{"qpos": state.pipeline_state.q, "qvel": state.pipeline_state.qd} for state in states]
         return draw(env.sys.mj_model, moments, height, width)
 
+    def html(states: list[Any], seconds: float) -> str:
+        with foreign():
+            from brax.io import html as viewer
+
+            system = env.sys.tree_replace({"opt.timestep": seconds})  # the viewer's time between two states
+            return viewer.render(system, [state.pipeline_state for state in states], height="100vh", colab=False)
+
     # The shape by tracing: `env.observation_size` would run an un-jitted reset, which takes minutes.
     shape = jax.eval_shape(reset, jax.random.key(0)).observation
     limit = np.ones(env.action_size, np.float32)
-    return Env(f"brax/{name}", reset, step, shape, Box(-limit, limit), MAX_STEPS[name], float(env.dt), frames)
+    return Env(f"brax/{name}", reset, step, shape, Box(-limit, limit), MAX_STEPS[name], float(env.dt), frames, html)
 
 
 def _import_brax() -> types.ModuleType:
