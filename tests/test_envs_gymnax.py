@@ -152,6 +152,8 @@ def test_one_program_serves_all_steps():
 def test_options_reach_gymnax():
     env = jaxes.envs.make("gymnax/DeepSea-bsuite", size=5)
     assert env.observation.shape == (5, 5) and env.max_steps == 5
+    with pytest.raises(TypeError, match="options must be those of gymnax/CartPole-v1, got backend: "):
+        jaxes.envs.make("gymnax/CartPole-v1", backend="spring")
 
 
 def test_limits_of_actions():

@@ -88,7 +88,10 @@ def make(name: str, **options: Any) -> Env:
     checks.choice("Gymnax environment", name, MAX_STEPS)
     with foreign():
         gymnax = _import_gymnax()
-        env, params = gymnax.make(name, **options)
+        try:
+            env, params = gymnax.make(name, **options)
+        except TypeError as error:
+            raise TypeError(f"options must be those of gymnax/{name}, got {', '.join(options)}: {error}") from None
         seen, actions = env.observation_space(params), env.action_space(params)
     seen_as = jnp.int32 if hasattr(seen, "n") else jnp.float32
 
