@@ -121,3 +121,17 @@ def test_options_reach_playground(registry):
     assert jaxes.envs.make("playground/CartpoleBalance", ctrl_dt=0.02).step_seconds == pytest.approx(0.02)
     with pytest.raises(ValueError, match="unknown option of playground/CartpoleBalance 'ctrl_d'; did you mean ctrl_dt"):
         jaxes.envs.make("playground/CartpoleBalance", ctrl_d=0.02)
+
+
+@pytest.mark.slow
+def test_both_implementations_move_alike(registry):
+    ends = []
+    for impl in adapter.IMPLEMENTATIONS:
+        env = jaxes.envs.make("playground/CartpoleBalance", impl=impl)
+        lanes = jax.jit(jax.vmap(env.reset))(jax.random.split(jax.random.key(0), 4))
+        step = jax.jit(jax.vmap(env.step, in_axes=(0, None)))
+        for _ in range(5):
+            lanes = step(lanes, jnp.ones(1))
+        ends.append(lanes)
+    np.testing.assert_allclose(ends[0].observation, ends[1].observation, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(ends[0].reward, ends[1].reward, rtol=1e-4)
