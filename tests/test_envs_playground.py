@@ -12,6 +12,7 @@ import jaxes
 from jaxes.envs import action_size, observation_size
 from jaxes.envs import playground as adapter
 from jaxes.envs.foreign import foreign
+from jaxes.envs.mujoco_tools import quiet
 
 
 @pytest.mark.parametrize("impl", ["jaxx", ""])
@@ -29,7 +30,7 @@ def test_missing_package(monkeypatch):
 
 @pytest.fixture(scope="module")
 def registry():
-    with foreign():
+    with foreign(), quiet():
         return pytest.importorskip("mujoco_playground").registry
 
 

@@ -54,7 +54,8 @@ def draw(
     try:
         renderer = mujoco.Renderer(model, height, width)
     except Exception as error:  # whatever the platform's OpenGL raises
-        raise OSError(f"MuJoCo cannot draw here: {error}; on Linux without a screen it needs libegl1") from None
+        needs = "libegl1, and MUJOCO_GL=egl before MuJoCo is imported"
+        raise OSError(f"MuJoCo cannot draw here: {error}; on Linux without a screen it needs {needs}") from None
     with renderer:
         for moment in moments:
             for name, value in moment.items():
