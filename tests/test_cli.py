@@ -112,8 +112,11 @@ def test_plot_draws_again_and_compares(run, tmp_path, capsys):
 
 
 def test_envs_and_strategies_are_listed(capsys):
-    assert call("envs", "--no-sizes") == 0
-    assert "brax/hopper" in capsys.readouterr().out
+    assert call("envs") == 0
+    rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()}
+    assert set(rows) == {"environment", *jaxes.envs.names()}
+    assert rows["brax/hopper"] == ["11", "3", "1000"]
+    assert rows["gymnax/CartPole-v1"][:4] == ["4", "2", "choices", "500"]
     assert call("strategies") == 0
     out = capsys.readouterr().out
     assert all(name in out for name in jaxes.STRATEGIES)

@@ -37,9 +37,9 @@ def test_every_setting_of_policy_and_rollout_can_be_given():
 
 def test_what_sees_for_itself_gets_raw_observations():
     complete = lambda **given: settings.complete(Config("brax/hopper", **given))
-    assert complete(network="cnn:nature").normalize is False
-    assert complete(virtual_batch_norm=True).normalize is False
-    assert complete().normalize is None and complete(network="cnn:a3c", normalize=True).normalize is True
+    assert complete(network="cnn:nature").normalize == "off"
+    assert complete(virtual_batch_norm=True).normalize == "off"
+    assert complete().normalize is None and complete(network="cnn:a3c", normalize="on").normalize == "on"
 
 
 def test_only_a_perceptron_has_the_hidden_layers_of_the_presets():
@@ -97,7 +97,7 @@ def test_unknown_settings_on_disk_are_named(tmp_path):
             {"env": "brax/ant", "network": "gru", "virtual_batch_norm": True},
             "network 'gru' has no setting 'virtual_batch_norm'; it has: hidden, head",
         ),
-        ({"env": "brax/ant", "virtual_batch_norm": True, "normalize": True}, "takes the place of normalized obs"),
+        ({"env": "brax/ant", "virtual_batch_norm": True, "normalize": "on"}, "takes the place of normalized obs"),
         ({"env": "brax/ant", "evaluate_every": 0}, "evaluate_every must be 1 or more, got 0"),
         ({"env": "brax/ant", "seconds": -1.0}, "seconds must be above 0, got -1.0"),
     ],
