@@ -272,8 +272,10 @@ def test_a_cap_stays_while_too_few_episodes_reach_it():
 
 @pytest.mark.parametrize(
     "text",
-    ["adaptive", "adaptive:9,1", "adaptive:0,1,2", "adaptive:9,0,2", "adaptive:9,1,1", "x:1,1,2"]
-    + ["1x_mean", "x_mean", "0", 0, -3, 2.5, True],
+    [
+        *("adaptive", "adaptive:9,1", "adaptive:0,1,2", "adaptive:9,0,2", "adaptive:9,1,1", "x:1,1,2"),
+        *("1x_mean", "x_mean", "0", 0, -3, 2.5, True),
+    ],
 )
 def test_a_cap_that_makes_no_sense_is_shown(text):
     with pytest.raises(ValueError, match=r"cap must be a number of steps, .*got"):

@@ -226,4 +226,4 @@ def play(
         busy = lambda carry: jnp.any(carry.lanes.place < count) | (carry.waiting < count)
         end = lax.while_loop(busy, body, carry)
     out = jax.tree.map(lambda x: x.reshape(m, e), end.totals)
-    return Episodes(*out, end.lane_steps, end.moments)
+    return Episodes(out.returns, out.lengths, out.episodes, out.truncated, end.lane_steps, end.moments)

@@ -24,10 +24,10 @@ def evaluation(
         raise ValueError(f"episodes must be an int of 1 or more, got {episodes!r}")
 
     def run(params, normalizer, key):
-        only = lambda: jax.tree.map(lambda x: x[None], params)
+        member = lambda: jax.tree.map(lambda x: x[None], params)
         keys = jax.random.split(key, (1, episodes))
-        out = play(env, policy, only, keys, normalizer, env.max_steps, check_every=25)
-        each = Episodes(out.returns, out.lengths, out.episodes, out.truncated, (), ())
-        return jax.tree.map(lambda x: x[0], each)._replace(lane_steps=out.lane_steps)
+        out = play(env, policy, member, keys, normalizer, env.max_steps, check_every=25)
+        only = {name: getattr(out, name)[0] for name in ("returns", "lengths", "episodes", "truncated")}
+        return out._replace(**only)
 
     return run

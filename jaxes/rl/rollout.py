@@ -87,7 +87,9 @@ def rollout(
         lanes: of "refill", at most the episodes of a population (of one of its blocks).
         check_every: steps between two looks at which episodes have ended.
 
-    Evaluation (`jaxes.rl.evaluation`) has neither cap, shift, bonus nor noise.
+    The metrics of a run have the mean length of episodes, the share that the time limit ended, and the utilization: the
+    share of the lanes' steps that belong to an episode. Evaluation (`jaxes.rl.evaluation`) has neither cap, shift,
+    bonus nor noise.
 
     Returns:
         A `Problem` whose state is a `jaxes.rl.rollout.State`.
@@ -123,7 +125,8 @@ def rollout(
     def init(key):
         del key
         normalizer = None if preset is None else norm.init(env.observation, preset)
-        return State(normalizer, *[Counter.zero()] * 4, jnp.int32(0), first_shift, limit)
+        none = Counter.zero()
+        return State(normalizer, none, none, none, none, jnp.int32(0), first_shift, limit)
 
     def evaluate(state, key, ask, ids):
         group = {"pair": ids // 2, "generation": jnp.zeros_like(ids), "independent": ids}[seeds]
@@ -164,7 +167,12 @@ def rollout(
         names = ("steps", "episodes", "truncated", "lane_steps")
         return {name: getattr(state, name) for name in names}
 
-    return Problem(init, evaluate, update, counters)
+    ratios = {
+        "episode_length": ("steps", "episodes"),
+        "truncated_share": ("truncated", "episodes"),
+        "utilization": ("steps", "lane_steps"),
+    }
+    return Problem(init, evaluate, update, counters, ratios)
 
 
 def _lanes(mode: str, lanes: int | None, episodes: int) -> int | None:
@@ -179,7 +187,7 @@ def _lanes(mode: str, lanes: int | None, episodes: int) -> int | None:
 
 
 def _preset(normalize: bool | str) -> str | None:
-    name = {True: "on", False: "off"}.get(normalize, normalize) if isinstance(normalize, bool) else normalize
+    name = normalize if isinstance(normalize, str) else "on" if normalize else "off"
     if name not in (*norm.PRESETS, "off"):
         raise ValueError(
             f"normalize must be one of {', '.join((*norm.PRESETS, 'off'))}, True or False; got {normalize!r}"
