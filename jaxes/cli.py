@@ -1,7 +1,6 @@
 """The command line: `jaxes train | evaluate | plot | render | bench | envs | strategies`."""
 
 import dataclasses
-import importlib.util
 import inspect
 import os
 import subprocess
@@ -60,14 +59,14 @@ class Plot:
 
 @dataclasses.dataclass(frozen=True)
 class Render:
-    """Write a GIF of one episode of a trained policy into the run's folder."""
+    """Write one episode of a trained policy as a GIF, an MP4 or, for Brax, an HTML page."""
 
     run: tyro.conf.Positional[Path]
     """Folder of the run."""
     seed: int = 1_000_003
     """Of the episode's start."""
     out: Path | None = None
-    """The file to write; RUN/episode.gif by default."""
+    """The file to write, .gif, .mp4 (needs the extra "video") or .html; RUN/episode.gif by default."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,10 +81,7 @@ class Bench:
 
 @dataclasses.dataclass(frozen=True)
 class Envs:
-    """List the environments, their sizes and what they need."""
-
-    sizes: bool = True
-    """Whether to make each one to find out its sizes (some seconds)."""
+    """List the environments with the sizes of their observations and actions, their time limits, and what they need."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +122,7 @@ def train(args: Train) -> int:
         try:
             render(Render(folder))
         except Exception as error:  # no OpenGL here: whatever its libraries raise
-            print(f"no GIF, since this machine cannot draw: {error}", file=sys.stderr)
+            print(f"no GIF: {error}", file=sys.stderr)
     print(f"{folder}: reward.png, metrics.jsonl, checkpoints, policy; next: jaxes evaluate {folder}", file=sys.stderr)
     return 0
 
@@ -184,10 +180,10 @@ def render(args: Render) -> int:
 
     from jaxes import training, video
 
+    path = video.suffixed(args.out or args.run / "episode.gif")
     policy = training.load(args.run)
     print(f"{policy.env.name}: drawing an episode", file=sys.stderr)
-    frames = video.episode(policy, jax.random.key(args.seed))
-    print(video.gif(frames, args.out or args.run / "episode.gif"))
+    print(video.write(policy, jax.random.key(args.seed), path))
     return 0
 
 
@@ -202,20 +198,14 @@ def bench(args: Bench) -> int:
     return subprocess.run([sys.executable, script, *args.arguments], check=False).returncode
 
 
-def list_envs(args: Envs) -> int:
+def list_envs(_: Envs) -> int:
     from jaxes import envs
 
-    print(f"{'environment':34} {'observation':>12} {'action':>8} {'steps':>6}")
-    for name in envs.names():
-        suite = envs.SUITES[name.split("/")[0]]
-        if importlib.util.find_spec(suite.package) is None:
-            print(f"{name:34} needs: pip install 'jaxes[{suite.extra}]'")
-        elif not args.sizes:
-            print(name)
-        else:
-            env = envs.make(name)
-            kind = "" if hasattr(env.action, "low") else " choices"
-            print(f"{name:34} {envs.observation_size(env):12} {envs.action_size(env):8}{kind} {env.max_steps:6}")
+    print(f"{'environment':34} {'observation':>11}  {'action':11} {'steps':>5}")
+    for row in envs.listing():
+        action = f"{row.action.n} choices" if isinstance(row.action, envs.Discrete) else row.action
+        needs = "" if row.extra is None else f"  needs: pip install 'jaxes[{row.extra}]'"
+        print(f"{row.name:34} {row.observation:11}  {action!s:11} {row.max_steps:5}{needs}")
     return 0
 
 

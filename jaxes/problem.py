@@ -1,7 +1,8 @@
 """What a strategy is run on: a problem gives one fitness per member, and sums that add up over members."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -29,6 +30,8 @@ class Problem(NamedTuple):
     """`update(problem_state, sums) -> problem_state`"""
     counters: Callable[[Any], dict[str, Any]] = lambda state: {}
     """`counters(problem_state) -> {name: Counter}`: totals worth a metric; `steps` are environment steps"""
+    ratios: Mapping[str, tuple[str, str]] = MappingProxyType({})
+    """Metrics that are the quotient of what two counters have grown by: name -> (numerator, denominator)"""
     rows: bool = False
     """Members keep something of their own between generations (`jaxes.unrolled`): `evaluate` also returns rows, a tree
     with leaves [len(ids), ...] in the order of `ids`, and `update(problem_state, sums, rows)` is given the rows of the

@@ -11,6 +11,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from toys import chase
 
 import jaxes
 from jaxes import cli
@@ -51,6 +52,8 @@ def test_train_leaves_a_complete_folder(run):
     assert rows[-1]["generation"] == 6
     assert [row["generation"] for row in rows if row["evaluation"] is not None] == [4, 6]
     assert rows[-1]["episodes"] == 48
+    assert 0 < rows[-1]["utilization"] <= 1 and 0 <= rows[-1]["truncated_share"] <= 1
+    assert 0 < rows[-1]["episode_length"] <= 20
 
 
 def test_resume_goes_on_to_a_new_limit(run, capsys):
@@ -82,6 +85,26 @@ def test_the_policy_is_loaded_in_two_lines(run):
     assert float(policy.normalizer.count) > 48
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--virtual-batch-norm", "--initialization", "normc", "--last-scale", 1, "--seed", 3],
+        ["--network", "gru", "--head", "bins:-1,0,1"],
+    ],
+)
+def test_any_policy_is_restored(options, tmp_path, monkeypatch):
+    """The loaded one scores what the run's last evaluation did, statistics of its reference batch included."""
+    monkeypatch.setattr(jaxes.envs, "make", lambda name: chase())
+    settings = ["brax/inverted_pendulum", *TINY, "--generations", 2, "--action-noise", 0.1]
+    assert call("train", *settings, *options, "--out", tmp_path / "run") == 0
+    policy = jaxes.load(tmp_path / "run")
+    assert policy.policy.random and (policy.normalizer is None) == ("--seed" in options)
+    key = jax.random.fold_in(jax.random.key(3 if "--seed" in options else 0), 2)  # as in fit
+    score = float(np.mean(policy.evaluate(key, 2).returns))
+    assert score == metrics.read(tmp_path / "run")[-1]["evaluation"]
+    assert policy(np.float32([0.1, 0.2])).shape == (1,)
+
+
 def test_plot_draws_again_and_compares(run, tmp_path, capsys):
     (run / "reward.png").unlink()
     assert call("plot", run, run, "--out", tmp_path / "both.png") == 0
@@ -91,8 +114,11 @@ def test_plot_draws_again_and_compares(run, tmp_path, capsys):
 
 
 def test_envs_and_strategies_are_listed(capsys):
-    assert call("envs", "--no-sizes") == 0
-    assert "brax/hopper" in capsys.readouterr().out
+    assert call("envs") == 0
+    rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()}
+    assert set(rows) == {"environment", *jaxes.envs.names()}
+    assert rows["brax/hopper"] == ["11", "3", "1000"]
+    assert rows["gymnax/CartPole-v1"][:4] == ["4", "2", "choices", "500"]
     assert call("strategies") == 0
     out = capsys.readouterr().out
     assert all(name in out for name in jaxes.STRATEGIES)

@@ -28,8 +28,23 @@ def test_options_are_numbers_booleans_or_words():
 
 def test_every_setting_of_policy_and_rollout_can_be_given():
     keywords = lambda f: set(inspect.signature(f).parameters) - {"env", "policy"}
-    assert keywords(rl.mlp) == set(settings._POLICY)
+    made = {"virtual_batch_norm": "reference"}
+    for network in settings.NETWORKS:
+        function = getattr(rl, network.partition(":")[0])
+        assert keywords(function) - {"kind"} == {made.get(name, name) for name in settings.network_settings(network)}
     assert keywords(rl.rollout) == set(settings._ROLLOUT)
+
+
+def test_what_sees_for_itself_gets_raw_observations():
+    complete = lambda **given: settings.complete(Config("brax/hopper", **given))
+    assert complete(network="cnn:nature").normalize == "off"
+    assert complete(virtual_batch_norm=True).normalize == "off"
+    assert complete().normalize is None and complete(network="cnn:a3c", normalize="on").normalize == "on"
+
+
+def test_only_a_perceptron_has_the_hidden_layers_of_the_presets():
+    complete = lambda network: settings.complete(Config("brax/hopper", network=network))
+    assert complete("mlp").hidden is not None and complete("gru").hidden is None
 
 
 def test_presets_are_of_known_environments_and_settings():
@@ -50,7 +65,7 @@ def test_a_limit_that_is_given_replaces_those_of_the_preset():
 
 
 def test_settings_survive_the_disk(tmp_path):
-    config = settings.complete(Config("brax/hopper", hidden=(3, 4), options=(), target=5.0, normalize=False))
+    config = settings.complete(Config("brax/hopper", hidden=(3, 4), options=(), target=5.0, normalize="off"))
     settings.save(config, tmp_path / "config.json")
     assert settings.load(tmp_path / "config.json") == config
 
@@ -77,6 +92,12 @@ def test_unknown_settings_on_disk_are_named(tmp_path):
             "unknown option of cma_es 'c_n'; did you mean c_",
         ),
         ({"env": "brax/ant", "options": ("c_m",)}, "options must be given as NAME=VALUE, got 'c_m'"),
+        ({"env": "brax/ant", "network": "cnn"}, "unknown network 'cnn'; did you mean cnn:"),
+        (
+            {"env": "brax/ant", "network": "gru", "virtual_batch_norm": True},
+            "network 'gru' has no setting 'virtual_batch_norm'; it has: hidden, head",
+        ),
+        ({"env": "brax/ant", "virtual_batch_norm": True, "normalize": "on"}, "takes the place of normalized obs"),
         ({"env": "brax/ant", "evaluate_every": 0}, "evaluate_every must be 1 or more, got 0"),
         ({"env": "brax/ant", "seconds": -1.0}, "seconds must be above 0, got -1.0"),
     ],

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import jaxes
+import jaxes.rl
 from jaxes import Block, blocks, checks
 
 KEY = jax.random.key(0)
@@ -33,6 +34,7 @@ CORE = [
 MODULES = [
     *(f"jaxes.{name}" for name in CORE),
     *(f"jaxes.strategies.{m.name}" for m in pkgutil.iter_modules(jaxes.strategies.__path__)),
+    *(f"jaxes.rl.{m.name}" for m in pkgutil.iter_modules(jaxes.rl.__path__)),
 ]
 
 

@@ -1,5 +1,7 @@
 """The protocol, the registry, and Brax behind them."""
 
+import importlib.util
+import subprocess
 import sys
 
 import brax_envs
@@ -12,21 +14,9 @@ from toys import clock
 import jaxes
 from jaxes.envs import Box, Discrete, action_size, observation_size
 from jaxes.envs import brax as adapter
+from jaxes.envs.foreign import foreign
 
 NAMES = list(adapter.MAX_STEPS)
-SIZES = {  # observation, action
-    "ant": (27, 8),
-    "halfcheetah": (17, 6),
-    "hopper": (11, 3),
-    "humanoid": (244, 17),
-    "humanoidstandup": (244, 17),
-    "inverted_double_pendulum": (8, 1),
-    "inverted_pendulum": (4, 1),
-    "pusher": (23, 7),
-    "reacher": (11, 2),
-    "swimmer": (8, 2),
-    "walker2d": (17, 6),
-}
 COMBINATIONS = [(n, b) for n in NAMES for b in adapter._BACKENDS_OF.get(n, adapter.BACKENDS)]
 
 
@@ -78,13 +68,33 @@ def test_missing_package(monkeypatch):
         jaxes.envs.make("brax/hopper")
 
 
+def test_every_suite_has_its_tables_without_its_package():
+    """In a process of its own: listing imports none of the packages, makes nothing, and is quick."""
+    code = (
+        "import sys, jaxes; rows = jaxes.envs.listing(); print(len(rows));"
+        "print(sorted({'brax', 'mujoco', 'gymnax', 'mujoco_playground', 'matplotlib'} & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert out == [str(len(jaxes.envs.names())), "[]"]
+    for row in jaxes.envs.listing():
+        assert row.observation >= 1 and row.max_steps >= 1
+        assert isinstance(row.action, Discrete) or row.action >= 1
+
+
+def test_what_is_missing_is_listed(monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "gymnax" else found(name))
+    missing = {row.name.split("/")[0]: row.extra for row in jaxes.envs.listing()}
+    assert missing["gymnax"] == "gymnax" and missing["brax"] is None
+
+
 # --- Brax -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_brax_environment_traces(name, monkeypatch):
     """make, reset and step; the physics is only ever traced, never run."""
-    with adapter._foreign():
+    with foreign():
         from brax.generalized import pipeline as generalized
         from brax.spring import pipeline as spring
     for module in (generalized, spring):
@@ -94,7 +104,7 @@ def test_every_brax_environment_traces(name, monkeypatch):
     action = jax.ShapeDtypeStruct(env.action.low.shape, jnp.float32)
     after = jax.eval_shape(env.step, state, action)
     assert jax.tree.map(lambda x: (x.shape, x.dtype), after) == jax.tree.map(lambda x: (x.shape, x.dtype), state)
-    assert (observation_size(env), action_size(env)) == SIZES[name]
+    assert (observation_size(env), action_size(env)) == adapter.SIZES[name]
     assert state.observation.dtype == state.reward.dtype == jnp.float32 and state.done.dtype == bool
     assert state.observation.shape == env.observation.shape
     assert env.max_steps == adapter.MAX_STEPS[name] and 0.008 <= env.step_seconds <= 0.06
@@ -122,13 +132,13 @@ def test_raw_semantics_equal_brax():
     theirs = brax_envs.brax_env("hopper", "spring")
     key = jax.random.key(3)
     mine = state = reset(key)
-    with adapter._foreign():
+    with foreign():
         their_step = jax.jit(theirs.step)
     physics, ends = state.physics, []
     for t in range(50):
         action = jnp.sin(jnp.arange(3.0) + 0.3 * t)
         mine = step(mine, action)
-        with adapter._foreign():
+        with foreign():
             physics = their_step(physics, action)
         ends.append(bool(mine.done))
         assert ends[-1] == bool(physics.done)

@@ -19,7 +19,7 @@ KEYS = jax.random.split(jax.random.key(2), (M, E))
 
 
 def play(env, max_steps, **options):
-    return jax.jit(lambda p, k: rl.play(env, POLICY, p, k, None, max_steps, **options))(PARAMS, KEYS)
+    return jax.jit(lambda p, k: rl.play(env, POLICY, lambda _=None: p, k, None, max_steps, **options))(PARAMS, KEYS)
 
 
 def by_hand(env, max_steps, **options):
@@ -43,7 +43,7 @@ def test_episodes_equal_a_python_loop(life, poison):
 @pytest.mark.parametrize("check_every", [1, 7, 25, 100])
 def test_the_rollout_owns_the_time_limit(check_every):
     env = clock(life=None)
-    limited = jax.jit(lambda t: rl.play(env, POLICY, PARAMS, KEYS, None, t, check_every=check_every))
+    limited = jax.jit(lambda t: rl.play(env, POLICY, lambda: PARAMS, KEYS, None, t, check_every=check_every))
     for max_steps in (1, 24, 25, 40):
         out = limited(jnp.int32(max_steps))
         assert (out.lengths == max_steps).all() and out.truncated.all()
@@ -72,12 +72,23 @@ def test_early_exit_changes_nothing():
 
 def test_memory_passes_through_and_starts_afresh():
     """The policy acts by the step it believes to be in."""
-    count = lambda params, memory, observation: (memory["steps"] * params[:1], {"steps": memory["steps"] + 1})
-    policy = rl.Policy(init=lambda key: jnp.ones(2), act=count, memory={"steps": jnp.float32(0)})
+    count = lambda params, memory, observation, key: (memory["steps"] * params[:1], {"steps": memory["steps"] + 1})
+    policy = rl.Policy(init=lambda key: jnp.ones(2), act=count, start=lambda params: {"steps": jnp.float32(0)})
     env = clock(life=(5, 5))
-    out = jax.jit(lambda: rl.play(env, policy, jnp.ones((M, 2)), KEYS, None, 40))()
+    out = jax.jit(lambda: rl.play(env, policy, lambda: jnp.ones((M, 2)), KEYS, None, 40))()
     starts = jax.vmap(jax.vmap(env.reset))(KEYS).physics.start
     np.testing.assert_allclose(out.returns, 5 + starts * (0 + 1 + 2 + 3 + 4), rtol=1e-6)
+
+
+def test_only_training_gives_a_random_policy_keys():
+    """Keys are those of the lane and the step: other for every lane, the same for every member that starts alike."""
+    draw = lambda key: jnp.zeros(1) if key is None else jax.random.normal(key, (1,))
+    policy = rl.Policy(lambda key: jnp.ones(2), lambda params, memory, seen, key=None: (draw(key), memory), random=True)
+    env, keys = clock(life=(5, 5)), KEYS.at[1].set(KEYS[0])
+    out = jax.jit(lambda t: rl.play(env, policy, lambda: PARAMS, keys, None, 40, training=t), static_argnums=0)
+    quiet, noisy = out(False).returns, out(True).returns
+    np.testing.assert_array_equal(quiet, 5)
+    assert len(np.unique(noisy)) == (M - 1) * E and (noisy[0] == noisy[1]).all()
 
 
 # --- the rollout as a problem -------------------------------------------------------------------------------------
@@ -145,7 +156,7 @@ def test_blocks_change_nothing_but_memory():
     (mean, info, state), (blocked_mean, blocked_info, blocked_state) = outs
     np.testing.assert_allclose(blocked_mean, mean, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(blocked_info.mean, info.mean, rtol=1e-5)
-    counts = lambda state: [int(count) for count in problem.counters(state).values()]
+    counts = lambda state: [int(getattr(state, name)) for name in ("steps", "episodes", "truncated")]
     assert counts(blocked_state) == counts(state)
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4), blocked_state.normalizer, state.normalizer)
 
@@ -192,6 +203,14 @@ def test_nan_observations_stay_out_of_the_normalizer():
         ({"max_steps": 2.5}, "max_steps must be an int"),
         ({"check_every": True}, "check_every must be an int"),
         ({"seeds": "pairs"}, "seeds must be one of pair, generation, independent; got 'pairs'"),
+        ({"lanes": 0}, "lanes must be an int of 1 or more, got 0"),
+        ({"least_steps": -1}, "least_steps must be an int of 0 or more, got -1"),
+        ({"mode": "fast"}, "mode must be one of auto, refill, while, scan; got 'fast'"),
+        ({"mode": "scan", "lanes": 2}, "lanes and least_steps need mode 'refill' or 'auto', got mode 'scan'"),
+        ({"mode": "while", "least_steps": 2}, "need mode 'refill' or 'auto', got mode 'while'"),
+        ({"normalize": "mean"}, "normalize must be one of on, salimans, ars, off, True or False; got 'mean'"),
+        ({"alive_bonus": (5, 5, 1.0)}, r"alive_bonus must be \(t0, t1, bonus\) with 0 <= t0 < t1, got \(5, 5, 1.0\)"),
+        ({"alive_bonus": 3.0}, "alive_bonus must be"),
     ],
 )
 def test_bad_rollout_options(options, message):
@@ -214,7 +233,9 @@ def test_evaluation_plays_full_different_episodes():
 
 def test_evaluation_uses_the_normalizer():
     env = clock(life=(9, 9))
-    normalizer = norm.Normalizer(jnp.float32(4), jnp.array([3.0, 0.5]), jnp.array([16.0, 1.0]))
+    normalizer = norm.init(jax.ShapeDtypeStruct((2,), jnp.float32))._replace(
+        count=jnp.float32(4), mean=jnp.array([3.0, 0.5]), squares=jnp.array([16.0, 1.0])
+    )
     out = jax.jit(rl.evaluation(env, POLICY, episodes=2))(PARAMS[0], normalizer, jax.random.key(0))
     keys = jax.random.split(jax.random.key(0), (1, 2))[0]
     see = lambda observation: norm.normalize(normalizer, observation)
@@ -228,8 +249,9 @@ def test_bad_evaluation_episodes(episodes):
         rl.evaluation(clock(), POLICY, episodes=episodes)
 
 
-def fitness_of(problem, state, members=M):
-    return jax.jit(lambda s: problem.evaluate(s, KEYS[0, 0], lambda: PARAMS[:members], jnp.arange(members)))(state)
+def fitness_of(problem, state, params=PARAMS):
+    ask = lambda ids=None: params if ids is None else params[ids]
+    return jax.jit(lambda s: problem.evaluate(s, KEYS[0, 0], ask, jnp.arange(len(params))))(state)
 
 
 def test_an_adaptive_cap_grows_when_enough_episodes_reach_it():
@@ -244,15 +266,19 @@ def test_an_adaptive_cap_grows_when_enough_episodes_reach_it():
 
 def test_a_cap_stays_while_too_few_episodes_reach_it():
     limit = cap("adaptive:10,0.5,2", 100)
-    assert int(limit.update(jnp.uint32(10), jnp.uint32(4)).limit) == 10
-    assert int(limit.update(jnp.uint32(10), jnp.uint32(5)).limit) == 20
+    assert int(limit.update(jnp.uint32(10), jnp.uint32(4), jnp.uint32(80)).limit) == 10
+    assert int(limit.update(jnp.uint32(10), jnp.uint32(5), jnp.uint32(80)).limit) == 20
 
 
 @pytest.mark.parametrize(
-    "text", ["adaptive", "adaptive:9,1", "adaptive:0,1,2", "adaptive:9,0,2", "adaptive:9,1,1", "x:1,1,2"]
+    "text",
+    [
+        *("adaptive", "adaptive:9,1", "adaptive:0,1,2", "adaptive:9,0,2", "adaptive:9,1,1", "x:1,1,2"),
+        *("1x_mean", "x_mean", "0", 0, -3, 2.5, True),
+    ],
 )
 def test_a_cap_that_makes_no_sense_is_shown(text):
-    with pytest.raises(ValueError, match=r"cap must be adaptive:START,THRESHOLD,RATIO .*got"):
+    with pytest.raises(ValueError, match=r"cap must be a number of steps, .*got"):
         cap(text, 100)
 
 
@@ -260,5 +286,139 @@ def test_a_shift_is_taken_off_every_reward():
     plain = rl.rollout(clock(), POLICY, seeds="independent")
     shifted = rl.rollout(clock(), POLICY, seeds="independent", shift=2.0)
     state = plain.init(KEYS[0, 0])
-    (a, sums), (b, _) = fitness_of(plain, state), fitness_of(shifted, state)
+    (a, sums), (b, _) = fitness_of(plain, state), fitness_of(shifted, shifted.init(KEYS[0, 0]))
     np.testing.assert_allclose(jnp.sum(a - b), 2.0 * float(sums.steps), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "options, expected",
+    [
+        ({"cap": 7}, [7, 7, 7]),
+        ({"cap": 70}, [40, 40, 40]),
+        ({"cap": "2x_mean", "life": 10}, [40, 20, 20]),
+        ({"cap": "1.5x_mean", "life": 30}, [40, 40, 40]),
+    ],
+)
+def test_caps(options, expected):
+    """`life` is how long every episode would last."""
+    life = options.pop("life", None)
+    problem = rl.rollout(clock(life=life and (life, life), max_steps=40), POLICY, **options)
+    state, limits = problem.init(KEYS[0, 0]), []
+    for _ in expected:
+        limits.append(int(state.cap.limit))
+        state = problem.update(state, fitness_of(problem, state)[1])
+    assert limits == expected
+
+
+def test_a_shift_may_follow_a_schedule():
+    problem = rl.rollout(clock(), POLICY, shift=lambda t: 1.0 + t)
+    state = problem.init(KEYS[0, 0])
+    assert float(state.shift) == 1
+    assert float(problem.update(state, fitness_of(problem, state)[1]).shift) == 2
+
+
+def test_the_alive_bonus_grows_between_two_steps_of_an_episode():
+    env = clock(life=(30, 30))
+    plain, paid = (rl.rollout(env, POLICY, alive_bonus=bonus) for bonus in (None, (10, 20, 3.0)))
+    (a, _), (b, _) = (fitness_of(problem, problem.init(KEYS[0, 0])) for problem in (plain, paid))
+    np.testing.assert_allclose(b - a, 3 * np.interp(np.arange(30), [10, 20], [0, 1]).sum(), rtol=1e-5)
+
+
+# --- lanes ---------------------------------------------------------------------------------------------------------
+
+MANY = jax.random.normal(jax.random.key(6), (24, 2))
+
+
+def noisy():
+    """A policy with memory and with random actions."""
+
+    def act(params, memory, observation, key=None):
+        action, _ = POLICY.act(params, (), observation)
+        noise = 0.0 if key is None else jax.random.normal(key, (1,))
+        return action + 0.1 * memory + noise, memory + 1
+
+    return rl.Policy(POLICY.init, act, start=lambda params: params[0], random=True)
+
+
+@pytest.fixture(scope="module", params=[1, 3], ids=["one episode", "three episodes"])
+def one_lane_each(request):
+    options = {"episodes": request.param, "max_steps": 25}
+    problem = rl.rollout(clock(life=(3, 30), poison=True), noisy(), mode="while", **options)
+    return options, fitness_of(problem, problem.init(KEYS[0, 0]), MANY)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"mode": "scan"},
+        {"mode": "refill", "lanes": 24},
+        {"mode": "refill", "lanes": 8},
+        {"lanes": 13, "check_every": 5},
+        {"lanes": 1, "check_every": 1},
+        {"mode": "auto"},
+    ],
+    ids=str,
+)
+def test_every_mode_gives_the_same(one_lane_each, how):
+    """Members, starts, actions and memories are the episode's, whichever lane plays it and when."""
+    options, (fitness, sums) = one_lane_each
+    problem = rl.rollout(clock(life=(3, 30), poison=True), noisy(), **options, **how)
+    got, got_sums = fitness_of(problem, problem.init(KEYS[0, 0]), MANY)
+    np.testing.assert_array_equal(got, fitness)
+    for name in ("steps", "episodes", "truncated"):
+        assert int(getattr(got_sums, name)) == int(getattr(sums, name))
+    assert int(got_sums.moments.count) == int(sums.moments.count) == int(sums.steps)
+    np.testing.assert_array_equal(got_sums.moments.center, sums.moments.center)
+    np.testing.assert_allclose(got_sums.moments.squares, sums.moments.squares, rtol=1e-5)
+
+
+def test_lane_steps_count_what_lanes_took():
+    env = clock(life=(10, 10), max_steps=40)
+    steps = lambda **how: int(fitness_of(p := rl.rollout(env, POLICY, **how), p.init(KEYS[0, 0]), MANY)[1].lane_steps)
+    assert steps(mode="scan") == 24 * 40
+    assert steps(mode="while", check_every=8) == 24 * 16
+    assert steps(lanes=8, check_every=5) == 24 * 10
+
+
+def test_refilled_lanes_waste_little():
+    """Lengths are uniform in 3..60, and lanes look for new work every fourth step."""
+    problem = rl.rollout(clock(life=(3, 60), max_steps=60), POLICY, seeds="independent", lanes=8, check_every=4)
+    params = jax.random.normal(jax.random.key(7), (400, 2))
+    _, sums = fitness_of(problem, problem.init(KEYS[0, 0]), params)
+    assert int(sums.steps) > 0.9 * int(sums.lane_steps)
+
+
+@pytest.mark.parametrize("lanes", [5, 24])
+def test_a_member_plays_on_until_it_has_its_steps(lanes):
+    env, least = clock(life=(3, 30)), 40
+    problem = rl.rollout(env, POLICY, least_steps=least, lanes=lanes)
+    fitness, sums = fitness_of(problem, problem.init(KEYS[0, 0]), MANY)
+    episodes = steps = 0
+    for i, params in enumerate(MANY[:6]):
+        key, rows = jax.random.fold_in(jax.random.fold_in(KEYS[0, 0], i // 2), 0), []
+        while sum(row[1] for row in rows) < least:
+            rows.append(played(env, POLICY, params, jax.random.fold_in(key, len(rows)) if rows else key, 40))
+        np.testing.assert_allclose(fitness[i], np.mean([row[0] for row in rows]), rtol=1e-5)
+        episodes, steps = episodes + len(rows), steps + sum(row[1] for row in rows)
+    assert int(sums.steps) >= 24 * least and int(sums.episodes) > 24
+    assert episodes > 6 and steps >= 6 * least
+
+
+def test_more_lanes_than_episodes():
+    problem = rl.rollout(clock(), POLICY, lanes=50, episodes=2)
+    with pytest.raises(
+        ValueError, match="lanes must be at most the episodes to play, 48 in a block of members; got 50"
+    ):
+        fitness_of(problem, problem.init(KEYS[0, 0]), MANY)
+
+
+def test_presets_of_the_normalizer():
+    params = jax.random.normal(jax.random.key(7), (400, 2))
+    for name, share in (("on", 1.0), ("salimans", 0.01), ("ars", 1.0)):
+        problem = rl.rollout(clock(life=(5, 5)), POLICY, normalize=name, seeds="independent")
+        state = problem.init(KEYS[0, 0])
+        _, sums = fitness_of(problem, state, params)
+        assert int(sums.moments.count) % 5 == 0, "whole episodes"
+        np.testing.assert_allclose(int(sums.moments.count) / (400 * 5), share, atol=0.01)
+        far = norm.normalize(problem.update(state, sums).normalizer, jnp.array([1e6, 1e6]))
+        assert (far > 1e4).all() if name == "ars" else (far == 5).all()

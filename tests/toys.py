@@ -87,14 +87,14 @@ def linear():
     flat = lambda tree: jnp.concatenate([jnp.ravel(x) for x in jax.tree.leaves(tree)])
     return Policy(
         init=lambda key: jax.random.normal(key, (2,)),
-        act=lambda params, memory, observation: (jnp.tanh(jnp.sum(params * flat(observation), keepdims=True)), memory),
+        act=lambda params, memory, seen, key=None: (jnp.tanh(jnp.sum(params * flat(seen), keepdims=True)), memory),
     )
 
 
 def played(env, policy, params, key, max_steps, see=lambda observation: observation):
     """One episode, step by step in Python: (return, length, truncated, the observations acted upon)."""
     reset, step, act = jax.jit(env.reset), jax.jit(env.step), jax.jit(policy.act)
-    state, memory, total, seen = reset(key), policy.memory, np.float32(0), []
+    state, memory, total, seen = reset(key), policy.start(params), np.float32(0), []
     for _ in range(max_steps):
         seen.append(np.concatenate([np.ravel(x) for x in jax.tree.leaves(state.observation)]))
         action, memory = act(params, memory, see(state.observation))

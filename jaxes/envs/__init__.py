@@ -1,6 +1,20 @@
 """Environments behind one protocol. Importing this costs nothing; a suite is imported when one of its names is made."""
 
 from jaxes.envs.protocol import Box, Discrete, Env, EnvState, action_size, observation_size
-from jaxes.envs.registry import SUITES, make, names
+from jaxes.envs.registry import SUITES, Listed, listing, make, names
+from jaxes.envs.repeat import repeated
 
-__all__ = ["SUITES", "Box", "Discrete", "Env", "EnvState", "action_size", "make", "names", "observation_size"]
+__all__ = [
+    "make",
+    "names",
+    "listing",
+    "Listed",
+    "SUITES",
+    "repeated",
+    "Env",
+    "EnvState",
+    "Box",
+    "Discrete",
+    "observation_size",
+    "action_size",
+]

@@ -1,13 +1,10 @@
 """Brax environments, raw: no automatic reset, no episode wrapper."""
 
 import contextlib
-import ctypes.util
 import inspect
 import io
-import os
 import sys
 import types
-import warnings
 from typing import Any
 
 import jax
@@ -15,24 +12,27 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxes import checks
+from jaxes.envs.foreign import foreign
+from jaxes.envs.mujoco_tools import draw, quiet
 from jaxes.envs.protocol import Box, Env, EnvState
 
 BACKENDS = ("spring", "generalized", "positional", "mjx")
 
-# Time limits of the gymnasium namesakes, in steps.
-MAX_STEPS = {
-    "ant": 1000,
-    "halfcheetah": 1000,
-    "hopper": 1000,
-    "humanoid": 1000,
-    "humanoidstandup": 1000,
-    "inverted_double_pendulum": 1000,
-    "inverted_pendulum": 1000,
-    "pusher": 100,
-    "reacher": 50,
-    "swimmer": 1000,
-    "walker2d": 1000,
+SIZES = {  # observation, action
+    "ant": (27, 8),
+    "halfcheetah": (17, 6),
+    "hopper": (11, 3),
+    "humanoid": (244, 17),
+    "humanoidstandup": (244, 17),
+    "inverted_double_pendulum": (8, 1),
+    "inverted_pendulum": (4, 1),
+    "pusher": (23, 7),
+    "reacher": (11, 2),
+    "swimmer": (8, 2),
+    "walker2d": (17, 6),
 }
+# Time limits of the gymnasium namesakes, in steps.
+MAX_STEPS = {**dict.fromkeys(SIZES, 1000), "pusher": 100, "reacher": 50}
 
 # Brax's swimmer takes "generalized" alone. MJX gives the same motion; spring and positional swim quite differently.
 _BACKENDS_OF = {"swimmer": ("generalized", "mjx")}
@@ -54,7 +54,7 @@ def make(name: str, *, backend: str | None = None, **options: Any) -> Env:
     backend = known[0] if backend is None else checks.choice("Brax backend", backend, BACKENDS)
     if backend not in known:
         raise ValueError(f"backend must be one of {', '.join(known)} for brax/{name}, got {backend!r}")
-    with _foreign():
+    with foreign(), quiet():
         envs = _import_brax()
         env = envs.get_environment(name, backend="generalized" if name == "swimmer" else backend, **options)
         if env.backend != backend:
@@ -64,58 +64,33 @@ def make(name: str, *, backend: str | None = None, **options: Any) -> Env:
         return EnvState(state, state.obs, jnp.asarray(state.reward, jnp.float32), jnp.asarray(state.done).astype(bool))
 
     def reset(key):
-        with _foreign():
+        with foreign():
             return wrap(env.reset(key))
 
     def step(state, action):
-        with _foreign():
+        with foreign():
             # Brax mutates the dictionaries of the state it is given.
             before = state.physics.replace(metrics=dict(state.physics.metrics), info=dict(state.physics.info))
             return wrap(env.step(before, action))
 
     def frames(states: list[Any], height: int = 240, width: int = 320) -> list[np.ndarray]:
-        return _render(env.sys, [state.pipeline_state for state in states], height, width)
+        moments = [{"qpos": state.pipeline_state.q, "qvel": state.pipeline_state.qd} for state in states]
+        return draw(env.sys.mj_model, moments, height, width)
+
+    def html(states: list[Any], seconds: float) -> str:
+        with foreign():
+            from brax.io import html as viewer
+
+            system = env.sys.tree_replace({"opt.timestep": seconds})  # the viewer's time between two states
+            return viewer.render(system, [state.pipeline_state for state in states], height="100vh", colab=False)
 
     # The shape by tracing: `env.observation_size` would run an un-jitted reset, which takes minutes.
     shape = jax.eval_shape(reset, jax.random.key(0)).observation
     limit = np.ones(env.action_size, np.float32)
-    return Env(f"brax/{name}", reset, step, shape, Box(-limit, limit), MAX_STEPS[name], float(env.dt), frames)
-
-
-def _render(system: Any, states: list[Any], height: int, width: int) -> list[np.ndarray]:
-    """Pictures from the side, the camera moving along with the body; needs OpenGL, which MuJoCo finds or raises."""
-    import mujoco
-
-    model = system.mj_model
-    data, camera = mujoco.MjData(model), mujoco.MjvCamera()
-    camera.type, camera.trackbodyid = mujoco.mjtCamera.mjCAMERA_TRACKING, min(1, model.nbody - 1)
-    camera.azimuth, camera.elevation, camera.distance = 90.0, -10.0, 1.3 * model.stat.extent
-    out = []
-    try:
-        renderer = mujoco.Renderer(model, height, width)
-    except Exception as error:  # whatever the platform's OpenGL raises
-        raise OSError(f"MuJoCo cannot draw here: {error}; on Linux without a screen it needs libegl1") from None
-    with renderer:
-        for state in states:
-            data.qpos, data.qvel = state.q, state.qd
-            mujoco.mj_forward(model, data)
-            renderer.update_scene(data, camera)
-            out.append(renderer.render())
-    return out
-
-
-@contextlib.contextmanager
-def _foreign():
-    """Brax mixes dtypes and ranks freely and warns that it is no longer maintained."""
-    with warnings.catch_warnings(), jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        warnings.filterwarnings("ignore", message="Brax System", category=UserWarning)
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        yield
+    return Env(f"brax/{name}", reset, step, shape, Box(-limit, limit), MAX_STEPS[name], float(env.dt), frames, html)
 
 
 def _import_brax() -> types.ModuleType:
-    if sys.platform == "linux" and not os.environ.get("DISPLAY") and ctypes.util.find_library("EGL"):
-        os.environ.setdefault("MUJOCO_GL", "egl")  # read when MuJoCo is imported: drawing without a screen
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             from brax import envs, fluid  # MuJoCo's JAX port prints that warp is not there

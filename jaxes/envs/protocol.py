@@ -44,6 +44,7 @@ class Env(NamedTuple):
     max_steps: int  # the usual time limit of an episode, in steps
     step_seconds: float = 0.0  # simulated seconds of one step, 0 if it has no such thing
     frames: Callable[..., list[np.ndarray]] | None = None  # ([physics, ...]) -> pictures uint8[height, width, 3]
+    html: Callable[[list[Any], float], str] | None = None  # ([physics, ...], seconds between two) -> a page
 
 
 def observation_size(env: Env) -> int:

@@ -1,19 +1,36 @@
 """One name for every environment: SUITE/NAME."""
 
 import importlib
+import importlib.util
 from typing import Any, NamedTuple
 
 from jaxes import checks
-from jaxes.envs.protocol import Env
+from jaxes.envs.protocol import Discrete, Env
 
 
 class Suite(NamedTuple):
-    module: str  # has make(name, **options) and MAX_STEPS: its names with their time limits
+    # Has make(name, **options) and two tables, so that listing imports no package: MAX_STEPS, its names with their time
+    # limits, and SIZES, of observations and actions (a Discrete where there are choices).
+    module: str
     package: str  # what must be installed
     extra: str | None  # how: pip install 'jaxes[extra]'; None if jaxes itself depends on it
 
 
-SUITES = {"brax": Suite("jaxes.envs.brax", "brax", None)}
+class Listed(NamedTuple):
+    """What `listing` tells of an environment with its default options."""
+
+    name: str
+    observation: int  # numbers in one observation
+    action: int | Discrete  # numbers in one action, or its choices
+    max_steps: int
+    extra: str | None  # to be installed first; None if nothing is missing
+
+
+SUITES = {
+    "brax": Suite("jaxes.envs.brax", "brax", None),
+    "gymnax": Suite("jaxes.envs.gymnax", "gymnax", "gymnax"),
+    "playground": Suite("jaxes.envs.playground", "mujoco_playground", "playground"),
+}
 
 
 def make(name: str, **options: Any) -> Env:
@@ -40,3 +57,20 @@ def make(name: str, **options: Any) -> Env:
 def names() -> list[str]:
     """All environments, installed or not."""
     return [f"{suite}/{name}" for suite in SUITES for name in importlib.import_module(SUITES[suite].module).MAX_STEPS]
+
+
+def listing() -> list[Listed]:
+    """All environments with their sizes, from tables: nothing is imported or made.
+
+    >>> from jaxes import envs
+    >>> next(row for row in envs.listing() if row.name == "brax/ant")[:4]
+    ('brax/ant', 27, 8, 1000)
+    """
+    rows = []
+    for name, suite in SUITES.items():
+        module = importlib.import_module(suite.module)
+        extra = None if importlib.util.find_spec(suite.package) else suite.extra
+        for short, limit in module.MAX_STEPS.items():
+            observation, action = module.SIZES[short]
+            rows.append(Listed(f"{name}/{short}", observation, action, limit, extra))
+    return rows

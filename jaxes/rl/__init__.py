@@ -2,8 +2,30 @@
 
 from jaxes.rl.episodes import Episodes, play
 from jaxes.rl.evaluate import evaluation
+from jaxes.rl.networks import CNN, GRU, LSTM, MLP
 from jaxes.rl.normalizer import Normalizer
-from jaxes.rl.policies import MLP, Policy, mlp, policy
+from jaxes.rl.policies import Policy, policy
+from jaxes.rl.ready_made import cnn, gru, lstm, mlp
+from jaxes.rl.reference import reference_batch
 from jaxes.rl.rollout import rollout
+from jaxes.rl.virtual_batch_norm import VirtualBatchNorm
 
-__all__ = ["MLP", "Episodes", "Normalizer", "Policy", "evaluation", "mlp", "play", "policy", "rollout"]
+__all__ = [
+    "Policy",
+    "cnn",
+    "gru",
+    "lstm",
+    "mlp",
+    "policy",
+    "CNN",
+    "GRU",
+    "LSTM",
+    "MLP",
+    "VirtualBatchNorm",
+    "reference_batch",
+    "Episodes",
+    "Normalizer",
+    "evaluation",
+    "play",
+    "rollout",
+]

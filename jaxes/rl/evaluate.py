@@ -24,9 +24,10 @@ def evaluation(
         raise ValueError(f"episodes must be an int of 1 or more, got {episodes!r}")
 
     def run(params, normalizer, key):
-        one_member = jax.tree.map(lambda x: x[None], params)
+        member = lambda: jax.tree.map(lambda x: x[None], params)
         keys = jax.random.split(key, (1, episodes))
-        out = play(env, policy, one_member, keys, normalizer, env.max_steps)
-        return Episodes(out.returns[0], out.lengths[0], out.truncated[0], ())
+        out = play(env, policy, member, keys, normalizer, env.max_steps, check_every=25)
+        only = {name: getattr(out, name)[0] for name in ("returns", "lengths", "episodes", "truncated")}
+        return out._replace(**only)
 
     return run

@@ -1,9 +1,11 @@
 """Action heads: from a network's output to an action that the environment accepts.
 
-A head is chosen by name ("tanh", "clip", "bins:10", "categorical") or built here. It knows how many outputs it needs.
+A head is chosen by name ("tanh", "clip", "bins:10", "bins:-1,0,1", "gaussian", "categorical", "categorical:sample") or
+built here. It knows how many outputs it needs. One that draws does so in training only, where it is given a key.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -15,19 +17,20 @@ from jaxes.envs.protocol import Box, Discrete, Env, action_size
 
 class Head(NamedTuple):
     outputs: int  # the network's output size
-    act: Callable[[jax.Array], jax.Array]  # float[outputs] -> action
+    act: Callable[[jax.Array, jax.Array | None], jax.Array]  # (float[outputs], key or None) -> action
+    random: bool = False  # whether act draws when it is given a key
 
 
 def tanh(env: Env) -> Head:
     """`tanh` of the output, stretched to the action's range."""
     low, high = _limited_box(env, "tanh")
-    return Head(low.size, lambda y: _stretch(jnp.tanh(y), low, high).reshape(low.shape))
+    return Head(low.size, lambda y, key=None: _stretch(jnp.tanh(y), low, high).reshape(low.shape))
 
 
 def clip(env: Env) -> Head:
     """The output itself, cut at the limits of the action's range."""
     low, high = _box(env, "clip")
-    return Head(low.size, lambda y: jnp.clip(y.reshape(low.shape), low.astype(y.dtype), high.astype(y.dtype)))
+    return Head(low.size, lambda y, key=None: _cut(y.reshape(low.shape), low, high))
 
 
 def bins(env: Env, count: int) -> Head:
@@ -39,33 +42,123 @@ def bins(env: Env, count: int) -> Head:
     if isinstance(count, bool) or not isinstance(count, int) or count < 2:
         raise ValueError(f"bins must be an int of 2 or more, got {count!r}")
 
-    def act(y):
+    def act(y, key=None):
         best = jnp.argmax(y.reshape(low.size, count), axis=1).astype(y.dtype)
         return _stretch(best * (2 / (count - 1)) - 1, low, high).reshape(low.shape)
 
     return Head(low.size * count, act)
 
 
-def categorical(env: Env) -> Head:
-    """The best-scored of the choices of a discrete action."""
+def custom_bins(env: Env, values: Sequence[float]) -> Head:
+    """Each action dimension takes the best-scored of these values, the same for all dimensions.
+
+    "custom:-1,0,1" of OpenAI's code.
+    """
+    low, high = _box(env, "bins")
+    values = tuple(map(float, values))
+    if len(values) < 2 or not all(map(math.isfinite, values)):
+        raise ValueError(f"bins must be two or more finite values, got {values}")
+    least, most = low.max(), high.min()
+    if min(values) < least or max(values) > most:
+        raise ValueError(
+            f"bins must lie within the limits of all actions of {env.name}, {least:g} to {most:g}; got {values}"
+        )
+
+    def act(y, key=None):
+        best = jnp.argmax(y.reshape(low.size, len(values)), axis=1)
+        return jnp.asarray(values, y.dtype)[best].reshape(low.shape)
+
+    return Head(low.size * len(values), act)
+
+
+def gaussian(env: Env) -> Head:
+    """The first half of the output is a mean and the second a log standard deviation, each of an action's size.
+
+    In training a draw, in evaluation the mean; both are cut at the limits of the action's range.
+    """
+    low, high = _box(env, "gaussian")
+
+    def act(y, key=None):
+        mean, log_std = y.reshape(2, *low.shape)
+        noise = 0 if key is None else jnp.exp(log_std) * jax.random.normal(key, low.shape, y.dtype)
+        return _cut(mean + noise, low, high)
+
+    return Head(2 * low.size, act, random=True)
+
+
+def categorical(env: Env, sample: bool = False) -> Head:
+    """The best-scored of the choices of a discrete action.
+
+    Args:
+        env: gives the number of choices.
+        sample: in training draw a choice instead, the outputs being log-probabilities up to a constant.
+    """
     if not isinstance(env.action, Discrete):
         raise ValueError(
             f"head 'categorical' needs discrete actions; {env.name} has vectors: use 'tanh', 'clip' or 'bins:10'"
         )
-    return Head(env.action.n, lambda y: jnp.argmax(y).astype(jnp.int32))
+
+    def act(y, key=None):
+        choice = jax.random.categorical(key, y) if sample and key is not None else jnp.argmax(y)
+        return choice.astype(jnp.int32)
+
+    return Head(env.action.n, act, random=sample)
+
+
+def noisy(head: Head, env: Env, std: float) -> Head:
+    """The head with Gaussian noise on its actions in training, which are then cut at the limits of their range.
+
+    Args:
+        head: of vector actions.
+        env: gives their limits.
+        std: standard deviation of the noise, in units of the action (`ac_noise_std` of OpenAI's code: 0.01); 0 for the
+            head as it is.
+    """
+    if isinstance(std, bool) or not isinstance(std, int | float) or not 0 <= std < math.inf:
+        raise ValueError(f"action_noise must be a number of 0 or more, got {std!r}")
+    if std == 0:
+        return head
+    if not isinstance(env.action, Box):
+        raise ValueError(f"action_noise needs vector actions; {env.name} has {action_size(env)} choices: leave it at 0")
+    low, high = env.action.low, env.action.high
+
+    def act(y, key=None):
+        if key is None:
+            return head.act(y, None)
+        first, second = jax.random.split(key)
+        action = head.act(y, first)
+        return _cut(action + std * jax.random.normal(second, action.shape, action.dtype), low, high)
+
+    return Head(head.outputs, act, random=True)
 
 
 def head(env: Env, name: str) -> Head:
-    """The head called `name`: "tanh", "clip", "bins:COUNT" or "categorical"."""
-    kind, _, count = name.partition(":")
-    if kind == "bins" and count.isascii() and count.isdigit():
-        return bins(env, int(count))
-    if count or kind not in _PLAIN:
-        raise ValueError(f"head must be 'tanh', 'clip', 'bins:COUNT' (as in 'bins:10') or 'categorical', got {name!r}")
-    return _PLAIN[kind](env)
+    """The head called `name`: one of the names above."""
+    kind, _, rest = name.partition(":")
+    if kind == "bins" and rest.isascii() and rest.isdigit():
+        return bins(env, int(rest))
+    if kind == "bins" and "," in rest:
+        try:
+            values = tuple(map(float, rest.split(",")))
+        except ValueError:
+            values = None
+        if values is not None:
+            return custom_bins(env, values)
+    if name not in _PLAIN:
+        raise ValueError(
+            "head must be 'tanh', 'clip', 'bins:COUNT' (as in 'bins:10'), 'bins:VALUE,VALUE,...' (as in 'bins:-1,0,1')"
+            f", 'gaussian', 'categorical' or 'categorical:sample', got {name!r}"
+        )
+    return _PLAIN[name](env)
 
 
-_PLAIN = {"tanh": tanh, "clip": clip, "categorical": categorical}
+_PLAIN: dict[str, Callable[[Env], Head]] = {
+    "tanh": tanh,
+    "clip": clip,
+    "gaussian": gaussian,
+    "categorical": categorical,
+    "categorical:sample": lambda env: categorical(env, sample=True),
+}
 
 
 def _box(env: Env, name: str):
@@ -81,6 +174,10 @@ def _limited_box(env: Env, name: str):
     if not (np.all(np.isfinite(low)) and np.all(np.isfinite(high))):
         raise ValueError(f"head {name!r} needs actions with finite limits; {env.name} has some without: use 'clip'")
     return low, high
+
+
+def _cut(action: jax.Array, low, high) -> jax.Array:
+    return jnp.clip(action, low.astype(action.dtype), high.astype(action.dtype))
 
 
 def _stretch(y: jax.Array, low, high) -> jax.Array:

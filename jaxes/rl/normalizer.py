@@ -12,35 +12,71 @@ import jax.numpy as jnp
 
 
 class Normalizer(NamedTuple):
-    """Moments of all observations so far. Counts are float32: they lose precision late, but never overflow."""
+    """Moments of all observations so far, and how they are used.
+
+    The count is float32: it loses precision late, but never overflows.
+    """
 
     count: jax.Array  # float32[]
     mean: Any  # float32, like the observation
     squares: Any  # float32, like the observation: sum of squared distances from the mean
+    limit: jax.Array  # float32[]: normalized observations are clipped to [-limit, limit]
+    floor: jax.Array  # float32[]: the least standard deviation
+    share: jax.Array  # float32[]: the part of the episodes that it learns from
 
 
 class Moments(NamedTuple):
     """Sums of one generation, additive over lanes, steps, blocks and devices."""
 
-    count: jax.Array  # float32[]
+    count: jax.Array  # uint32[]
     total: Any  # sum of (observation - center)
     squares: Any  # sum of (observation - center)^2
     center: Any  # the center, once for every part
     parts: jax.Array  # float32[]: parts (blocks) added up
 
 
-def init(observation: Any) -> Normalizer:
-    """A normalizer that has seen nothing: it takes mean 0 and standard deviation 1."""
-    zero = jax.tree.map(lambda x: jnp.zeros(x.shape, jnp.float32), observation)
-    return Normalizer(jnp.float32(0), zero, zero)
+class Preset(NamedTuple):
+    limit: float = 5.0
+    floor: float = 0.1
+    share: float = 1.0
 
 
-def no_moments(normalizer: Normalizer, probe: Any) -> Moments:
-    """Sums over nothing.
+PRESETS = {
+    "on": Preset(),
+    # OpenAI's code for Salimans et al. 2017: calc_obstat_prob 0.01, clipped at 5, variance at least 0.01.
+    "salimans": Preset(share=0.01),
+    # Mania et al. 2018, section 3.2: every state counts, nothing is clipped.
+    "ars": Preset(limit=float("inf"), floor=1e-7),
+}
+
+
+def init(observation: Any, preset: str = "on") -> Normalizer:
+    """A normalizer that has seen nothing: it takes mean 0 and standard deviation 1.
 
     Args:
-        probe: some observation. The first generation's sums are taken around it, for a mean far from 0 would swallow
-            the variance; later ones are taken around the mean so far.
+        observation: tree of arrays or shapes.
+        preset: "on" (every episode counts, clipped at 5, standard deviation at least 0.1), "salimans" (one episode in a
+            hundred counts) or "ars" (nothing is clipped).
+    """
+    zero = jax.tree.map(lambda x: jnp.zeros(x.shape, jnp.float32), observation)
+    return Normalizer(jnp.float32(0), zero, zero, *map(jnp.float32, PRESETS[preset]))
+
+
+def watches(normalizer: Normalizer, key: jax.Array) -> jax.Array:
+    """bool[]: whether it learns from the episode of this key."""
+    return jax.random.uniform(key) < normalizer.share
+
+
+def no_moments(normalizer: Normalizer) -> Moments:
+    """Sums over nothing, around the mean so far."""
+    zero = jax.tree.map(jnp.zeros_like, normalizer.mean)
+    return Moments(jnp.uint32(0), zero, zero, normalizer.mean, jnp.float32(1))
+
+
+def around(moments: Moments, normalizer: Normalizer, probe: Any) -> Moments:
+    """Sums over nothing around the observation `probe`, if the normalizer has seen nothing yet.
+
+    A mean far from 0 would swallow the variance of sums around 0.
     """
     known = normalizer.count > 0
 
@@ -48,9 +84,7 @@ def no_moments(normalizer: Normalizer, probe: Any) -> Moments:
         x = x.astype(jnp.float32)
         return jnp.where(known | ~jnp.isfinite(x), mean, x)
 
-    zero = jax.tree.map(jnp.zeros_like, normalizer.mean)
-    center = jax.tree.map(middle, normalizer.mean, probe)
-    return Moments(jnp.float32(0), zero, zero, center, jnp.float32(1))
+    return moments._replace(center=jax.tree.map(middle, normalizer.mean, probe))
 
 
 def observe(moments: Moments, observations: Any, mask: jax.Array) -> Moments:
@@ -64,7 +98,7 @@ def observe(moments: Moments, observations: Any, mask: jax.Array) -> Moments:
 
     distance = jax.tree.map(masked, observations, moments.center)
     return moments._replace(
-        count=moments.count + jnp.sum(mask, dtype=jnp.float32),
+        count=moments.count + jnp.sum(mask, dtype=jnp.uint32),
         total=jax.tree.map(lambda s, d: s + jnp.sum(d, axis=0), moments.total, distance),
         squares=jax.tree.map(lambda s, d: s + jnp.sum(d * d, axis=0), moments.squares, distance),
     )
@@ -72,33 +106,36 @@ def observe(moments: Moments, observations: Any, mask: jax.Array) -> Moments:
 
 def update(normalizer: Normalizer, moments: Moments) -> Normalizer:
     """Merge a generation's sums."""
-    count = normalizer.count + moments.count
-    per_part, per_new, per_all = 1 / moments.parts, 1 / jnp.maximum(moments.count, 1), 1 / jnp.maximum(count, 1)
+    new_count = moments.count.astype(jnp.float32)
+    count = normalizer.count + new_count
+    per_part, per_new, per_all = 1 / moments.parts, 1 / jnp.maximum(new_count, 1), 1 / jnp.maximum(count, 1)
 
     def merge(mean, squares, total, new, center):
         inside = jnp.maximum(new - total * total * per_new, 0)  # around the new observations' own mean
         apart = center * per_part - mean + total * per_new  # from the old mean to theirs
-        share = moments.count * per_all
+        share = new_count * per_all
         return mean + apart * share, squares + inside + apart * apart * (normalizer.count * share)
 
     merged = jax.tree.map(merge, normalizer.mean, normalizer.squares, moments.total, moments.squares, moments.center)
     mean, squares = jax.tree.transpose(jax.tree.structure(normalizer.mean), jax.tree.structure((0, 0)), merged)
-    return Normalizer(count, mean, squares)
+    return normalizer._replace(count=count, mean=mean, squares=squares)
 
 
-def deviation(normalizer: Normalizer, floor: float = 0.1) -> Any:
-    """Standard deviations, never below `floor` (OpenAI's code: 0.1)."""
+def deviation(normalizer: Normalizer) -> Any:
+    """Standard deviations, never below the floor."""
     known, share = normalizer.count > 0, 1 / jnp.maximum(normalizer.count, 1)
-    return jax.tree.map(lambda q: jnp.where(known, jnp.sqrt(jnp.maximum(q * share, floor**2)), 1), normalizer.squares)
+    least = normalizer.floor**2
+    return jax.tree.map(lambda q: jnp.where(known, jnp.sqrt(jnp.maximum(q * share, least)), 1), normalizer.squares)
 
 
-def normalizing(normalizer: Normalizer, *, limit: float = 5.0) -> Callable[[Any], Any]:
-    """The function (observation - mean) / deviation, clipped to [-limit, limit] (OpenAI's code: 5); NaN stays NaN."""
+def normalizing(normalizer: Normalizer) -> Callable[[Any], Any]:
+    """The function (observation - mean) / deviation, clipped to [-limit, limit]; NaN stays NaN."""
     scale = jax.tree.map(lambda std: 1 / std, deviation(normalizer))
+    limit = normalizer.limit
     one = lambda x, mean, by: jnp.clip((x.astype(jnp.float32) - mean) * by, -limit, limit)
     return lambda observation: jax.tree.map(one, observation, normalizer.mean, scale)
 
 
-def normalize(normalizer: Normalizer, observation: Any, *, limit: float = 5.0) -> Any:
+def normalize(normalizer: Normalizer, observation: Any) -> Any:
     """One observation, normalized."""
-    return normalizing(normalizer, limit=limit)(observation)
+    return normalizing(normalizer)(observation)

@@ -1,5 +1,7 @@
 """Reinforcement learning as a problem: the fitness of a member is the return of its episodes."""
 
+import math
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -13,8 +15,15 @@ from jaxes.rl.cap import Cap
 from jaxes.rl.cap import cap as read_cap
 from jaxes.rl.episodes import play
 from jaxes.rl.policies import Policy
+from jaxes.schedules import Number, follow, start
 
 SEEDS = ("pair", "generation", "independent")
+MODES = ("auto", "refill", "while", "scan")
+
+# Lanes by default where episodes wait: on a CPU the parameters of so many members and their states stay in the caches
+# (benchmarks/rollout.py); an accelerator takes about as long for a thousand lanes as for ten.
+LANES = {"cpu": 64}
+LANES_OF_ACCELERATORS = 8192
 
 
 class State(NamedTuple):
@@ -22,6 +31,9 @@ class State(NamedTuple):
     steps: Counter  # environment steps so far
     episodes: Counter
     truncated: Counter  # episodes ended by the time limit
+    lane_steps: Counter  # steps that lanes took, those after an episode's end included
+    generation: jax.Array  # int32[]: generations so far
+    shift: jax.Array  # float32[]: taken off every reward
     cap: Cap  # the time limit
 
 
@@ -30,6 +42,7 @@ class Sums(NamedTuple):
     steps: jax.Array  # uint32[]
     episodes: jax.Array  # uint32[]
     truncated: jax.Array  # uint32[]
+    lane_steps: jax.Array  # uint32[]
 
 
 def rollout(
@@ -37,12 +50,16 @@ def rollout(
     policy: Policy,
     *,
     episodes: int = 1,
+    least_steps: int = 0,
     max_steps: int | None = None,
-    cap: str | None = None,
-    shift: float = 0.0,
-    normalize: bool = True,
+    cap: str | int | None = None,
+    shift: Number = 0.0,
+    alive_bonus: tuple[int, int, float] | None = None,
+    normalize: bool | str = True,
     seeds: Literal["pair", "generation", "independent"] = "pair",
-    check_every: int = 25,
+    mode: Literal["auto", "refill", "while", "scan"] = "auto",
+    lanes: int | None = None,
+    check_every: int = 8,
 ) -> Problem:
     """The problem of maximizing the return of episodes.
 
@@ -50,18 +67,35 @@ def rollout(
         env: from `jaxes.envs.make`, or your own.
         policy: from `jaxes.rl.mlp` or `jaxes.rl.policy`.
         episodes: how many a member plays; its fitness is their mean return.
+        least_steps: a member plays on, episode after episode, until it has had that many steps too (each of its
+            `episodes` until it has had its part of them): a batch of n members closes with at least `n * episodes`
+            episodes and `n * least_steps` steps (`episodes_per_batch` and `timesteps_per_batch` of OpenAI's code).
         max_steps: time limit of an episode; the environment's own by default.
-        cap: "adaptive:START,THRESHOLD,RATIO": begin with a limit of START steps; it is multiplied by RATIO after a
-            generation in which a share THRESHOLD of the episodes reached it, up to `max_steps`.
+        cap: a lower time limit in training: a number of steps, "2x_mean" or "adaptive:START,THRESHOLD,RATIO", see
+            `jaxes.rl.cap.cap`.
         shift: taken off every reward in training, so that surviving alone earns nothing (Mania et al. 2018, section 4:
-            1 for hopper, walker and ant, 5 for humanoid). Evaluation never has it.
-        normalize: give the policy observations normalized by running moments, which are frozen within a generation.
+            1 for hopper, walker and ant, 5 for humanoid); a number, or an optax schedule over generations.
+        alive_bonus: (t0, t1, bonus), added to the rewards in training: nothing before step t0 of an episode, from t1
+            on all of the bonus, linear in between (the `alive_bonus_schedule` of EvoTorch).
+        normalize: give the policy observations normalized by running moments, which are frozen within a generation:
+            True or "on", False or "off", "salimans" or "ars", see `jaxes.rl.normalizer.init`.
         seeds: who starts alike (common random numbers): "pair", both members of an antithetic pair; "generation", all
             members of a generation; "independent", nobody.
-        check_every: steps between two looks at whether all episodes have ended.
+        mode: "refill" plays on some lanes, and a lane whose episode has ended takes the next member; "while" has a lane
+            for every episode, until the last one ends; "scan" takes `max_steps` steps whatever happens. "auto" is
+            "refill" where there are more episodes than lanes, else "while". Returns are the same in each.
+        lanes: of "refill", at most the episodes of a population (of one of its blocks).
+        check_every: steps between two looks at which episodes have ended.
+
+    The metrics of a run have the mean length of episodes, the share that the time limit ended, and the utilization: the
+    share of the lanes' steps that belong to an episode. Evaluation (`jaxes.rl.evaluation`) has neither cap, shift,
+    bonus nor noise.
 
     Returns:
         A `Problem` whose state is a `jaxes.rl.rollout.State`.
+
+    Raises:
+        ValueError: for settings that make no sense; when evaluated, for more lanes than episodes.
 
     >>> import jax, jaxes
     >>> from jaxes import rl
@@ -70,39 +104,106 @@ def rollout(
     >>> int(problem.init(jax.random.key(0)).steps)
     0
     """
-    for name, value in (("episodes", episodes), ("check_every", check_every), ("max_steps", max_steps)):
+    counts = {"episodes": episodes, "check_every": check_every, "max_steps": max_steps, "lanes": lanes}
+    for name, value in counts.items():
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise ValueError(f"{name} must be an int of 1 or more, got {value!r}")
-    if seeds not in SEEDS:
-        raise ValueError(f"seeds must be one of {', '.join(SEEDS)}; got {seeds!r}")
-    limit = read_cap(cap, env.max_steps if max_steps is None else max_steps)
-    check_every = min(check_every, int(limit.steps))
+    if isinstance(least_steps, bool) or not isinstance(least_steps, int) or least_steps < 0:
+        raise ValueError(f"least_steps must be an int of 0 or more, got {least_steps!r}")
+    for name, value, known in (("seeds", seeds, SEEDS), ("mode", mode, MODES)):
+        if value not in known:
+            raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}")
+    if mode in ("while", "scan") and (lanes is not None or least_steps):
+        raise ValueError(f"lanes and least_steps need mode 'refill' or 'auto', got mode {mode!r}")
+    preset = _preset(normalize)
+    bonus = _bonus(alive_bonus)
+    most = env.max_steps if max_steps is None else max_steps
+    limit = read_cap(cap, most)
+    check_every = min(check_every, most)
+    first_shift = start("shift", None, shift, jnp.float32, low=-math.inf)
 
     def init(key):
         del key
-        normalizer = norm.init(env.observation) if normalize else None
-        return State(normalizer, Counter.zero(), Counter.zero(), Counter.zero(), limit)
+        normalizer = None if preset is None else norm.init(env.observation, preset)
+        none = Counter.zero()
+        return State(normalizer, none, none, none, none, jnp.int32(0), first_shift, limit)
 
     def evaluate(state, key, ask, ids):
         group = {"pair": ids // 2, "generation": jnp.zeros_like(ids), "independent": ids}[seeds]
         one = lambda g, j: jax.random.fold_in(jax.random.fold_in(key, g), j)
         keys = jax.vmap(lambda g: jax.vmap(lambda j: one(g, j))(jnp.arange(episodes)))(group)
-        out = play(env, policy, ask(), keys, state.normalizer, state.cap.limit, probe=key, check_every=check_every)
+        out = play(
+            env,
+            policy,
+            lambda which=None: ask() if which is None else ask(ids[which]),
+            keys,
+            state.normalizer,
+            state.cap.limit,
+            lanes=_lanes(mode, lanes, keys.size),
+            scan_steps=most if mode == "scan" else None,
+            check_every=check_every,
+            least_steps=-(-least_steps // episodes),
+            reward=lambda reward, t: reward - state.shift + bonus(t),
+            probe=key,
+            training=True,
+        )
         count = lambda x: jnp.sum(x, dtype=jnp.uint32)
-        sums = Sums(out.moments, count(out.lengths), jnp.uint32(out.returns.size), count(out.truncated))
-        fitness = out.returns - shift * out.lengths.astype(jnp.float32) if shift else out.returns
-        return jnp.mean(fitness, axis=1), sums
+        sums = Sums(out.moments, count(out.lengths), count(out.episodes), count(out.truncated), out.lane_steps)
+        return jnp.sum(out.returns, axis=1) * (1 / jnp.sum(out.episodes, axis=1).astype(jnp.float32)), sums
 
     def update(state, sums):
         return State(
-            norm.update(state.normalizer, sums.moments) if normalize else None,
+            None if preset is None else norm.update(state.normalizer, sums.moments),
             state.steps.plus(sums.steps),
             state.episodes.plus(sums.episodes),
             state.truncated.plus(sums.truncated),
-            state.cap.update(sums.episodes, sums.truncated),
+            state.lane_steps.plus(sums.lane_steps),
+            state.generation + 1,
+            follow(shift, state.shift, state.generation + 1),
+            state.cap.update(sums.episodes, sums.truncated, sums.steps),
         )
 
     def counters(state):
-        return {"steps": state.steps, "episodes": state.episodes, "truncated": state.truncated}
+        names = ("steps", "episodes", "truncated", "lane_steps")
+        return {name: getattr(state, name) for name in names}
 
-    return Problem(init, evaluate, update, counters)
+    ratios = {
+        "episode_length": ("steps", "episodes"),
+        "truncated_share": ("truncated", "episodes"),
+        "utilization": ("steps", "lane_steps"),
+    }
+    return Problem(init, evaluate, update, counters, ratios)
+
+
+def _lanes(mode: str, lanes: int | None, episodes: int) -> int | None:
+    """How many lanes play `episodes` episodes; None for one each."""
+    if mode in ("while", "scan"):
+        return None
+    if lanes is None:
+        lanes = min(LANES.get(jax.default_backend(), LANES_OF_ACCELERATORS), episodes)
+    if lanes > episodes:
+        raise ValueError(f"lanes must be at most the episodes to play, {episodes} in a block of members; got {lanes}")
+    return lanes
+
+
+def _preset(normalize: bool | str) -> str | None:
+    name = normalize if isinstance(normalize, str) else "on" if normalize else "off"
+    if name not in (*norm.PRESETS, "off"):
+        raise ValueError(
+            f"normalize must be one of {', '.join((*norm.PRESETS, 'off'))}, True or False; got {normalize!r}"
+        )
+    return None if name == "off" else name
+
+
+def _bonus(given: tuple[int, int, float] | None) -> Callable[[jax.Array], Any]:
+    """From the step of an episode to what is added to its reward."""
+    if given is None:
+        return lambda t: 0.0
+    try:
+        first, last, bonus = map(float, given)
+        fits = 0 <= first < last
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise ValueError(f"alive_bonus must be (t0, t1, bonus) with 0 <= t0 < t1, got {given!r}")
+    return lambda t: bonus * jnp.clip((t.astype(jnp.float32) - first) * (1 / (last - first)), 0, 1)

@@ -23,6 +23,8 @@ class Config:
     # the environment
     backend: str | None = None
     """Physics: spring, generalized, positional or mjx (Brax)."""
+    action_repeat: int | None = None
+    """Steps that an action is held for, in training and evaluation (frame skip)."""
 
     # the strategy
     strategy: str = "open_es"
@@ -53,31 +55,48 @@ class Config:
     """Other settings of the strategy, each as NAME=VALUE, e.g. c_m=0.9 active=false."""
 
     # the policy
+    network: str = "mlp"
+    """mlp, gru, lstm, cnn:nature or cnn:a3c."""
     hidden: tuple[int, ...] | None = None
-    """Sizes of the hidden layers."""
+    """Sizes of the hidden layers: of the cells of gru and lstm, of the dense layers of cnn."""
     head: str | None = None
-    """tanh, clip, bins:COUNT or categorical."""
+    """tanh, clip, bins:COUNT, bins:VALUE,VALUE,..., gaussian, categorical or categorical:sample."""
     activation: str | None = None
     """tanh, relu, elu or silu."""
     last_scale: float | None = None
     """Scale of the last layer's initial weights."""
+    initialization: str | None = None
+    """lecun, or normc as in OpenAI's code."""
+    action_noise: float | None = None
+    """Standard deviation of Gaussian noise on the actions, in training only."""
+    virtual_batch_norm: bool = False
+    """Whether mlp or cnn normalize their layers by a reference batch, instead of normalized observations."""
 
     # the rollout
     episodes: int | None = None
     """Episodes a member plays in a generation."""
     max_steps: int | None = None
     """Time limit of training episodes; evaluation always has the environment's own."""
+    least_steps: int | None = None
+    """Steps that a member plays in a generation at least, in as many episodes as that takes."""
     cap: str | None = None
-    """adaptive:START,THRESHOLD,RATIO: a training time limit of START steps, multiplied by RATIO when a share THRESHOLD
-    of the episodes reaches it."""
+    """A lower time limit in training: a number of steps, 2x_mean (twice the mean length), or
+    adaptive:START,THRESHOLD,RATIO: START steps, multiplied by RATIO when a share THRESHOLD of the episodes reaches it.
+    """
     shift: float | None = None
     """Taken off every reward in training, such as the bonus for being alive; evaluation never has it."""
-    normalize: bool | None = None
-    """Whether the policy sees normalized observations."""
+    alive_bonus: tuple[int, int, float] | None = None
+    """T0 T1 BONUS: in training, added to rewards from step T1 of an episode on, and less of it from step T0."""
+    normalize: Literal["on", "off", "salimans", "ars"] | None = None
+    """Whether the policy sees normalized observations, and which kind."""
+    mode: Literal["auto", "refill", "while", "scan"] | None = None
+    """How episodes are played: with waiting ones on some lanes, or all at once until the last or the limit."""
+    lanes: int | None = None
+    """Episodes played at once."""
     seeds: Literal["pair", "generation", "independent"] | None = None
     """Which members start alike."""
     check_every: int | None = None
-    """Steps between two looks at whether all episodes have ended."""
+    """Steps between two looks at which episodes have ended."""
 
     # when to stop
     generations: int | None = None
@@ -100,14 +119,17 @@ class Config:
     """Implementation of the random keys."""
 
 
+NETWORKS = ("mlp", "gru", "lstm", "cnn:nature", "cnn:a3c")
+
 # What may differ when a run is resumed: nothing that a generation's numbers depend on.
 LIMITS = ("generations", "steps", "seconds", "target")
 
 _STRATEGY = ["sigma", "learning_rate", "sigma_learning_rate", "weight_decay", "decay", "shaping", "noise", "antithetic"]
 _STRATEGY += ["elite_fraction", "blocks"]
 _PYTHON_ONLY = ("population_size", "tx")  # the first has a field; the second is a function
-_POLICY = ["hidden", "head", "activation", "last_scale"]
-_ROLLOUT = ["episodes", "max_steps", "cap", "shift", "normalize", "seeds", "check_every"]
+_POLICY = ["hidden", "head", "activation", "last_scale", "initialization", "action_noise"]
+_ROLLOUT = ["episodes", "least_steps", "max_steps", "cap", "shift", "alive_bonus", "normalize", "seeds"]
+_ROLLOUT += ["mode", "lanes", "check_every"]
 
 
 def complete(config: Config) -> Config:
@@ -115,7 +137,7 @@ def complete(config: Config) -> Config:
 
     Raises:
         ValueError: for an unknown environment or strategy (with the nearest names), or a setting that the strategy
-            does not have.
+            or the network does not have.
     """
     checks.choice("environment", config.env, envs.names())
     factory = STRATEGIES[checks.choice("strategy", config.strategy, STRATEGIES)]
@@ -134,9 +156,20 @@ def complete(config: Config) -> Config:
         if name not in takes:
             raise ValueError(f"strategy {config.strategy!r} has no setting {name!r}; it has: {', '.join(has)}")
     other_options(config)
+    network = network_settings(config.network)
+    if config.virtual_batch_norm and "virtual_batch_norm" not in network:
+        raise ValueError(
+            f"network {config.network!r} has no setting 'virtual_batch_norm'; it has: {', '.join(network)}"
+        )
+    if config.virtual_batch_norm and config.normalize not in (None, "off"):
+        raise ValueError("virtual_batch_norm takes the place of normalized observations: leave normalize out")
     preset = {**DEFAULT, **PRESETS.get(config.env, {})}
     if config.strategy != "open_es":  # the presets' rates are those of open_es with Adam
         preset.pop("learning_rate")
+    if config.network != "mlp":
+        preset.pop("hidden")
+    if config.virtual_batch_norm or config.network.startswith("cnn"):
+        preset["normalize"] = "off"
     if any(getattr(config, name) is not None for name in LIMITS):
         preset = {name: value for name, value in preset.items() if name not in LIMITS}
     fill = {name: value for name, value in preset.items() if getattr(config, name) is None}
@@ -170,9 +203,17 @@ def other_options(config: Config) -> dict[str, Any]:
     return found
 
 
+def network_settings(network: str) -> list[str]:
+    """The settings that a network has; raises ValueError for an unknown one."""
+    kind = checks.choice("network", network, NETWORKS).partition(":")[0]
+    return [*_POLICY, "virtual_batch_norm"] if kind in ("mlp", "cnn") else _POLICY
+
+
 def policy_options(config: Config) -> dict[str, Any]:
-    """What `jaxes.rl.mlp` is given beside the environment."""
-    return _given(config, _POLICY)
+    """What the network's function in `jaxes.rl` is given beside the environment and the reference batch."""
+    options = _given(config, _POLICY)
+    kind = config.network.partition(":")[2]
+    return {"kind": kind, **options} if kind else options
 
 
 def rollout_options(config: Config) -> dict[str, Any]:
@@ -191,7 +232,7 @@ def load(path: Path) -> Config:
     unknown = set(values) - {field.name for field in dataclasses.fields(Config)}
     if unknown:
         raise ValueError(f"{path} has settings that this version of jaxes does not know: {', '.join(sorted(unknown))}")
-    for name in ("hidden", "options"):
+    for name in ("hidden", "options", "alive_bonus"):
         if values.get(name) is not None:
             values[name] = tuple(values[name])
     return Config(**values)

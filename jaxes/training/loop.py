@@ -174,12 +174,13 @@ class _Run:
             while True:
                 with interruption:
                     chunk = compiled["chunk"].wait(bar, interruption)
-                    before, chunk_began = _steps(self.problem, carry[1]), time.monotonic()
+                    before, chunk_began = _totals(self.problem, carry[1]), time.monotonic()
                     length = min(length, self._until_evaluation(now))
                     carry, info = jax.block_until_ready(chunk(carry, jnp.int32(length)))
                     took = time.monotonic() - chunk_began
                     now += length
-                    totals = {name: int(count) for name, count in self.problem.counters(carry[1]).items()}
+                    totals = _totals(self.problem, carry[1])
+                    grown = {name: count - before[name] for name, count in totals.items()}
                     steps = totals.get("steps", 0)
                     stopped = self.limits.reached(now, steps, clock())
                     scores = None
@@ -190,7 +191,9 @@ class _Run:
                             stopped = "target"
                     row = {"generation": now, **totals, "seconds": round(clock(), 3), **_numbers(info)}
                     row |= {"evaluation": None, "evaluation_std": None} if scores is None else _evaluated(scores)
-                    row["steps_per_second"] = round((steps - before) / took, 1) if steps else None
+                    row["steps_per_second"] = round(grown["steps"] / took, 1) if steps else None
+                    for name, (above, below) in self.problem.ratios.items():
+                        row[name] = round(grown[above] / grown[below], 4) if grown[below] else None
                     bar.show(row, score, start)
                     length = max(1, round(length * min(chunk_seconds / took, 10.0)))
                     if folder is not None:
@@ -331,8 +334,12 @@ def _probe(path: Path, size: int) -> None:
         ) from None
 
 
+def _totals(problem: Problem, problem_state: Any) -> dict[str, int]:
+    return {name: int(count) for name, count in problem.counters(problem_state).items()}
+
+
 def _steps(problem: Problem, problem_state: Any) -> int:
-    return int(problem.counters(problem_state).get("steps", 0))
+    return _totals(problem, problem_state).get("steps", 0)
 
 
 def _numbers(info: Info) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxes import envs, rl
+from jaxes import rl
 from jaxes.envs import Env
 from jaxes.problem import Problem
 from jaxes.rl.policies import Policy
@@ -14,6 +14,7 @@ from jaxes.strategies import STRATEGIES
 from jaxes.strategy import Strategy
 from jaxes.training import config as settings
 from jaxes.training import trained
+from jaxes.training.actor import actor
 from jaxes.training.config import Config
 from jaxes.training.loop import Report, fit
 
@@ -32,8 +33,7 @@ class Parts(NamedTuple):
 def build(config: Config) -> Parts:
     """Make the parts of a run; raises ValueError where settings do not fit each other."""
     strategy = STRATEGIES[config.strategy](config.population_size, **settings.strategy_options(config))
-    env = envs.make(config.env, **({} if config.backend is None else {"backend": config.backend}))
-    policy = rl.mlp(env, **settings.policy_options(config))
+    env, policy = actor(config)
     problem = rl.rollout(env, policy, **settings.rollout_options(config))
     return Parts(env, policy, problem, strategy)
 

@@ -8,11 +8,12 @@ import jax
 import numpy as np
 from flax import serialization
 
-from jaxes import envs, rl
+from jaxes import rl
 from jaxes.envs import Env
 from jaxes.rl import normalizer as norm
 from jaxes.rl.policies import Policy
 from jaxes.training import config as settings
+from jaxes.training.actor import actor
 
 
 class Trained:
@@ -23,12 +24,12 @@ class Trained:
 
     def __init__(self, env: Env, policy: Policy, params: Any, normalizer: norm.Normalizer | None):
         self.env, self.policy, self.params, self.normalizer = env, policy, params, normalizer
-        self._act = jax.jit(self._apply)
+        self._act, self._start = jax.jit(self._apply), jax.jit(policy.start)
         self.reset()
 
     def reset(self) -> None:
         """Forget the episode so far."""
-        self._memory = self.policy.memory
+        self._memory = self._start(self.params)
 
     def __call__(self, observation: Any) -> np.ndarray:
         action, self._memory = self._act(self._memory, observation)
@@ -62,10 +63,9 @@ def load(folder: str | Path) -> Trained:
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder} holds no trained policy: it has no {name}")
     config = settings.load(folder / "config.json")
-    env = envs.make(config.env, **({} if config.backend is None else {"backend": config.backend}))
-    policy = rl.mlp(env, **settings.policy_options(config))
+    env, policy = actor(config)
     params = jax.eval_shape(policy.init, jax.random.key(0))
-    normalizer = None if config.normalize is False else jax.eval_shape(lambda: norm.init(env.observation))
+    normalizer = None if config.normalize == "off" else jax.eval_shape(lambda: norm.init(env.observation))
     blank = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), _tree(params, normalizer))
     tree = serialization.from_bytes(blank, (folder / "policy.msgpack").read_bytes())
     return Trained(env, policy, tree["params"], None if normalizer is None else norm.Normalizer(**tree["normalizer"]))

@@ -1,0 +1,66 @@
+"""What the suites on MuJoCo share: loading models quietly, and pictures with or without a screen."""
+
+import contextlib
+import ctypes.util
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+
+@contextlib.contextmanager
+def quiet():
+    """Around the loading of models: MuJoCo prints what is deprecated in them, and writes it to MUJOCO_LOG.TXT."""
+    if sys.platform == "linux" and not os.environ.get("DISPLAY") and ctypes.util.find_library("EGL"):
+        os.environ.setdefault("MUJOCO_GL", "egl")  # read when MuJoCo is imported: drawing without a screen
+    import mujoco
+
+    before = mujoco.get_mju_user_warning()
+    mujoco.set_mju_user_warning(lambda message: None)
+    try:
+        yield
+    finally:
+        mujoco.set_mju_user_warning(before)
+
+
+def draw(
+    model: Any, moments: Iterable[Mapping[str, Any]], height: int, width: int, camera: int | None = None
+) -> list[np.ndarray]:
+    """Draw a `mujoco.MjModel`.
+
+    Args:
+        moments: what to set in its `mujoco.MjData` for each picture: qpos, qvel, ...
+        height: of a picture, in pixels.
+        width: of a picture, in pixels.
+        camera: of the model, by number; None for one at the side that moves along with the first body.
+
+    Returns:
+        Pictures, uint8[height, width, 3].
+
+    Raises:
+        OSError: if there is no OpenGL.
+    """
+    import mujoco
+
+    data, view = mujoco.MjData(model), mujoco.MjvCamera()
+    if camera is None:
+        view.type, view.trackbodyid = mujoco.mjtCamera.mjCAMERA_TRACKING, min(1, model.nbody - 1)
+        view.azimuth, view.elevation, view.distance = 90.0, -10.0, 1.3 * model.stat.extent
+    else:
+        view.type, view.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, camera
+    out = []
+    try:
+        renderer = mujoco.Renderer(model, height, width)
+    except Exception as error:  # whatever the platform's OpenGL raises
+        needs = "libegl1, and MUJOCO_GL=egl before MuJoCo is imported"
+        raise OSError(f"MuJoCo cannot draw here: {error}; on Linux without a screen it needs {needs}") from None
+    with renderer:
+        for moment in moments:
+            for name, value in moment.items():
+                setattr(data, name, value)
+            mujoco.mj_forward(model, data)
+            renderer.update_scene(data, view)
+            out.append(renderer.render())
+    return out

@@ -1,0 +1,46 @@
+"""Frame skip: an action lasts for several steps."""
+
+import jax.numpy as jnp
+from jax import lax
+
+from jaxes import checks
+from jaxes.envs.protocol import Env, EnvState
+
+
+def repeated(env: Env, times: int) -> Env:
+    """The environment in which every action is held for `times` steps.
+
+    Rewards add up. A step ends early where the episode is done; after that it does nothing and is worth 0. The time
+    limit is that of `env` in longer steps, rounded up.
+
+    Raises:
+        ValueError: if `times` is not an int of 1 or more.
+
+    >>> import jaxes
+    >>> env = jaxes.envs.repeated(jaxes.envs.make("brax/inverted_pendulum"), 4)
+    >>> env.max_steps, round(env.step_seconds, 3)
+    (250, 0.08)
+    """
+    checks.count("times", times)
+    if times == 1:
+        return env
+
+    def step(state: EnvState, action) -> EnvState:
+        def going(carry):
+            t, state, _ = carry
+            return (t < times) & ~state.done
+
+        def once(carry):
+            t, state, total = carry
+            state = env.step(state, action)
+            return t + 1, state, total + state.reward
+
+        _, state, total = lax.while_loop(going, once, (jnp.int32(0), state, jnp.float32(0)))
+        return state._replace(reward=total)
+
+    return env._replace(
+        name=f"{env.name} x{times}",
+        step=step,
+        max_steps=-(-env.max_steps // times),
+        step_seconds=env.step_seconds * times,
+    )

@@ -1,0 +1,62 @@
+"""The reference batch of virtual batch normalization: what a random policy sees."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxes import checks
+from jaxes.envs.protocol import Discrete, Env
+
+
+def reference_batch(env: Env, key: jax.Array, size: int = 128, *, steps: int = 100) -> Any:
+    """Observations collected by a uniformly random policy, each in an episode of its own.
+
+    Args:
+        env: whose actions must have finite limits.
+        key: of the episodes and actions: the same key gives the same batch.
+        size: how many.
+        steps: each is drawn uniformly from the first so many of its episode.
+
+    Returns:
+        Observations, leaves [size, ...], raw: for a policy whose observations are not normalized otherwise.
+
+    >>> import jax, jaxes
+    >>> from jaxes import rl
+    >>> env = jaxes.envs.make("brax/inverted_pendulum")
+    >>> jax.eval_shape(lambda key: rl.reference_batch(env, key, size=8), jax.random.key(0)).shape
+    (8, 4)
+    """
+    checks.count("size", size)
+    checks.count("steps", steps)
+    if not isinstance(env.action, Discrete) and not np.isfinite([env.action.low, env.action.high]).all():
+        raise ValueError(f"env must have actions with finite limits to draw them from; {env.name} has some without")
+    return jax.jit(lambda key: _collect(env, key, size, min(steps, env.max_steps)))(key)
+
+
+def _collect(env: Env, key: jax.Array, size: int, steps: int) -> Any:
+    starts, walks = jax.random.split(key)
+
+    def step(carry, t):
+        state, kept, alive = carry
+        keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.fold_in(walks, t), i))(jnp.arange(size))
+        draws = jax.vmap(jax.random.split)(keys)
+        # Reservoir sampling: the one seen as number t + 1 replaces the one kept with probability 1 / (t + 1).
+        chance = jax.vmap(jax.random.uniform)(draws[:, 0])
+        take = alive & (chance * (t + 1).astype(jnp.float32) < 1)
+        choose = lambda new, old: jnp.where(take.reshape(size, *(1,) * (new.ndim - 1)), new, old)
+        kept = jax.tree.map(choose, state.observation, kept)
+        state = jax.vmap(env.step)(state, jax.vmap(lambda key: _random_action(env, key))(draws[:, 1]))
+        return (state, kept, alive & ~state.done), None
+
+    first = jax.vmap(env.reset)(jax.random.split(starts, size))
+    carry = (first, first.observation, jnp.ones(size, bool))
+    return jax.lax.scan(step, carry, jnp.arange(steps))[0][1]
+
+
+def _random_action(env: Env, key: jax.Array) -> jax.Array:
+    if isinstance(env.action, Discrete):
+        return jax.random.randint(key, (), 0, env.action.n, jnp.int32)
+    low, high = env.action.low, env.action.high
+    return jax.random.uniform(key, low.shape, jnp.float32, low, high)

@@ -1,0 +1,47 @@
+"""Virtual batch normalization (Salimans et al. 2016, "Improved techniques for training GANs").
+
+Every feature is normalized by its mean and variance over a reference batch that is chosen once, under the member's own
+parameters. So used by Salimans et al. 2017 for Atari; as there, the example itself is no part of the statistics.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+COLLECTION = "reference"  # of linen variables: the statistics
+AXIS = "reference"  # of vmap: the batch
+
+
+class VirtualBatchNorm(nn.Module):
+    """Normalizes the last axis of one example [..., features] by statistics of the reference batch.
+
+    Applied with the collection "reference" mutable, under `jax.vmap(axis_name="reference")` over the batch, it takes
+    the statistics of its own input there, over the batch and all axes but the last; so one forward pass does all
+    layers. Applied otherwise it reads them. `jaxes.rl.policy` does the first at the beginning of every episode.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from jaxes.rl import VirtualBatchNorm
+    >>> layer, batch = VirtualBatchNorm(), jnp.array([[1.0], [3.0]])
+    >>> params = {"params": layer.init(jax.random.key(0), batch[0])["params"]}
+    >>> collect = lambda x: layer.apply(params, x, mutable=["reference"])[1]
+    >>> statistics = jax.vmap(collect, axis_name="reference", out_axes=None)(batch)
+    >>> layer.apply({**params, **statistics}, jnp.array([4.0])).round(2).tolist()
+    [2.0]
+    """
+
+    epsilon: float = 1e-5  # added to the variance
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        size = x.shape[-1:]
+        scale = self.param("scale", nn.initializers.ones, size)
+        bias = self.param("bias", nn.initializers.zeros, size)
+        mean = self.variable(COLLECTION, "mean", jnp.zeros, size, x.dtype)
+        variance = self.variable(COLLECTION, "variance", jnp.ones, size, x.dtype)
+        axes = tuple(range(x.ndim - 1))
+        wide = lambda v: lax.expand_dims(v, axes)
+        if self.is_mutable_collection(COLLECTION) and not self.is_initializing():
+            mean.value = lax.pmean(jnp.mean(x, axes), AXIS)
+            variance.value = lax.pmean(jnp.mean(jnp.square(x - wide(mean.value)), axes), AXIS)
+        return (x - wide(mean.value)) * wide(scale * lax.rsqrt(variance.value + self.epsilon)) + wide(bias)

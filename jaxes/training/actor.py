@@ -1,0 +1,28 @@
+"""What acts where: the environment and the policy that settings ask for, the same whenever they are made."""
+
+import jax
+
+from jaxes import envs, rl
+from jaxes.envs import Env
+from jaxes.rl.policies import Policy
+from jaxes.training import config as settings
+from jaxes.training.config import Config
+
+REFERENCE_ID = 4  # the key of the reference batch, beside those that `fit` and `train` take
+
+
+def actor(config: Config) -> tuple[Env, Policy]:
+    """Make the environment and its policy; raises ValueError where they do not fit each other.
+
+    With virtual batch normalization the reference batch is collected from the run's seed, so that a trained policy is
+    restored without it on disk.
+    """
+    env = envs.make(config.env, **({} if config.backend is None else {"backend": config.backend}))
+    if config.action_repeat is not None:
+        env = envs.repeated(env, config.action_repeat)
+    options = settings.policy_options(config)
+    if config.virtual_batch_norm:
+        key = jax.random.fold_in(jax.random.key(config.seed, impl=config.random), REFERENCE_ID)
+        options["reference"] = rl.reference_batch(env, key)
+    make = {"mlp": rl.mlp, "gru": rl.gru, "lstm": rl.lstm, "cnn": rl.cnn}[config.network.partition(":")[0]]
+    return env, make(env, **options)
