@@ -36,17 +36,22 @@ def modes(name: str, members: int, variants: dict[str, dict], rounds: int, **opt
     """Seconds of each variant on one environment; ratios are to the first."""
     env = jaxes.envs.make(name)
     made = {what: evaluation(env, members, **options, **variant) for what, variant in variants.items()}
-    rows = _measure.interleaved({what: call for what, (call, _) in made.items()}, rounds, warm_up=1)
-    returns = {what: call()[0] for what, (call, _) in made.items()}
+    last = {}
+
+    def kept(what):
+        last[what] = made[what][0]()
+        return last[what]
+
+    rows = _measure.interleaved({what: functools.partial(kept, what) for what in made}, rounds, warm_up=0)
     for what, row in rows.items():
-        sums = made[what][0]()[1]
-        apart = jnp.abs(returns[what] - next(iter(returns.values())))
+        returns, sums = last[what]
+        apart = jnp.abs(returns - last[next(iter(made))][0])
         row |= {
             "compile_s": made[what][1],
             "steps": int(sums.steps),
             "utilization": int(sums.steps) / int(sums.lane_steps),
             "steps a second": int(sums.steps) / row["median"],
-            "returns that differ by more than 1 %": float(jnp.mean(apart > 0.01 * jnp.abs(returns[what]))),
+            "returns that differ by more than 1 %": float(jnp.mean(apart > 0.01 * jnp.abs(returns))),
         }
         print(f"{name} {what}: {row}", flush=True)
     return rows
@@ -88,7 +93,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
     every = {"scan": {"mode": "scan"}, "while": {"mode": "while"}, "refill": {}}
-    hopper = modes("brax/hopper", 1024, every, max(3, rounds // 2), max_steps=1000)
+    hopper = modes("brax/hopper", 1024, every, max(2, rounds // 2), max_steps=1000)
     full = modes("brax/halfcheetah", 256, {"scan": {"mode": "scan"}, "refill": {}}, rounds, max_steps=100)
     ant = beside_stepping(rounds)
     bounds = {
