@@ -40,7 +40,7 @@ class _Lanes(NamedTuple):
     lengths: jax.Array  # int32[lanes]
     alive: jax.Array  # bool[lanes]: the episode goes on
     truncated: jax.Array  # bool[lanes]
-    watched: jax.Array  # bool[lanes]: the normalizer sees it
+    watched: Any  # bool[lanes]: the normalizer sees it; () if it sees all
 
 
 class _Totals(NamedTuple):
@@ -72,6 +72,7 @@ def play(
     least_steps: int = 0,
     reward: Callable[[jax.Array, jax.Array], jax.Array] | None = None,
     probe: jax.Array | None = None,
+    watch: float = 1.0,
     training: bool = False,
 ) -> Episodes:
     """Play `e` episodes of each of `m` members.
@@ -89,6 +90,7 @@ def play(
             is added up; the reward itself by default.
         probe: key[]: of one reset more, whose observation centers the moments, so the same for all members of a
             generation; None for no moments.
+        watch: the share of the episodes whose observations are summed, chosen by their keys.
         training: give a random policy a key for each action, made of the episode's own key and the step.
     """
     m, e = keys.shape
@@ -102,6 +104,8 @@ def play(
     act = jax.vmap(jax.vmap(policy.act, in_axes=(None, 0, 0, 0)))
     see = (lambda observation: observation) if normalizer is None else jax.vmap(norm.normalizing(normalizer))
     watching = normalizer is not None and probe is not None
+    some_unseen = watching and watch < 1
+    sees = lambda key: jax.random.uniform(jax.random.fold_in(key, WATCH_ID)) < watch
 
     def key_of(place, again):
         key = keys[jnp.minimum(place, count - 1)]
@@ -124,9 +128,7 @@ def play(
             lengths=jnp.zeros(size, jnp.int32),
             alive=jnp.ones(size, bool),
             truncated=jnp.zeros(size, bool),
-            watched=jax.vmap(lambda k: norm.watches(normalizer, jax.random.fold_in(k, WATCH_ID)))(key)
-            if watching
-            else jnp.ones(size, bool),
+            watched=jax.vmap(sees)(key) if some_unseen else (),
         )
         return fresh, seen
 
@@ -134,7 +136,7 @@ def play(
         now, moments = state
         seen = now.env.observation
         if watching:
-            moments = norm.observe(moments, seen, now.alive & now.watched)
+            moments = norm.observe(moments, seen, now.alive & now.watched if some_unseen else now.alive)
         noise = None
         if training and policy.random:
             noise_key = lambda place, again, t: jax.random.fold_in(

@@ -22,7 +22,6 @@ class Normalizer(NamedTuple):
     squares: Any  # float32, like the observation: sum of squared distances from the mean
     limit: jax.Array  # float32[]: normalized observations are clipped to [-limit, limit]
     floor: jax.Array  # float32[]: the least standard deviation
-    share: jax.Array  # float32[]: the part of the episodes that it learns from
 
 
 class Moments(NamedTuple):
@@ -38,7 +37,7 @@ class Moments(NamedTuple):
 class Preset(NamedTuple):
     limit: float = 5.0
     floor: float = 0.1
-    share: float = 1.0
+    share: float = 1.0  # of the episodes that it learns from
 
 
 PRESETS = {
@@ -59,12 +58,8 @@ def init(observation: Any, preset: str = "on") -> Normalizer:
             hundred counts) or "ars" (nothing is clipped).
     """
     zero = jax.tree.map(lambda x: jnp.zeros(x.shape, jnp.float32), observation)
-    return Normalizer(jnp.float32(0), zero, zero, *map(jnp.float32, PRESETS[preset]))
-
-
-def watches(normalizer: Normalizer, key: jax.Array) -> jax.Array:
-    """bool[]: whether it learns from the episode of this key."""
-    return jax.random.uniform(key) < normalizer.share
+    limit, floor, _ = PRESETS[preset]
+    return Normalizer(jnp.float32(0), zero, zero, jnp.float32(limit), jnp.float32(floor))
 
 
 def no_moments(normalizer: Normalizer) -> Moments:

@@ -145,6 +145,7 @@ def rollout(
             least_steps=-(-least_steps // episodes),
             reward=lambda reward, t: reward - state.shift + bonus(t),
             probe=key,
+            watch=1.0 if preset is None else norm.PRESETS[preset].share,
             training=True,
         )
         count = lambda x: jnp.sum(x, dtype=jnp.uint32)
