@@ -7,9 +7,11 @@ An average running time (aRT) is the evaluations of all runs, each up to its suc
 
 import argparse
 import functools
+import itertools
 import multiprocessing
 import time
 import warnings
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 
 import _measure
@@ -22,9 +24,10 @@ BUDGET = 2000  # evaluations a dimension
 SIGMA = 2.0
 
 
-def start(function: int, instance: int, n: int) -> np.ndarray:
-    """Where both begin: uniform in (-4, 4)^n."""
-    return np.random.default_rng([function, instance, n]).uniform(-4, 4, n)
+def starts(function: int, instance: int, n: int, repeat: int) -> Callable[..., np.ndarray]:
+    """Where runs and restarts of both begin: uniform in (-4, 4)^n."""
+    rng = np.random.default_rng([function, instance, n, repeat][: 4 if repeat else 3])
+    return lambda *_: rng.uniform(-4, 4, n)
 
 
 def problem(function: int, instance: int, n: int):
@@ -36,26 +39,25 @@ def problem(function: int, instance: int, n: int):
     return lambda x: made(np.asarray(x, dtype=float)) - optimum
 
 
-def ours(function: int, instance: int, n: int, target: float, restarts: str) -> tuple[int, float, bool]:
+def ours(function: int, instance: int, n: int, target: float, restarts: str, repeat: int) -> tuple[int, float, bool]:
     """Evaluations, the best value, and whether all numbers stayed finite."""
     import jaxes
 
     f = problem(function, instance, n)
-    rng = np.random.default_rng([function, instance, n])
     result = jaxes.minimize_function(
         f,
-        lambda _: rng.uniform(-4, 4, n),
+        starts(function, instance, n, repeat),
         SIGMA,
         target=target,
         budget=BUDGET * n,
         restarts=restarts,
-        seed=instance,
+        seed=instance + 1000 * repeat,
         progress=False,
     )
     return result.nfev, result.fun, bool(np.isfinite(result.history["mean"]).all())
 
 
-def pycma(function: int, instance: int, n: int, target: float, restarts: str) -> tuple[int, float, bool]:
+def pycma(function: int, instance: int, n: int, target: float, restarts: str, repeat: int) -> tuple[int, float, bool]:
     """The same by pycma."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -71,9 +73,10 @@ def pycma(function: int, instance: int, n: int, target: float, restarts: str) ->
                 best, count = min(best, value), count + 1
             return value
 
-        rng = np.random.default_rng([function, instance, n])
-        options = {"ftarget": target, "seed": 1 + instance, "verbose": -9, "maxfevals": BUDGET * n}
-        cma.fmin2(counted, lambda: rng.uniform(-4, 4, n), SIGMA, options, restarts=50, bipop=restarts == "bipop")
+        options = {"ftarget": target, "seed": 1 + instance + 1000 * repeat, "verbose": -9, "maxfevals": BUDGET * n}
+        cma.fmin2(
+            counted, starts(function, instance, n, repeat), SIGMA, options, restarts=50, bipop=restarts == "bipop"
+        )
     return count, best, True
 
 
@@ -88,25 +91,48 @@ def one(side: str, double: bool, case: tuple) -> tuple[int, float, bool]:
     return SIDES[side](*case)
 
 
-def compare(pool, functions, n: int, instances: int, target: float, restarts="ipop", double=True, sides=tuple(SIDES)):
+def best_in_float32(function: int, instance: int, n: int) -> float:
+    """The least value among the 3^n float32 vectors around the optimum: what no search in float32 gets below there."""
+    import ioh
+
+    made = ioh.get_problem(function, instance, n, ioh.ProblemClass.BBOB)
+    nearest = np.float32(made.optimum.x)
+    sides = [(np.nextafter(x, np.float32(-np.inf)), x, np.nextafter(x, np.float32(np.inf))) for x in nearest]
+    return min(made(np.float64(x)) for x in itertools.product(*sides)) - made.optimum.y
+
+
+def compare(
+    pool,
+    functions,
+    n: int,
+    instances: int,
+    target: float,
+    restarts="ipop",
+    double=True,
+    sides=tuple(SIDES),
+    repeats=1,
+):
     """A row for each function: aRT and successes of each side, and the ratio of the aRTs."""
     rows = {}
     for function in functions:
         row = {}
         for side in sides:
-            cases = [(function, i, n, target, restarts) for i in range(1, instances + 1)]
+            cases = [(function, i, n, target, restarts, r) for r in range(repeats) for i in range(1, instances + 1)]
             runs = list(pool.map(functools.partial(one, side, double), cases))
             solved = [value <= target for _, value, _ in runs]
             total = sum(count for count, _, _ in runs)
             row[side] = {
                 "art": total / sum(solved) if any(solved) else None,
                 "solved": sum(solved),
-                "of": instances,
+                "of": len(cases),
                 "finite": all(finite for _, _, finite in runs),
             }
         arts = [row[side]["art"] for side in sides]
         if len(sides) == 2:
             row["ratio"] = arts[0] / arts[1] if all(arts) else None
+        if not double:
+            reachable = [best_in_float32(function, i, n) <= target for i in range(1, instances + 1)]
+            row["instances that some float32 vector beside the optimum solves"] = sum(reachable)
         rows[f"f{function}"] = row
         print(f"D={n} {'f64' if double else 'f32'} {restarts} target {target:g} f{function}: {row}", flush=True)
     return rows
@@ -118,6 +144,7 @@ def main():
     parser.add_argument("--only", nargs="*", help="names of the parts to run again; the others keep their results")
     options = parser.parse_args()
     every = tuple(range(1, 25))
+    alone = {"sides": ("jaxes",), "repeats": 3}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(options.workers, mp_context=context) as pool:
         parts = {
@@ -125,8 +152,8 @@ def main():
             "D=10": lambda: compare(pool, UNIMODAL + HARD, 10, 5, 1e-8),
             "D=20": lambda: compare(pool, UNIMODAL + HARD, 20, 5, 1e-8),
             "D=5, multimodal, to 1e-1": lambda: compare(pool, MULTIMODAL, 5, 15, 1e-1),
-            "D=5, to 1e-5, f64": lambda: compare(pool, UNIMODAL + HARD, 5, 15, 1e-5, sides=("jaxes",)),
-            "D=5, to 1e-5, f32": lambda: compare(pool, UNIMODAL + HARD, 5, 15, 1e-5, double=False, sides=("jaxes",)),
+            "D=5, to 1e-5, f64": lambda: compare(pool, UNIMODAL + HARD, 5, 15, 1e-5, **alone),
+            "D=5, to 1e-5, f32": lambda: compare(pool, UNIMODAL + HARD, 5, 15, 1e-5, double=False, **alone),
             "D=5, BIPOP, all functions": lambda: compare(pool, every, 5, 15, 1e-8, restarts="bipop"),
         }
         figures = _measure.load("bbob").get("parts", {})

@@ -4,6 +4,7 @@ import os
 import tempfile
 
 import jax
+import pytest
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -13,3 +14,24 @@ if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
     folder = os.path.join(tempfile.gettempdir(), f"jaxes-tests-{os.getuid() if hasattr(os, 'getuid') else 0}")
     jax.config.update("jax_compilation_cache_dir", folder)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
+
+
+# Where the very bits are compared, programs are compiled as users compile them. Elsewhere half of the tests' time
+# would go into optimizations of what runs once.
+AS_USERS_DO = (
+    "test_cli",
+    "test_cma_es",
+    "test_contract",
+    "test_documents",
+    "test_envs",
+    "test_rl_brax",
+    "test_rl_episodes",
+    "test_training_loop",
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def optimizations(request):
+    name = request.module.__name__
+    jax.config.update("jax_disable_most_optimizations", name not in AS_USERS_DO)
+    yield

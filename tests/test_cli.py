@@ -52,6 +52,8 @@ def test_train_leaves_a_complete_folder(run):
     assert rows[-1]["generation"] == 6
     assert [row["generation"] for row in rows if row["evaluation"] is not None] == [4, 6]
     assert rows[-1]["episodes"] == 48
+    assert 0 < rows[-1]["utilization"] <= 1 and 0 <= rows[-1]["truncated_share"] <= 1
+    assert 0 < rows[-1]["episode_length"] <= 20
 
 
 def test_resume_goes_on_to_a_new_limit(run, capsys):

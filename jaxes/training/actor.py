@@ -18,6 +18,8 @@ def actor(config: Config) -> tuple[Env, Policy]:
     restored without it on disk.
     """
     env = envs.make(config.env, **({} if config.backend is None else {"backend": config.backend}))
+    if config.action_repeat is not None:
+        env = envs.repeated(env, config.action_repeat)
     options = settings.policy_options(config)
     if config.virtual_batch_norm:
         key = jax.random.fold_in(jax.random.key(config.seed, impl=config.random), REFERENCE_ID)

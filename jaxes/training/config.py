@@ -23,6 +23,8 @@ class Config:
     # the environment
     backend: str | None = None
     """Physics: spring, generalized, positional or mjx (Brax)."""
+    action_repeat: int | None = None
+    """Steps that an action is held for, in training and evaluation (frame skip)."""
 
     # the strategy
     strategy: str = "open_es"
