@@ -1,4 +1,4 @@
-"""The variance of two gradient estimates against the length of the episode (Salimans et al. 2017, section 3.2).
+"""The variance of two gradient estimates against the length of the episode (Salimans et al. 2017, section 3.1).
 
 The estimate of evolution strategies has noise in the parameters and multiplies a return by one score; that of the
 policy gradient (REINFORCE) has noise in the actions and multiplies a return by a sum of as many scores as there are
