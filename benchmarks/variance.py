@@ -4,6 +4,8 @@ The estimate of evolution strategies has noise in the parameters and multiplies 
 policy gradient (REINFORCE) has noise in the actions and multiplies a return by a sum of as many scores as there are
 steps. Both are taken at the same parameters from equally many episodes with the same shaping, which centers the returns
 and scales them to variance 1, so that what is left is the variance of the scores and their correlation with the return.
+The paper supposes that this correlation is low and that both returns vary alike; the results say how far that holds.
+Antithetic pairs are shown too: if all of the return came from the parameters, theirs would be twice the variance.
 
 python benchmarks/variance.py [--draw]; writes benchmarks/results/variance.json and .png in a few minutes.
 """
@@ -29,6 +31,7 @@ ESTIMATES = 200
 SIGMA = 0.05  # of the noise in the parameters
 ACTION_NOISE = 0.5  # of the noise in the actions, which go from -2 to 2
 SHAPING = jaxes.shaping.z_score()
+PRODUCT = "variance / product of the variances of return and score"  # 1 if they are independent
 SLOPES = {"evolution strategies": (-0.15, 0.15), "policy gradient": (0.7, 1.3)}
 
 
@@ -95,8 +98,7 @@ def measured(estimate):
             "variance": variance,
             "squared norm of the mean": float((gradients.mean(axis=0) ** 2).sum() - variance / ESTIMATES),
             "variance of the returns": float(returns.var()),
-            # 1 for independent returns and scores
-            "variance / product of variances": variance * EPISODES / float(means["score"]),
+            PRODUCT: variance * EPISODES / float(means["score"]),
         }
         if "score's steps" in means:
             linear = means["noise and return"]
@@ -150,10 +152,25 @@ def measure(seeds: int) -> dict:
         slopes = [run["slopes"][name] for run in runs]
         reached = all(low <= each <= high for each in slopes)
         bounds[name] = {"slopes": slopes, "at_least": low, "at_most": high, "reached": reached}
-    setting = {"env": ENV, "hidden": HIDDEN, "episodes": EPISODES, "estimates": ESTIMATES}
+    setting: dict = {"env": ENV, "hidden": HIDDEN, "episodes": EPISODES, "estimates": ESTIMATES}
     setting |= {"sigma": SIGMA, "action_noise": ACTION_NOISE, "shaping": "z_score"}
     setting["parameters"] = ravel_pytree(params[0])[0].size
-    return {"setting": setting, "lengths": LENGTHS, "bounds": bounds, "runs": runs}
+    return {"setting": setting, "lengths": LENGTHS, "bounds": bounds, "premises": premises(tables), "runs": runs}
+
+
+def premises(tables: list[dict[str, list[dict[str, float]]]]) -> dict[str, list[float]]:
+    """Lowest and highest value, of all policies and lengths, of what the argument takes for 1 or for small."""
+    span = lambda values: [float(min(values)), float(max(values))]
+    es, pg = ([row for table in tables for row in table[name]] for name in SLOPES)
+    each = lambda what: span([row[what] for row in pg])
+    return {
+        "variance of the returns, evolution strategies / policy gradient": span(
+            [one["variance of the returns"] / other["variance of the returns"] for one, other in zip(es, pg)]
+        ),
+        "evolution strategies: " + PRODUCT: span([row[PRODUCT] for row in es]),
+        "policy gradient: " + PRODUCT: each(PRODUCT),
+        **{name: each(name) for name in pg[0] if name not in es[0]},
+    }
 
 
 def draw(figures: dict) -> None:
@@ -165,7 +182,8 @@ def draw(figures: dict) -> None:
     for color, name in zip(("tab:blue", "tab:cyan", "tab:orange"), runs[0]["rows"], strict=True):
         slopes = [run["slopes"][name] for run in runs]
         for i, run in enumerate(runs):
-            label = f"{name}: slope {min(slopes):.2f} to {max(slopes):.2f}" if i == 0 else None
+            low, high = (round(x, 2) + 0.0 for x in (min(slopes), max(slopes)))
+            label = f"{name}: slope {low:.2f} to {high:.2f}" if i == 0 else None
             axes.loglog(
                 lengths,
                 [row["variance"] for row in run["rows"][name]],
@@ -178,7 +196,7 @@ def draw(figures: dict) -> None:
             )
     setting = figures["setting"]
     axes.set_xlabel("steps of an episode")
-    axes.set_ylabel("variance of the gradient estimate (trace)")
+    axes.set_ylabel("variance of the gradient estimate, returns of variance 1")
     axes.set_title(f"{setting['env']}, {setting['episodes']} episodes an estimate, {len(runs)} random policies")
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize="small")
