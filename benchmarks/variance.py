@@ -5,7 +5,8 @@ policy gradient (REINFORCE) has noise in the actions and multiplies a return by 
 steps. Both are taken at the same parameters from equally many episodes with the same shaping, which centers the returns
 and scales them to variance 1, so that what is left is the variance of the scores and their correlation with the return.
 The paper supposes that this correlation is low and that both returns vary alike; the results say how far that holds.
-Antithetic pairs are shown too: if all of the return came from the parameters, theirs would be twice the variance.
+Antithetic pairs are shown too: the more of the return is due to the noise and not to the start, the more they vary,
+up to twice as much as independent members, whatever the length.
 
 python benchmarks/variance.py [--draw]; writes benchmarks/results/variance.json and .png in a few minutes.
 """
