@@ -65,10 +65,10 @@ def beside_evosax(rounds: int) -> dict:
     return times
 
 
-def many_at_once(rounds: int, runs: int = 100, n: int = 10) -> dict:
+def many_at_once(rounds: int, random: str = "threefry2x32", runs: int = 100, n: int = 10) -> dict:
     """100 runs by `vmap`, and one after another."""
     run, _ = ours(n)
-    keys = jax.random.split(jax.random.key(1), runs)
+    keys = jax.random.split(jax.random.key(1, impl=random), runs)
     one, every = jax.jit(run), jax.jit(jax.vmap(run))
 
     def in_turn():
@@ -99,14 +99,16 @@ def main():
     figures = {
         "cma_es beside evosax, n = 100, population 64": beside_evosax(options.rounds),
         "100 runs of cma_es, n = 10": many_at_once(max(3, options.rounds // 3)),
+        "100 runs of cma_es, n = 10, philox4x32 keys": many_at_once(max(3, options.rounds // 3), "philox4x32"),
         "cma_es, n = 1000": lazy(3),
     }
-    peer, many, rare = figures.values()
+    peer, many, philox, rare = figures.values()
     intervals = rare["tutorial's interval"], rare["every generation"]
     evaluations = "evaluations to 1e-6 at n = 100"
     bounds = {
         "time of a generation / evosax's": (peer["jaxes"]["ratio"], 1.0),
         "time of 100 runs by vmap / in sequence": (many["vmap"]["ratio"], 1 / 5),
+        "the same with philox4x32 keys": (philox["vmap"]["ratio"], 1 / 5),
         "time, tutorial's interval / every generation, n = 1000": (intervals[0]["ratio"], 1 / 3),
         "evaluations, tutorial's interval / every generation, n = 100": (
             intervals[0][evaluations] / intervals[1][evaluations],

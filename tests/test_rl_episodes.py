@@ -391,7 +391,7 @@ def test_refilled_lanes_waste_little():
 @pytest.mark.parametrize("lanes", [5, 24])
 def test_a_member_plays_on_until_it_has_its_steps(lanes):
     env, least = clock(life=(3, 30)), 40
-    problem = rl.rollout(env, POLICY, least_steps=least, lanes=lanes)
+    problem = rl.rollout(env, POLICY, least_steps=least, lanes=lanes, normalize=False)
     fitness, sums = fitness_of(problem, problem.init(KEYS[0, 0]), MANY)
     episodes = steps = 0
     for i, params in enumerate(MANY[:6]):

@@ -261,7 +261,7 @@ def test_recurrent_policies_remember_one_episode(name):
     keys = jax.random.split(KEY, (2, 2))
     params = policy.init(KEY)
     members = jax.tree.map(lambda x: jnp.stack([x, 0.5 * x + 0.1]), params)
-    out = jax.jit(lambda members: rl.play(env, policy, members, keys, None, 40))(members)
+    out = jax.jit(lambda members: rl.play(env, policy, lambda: members, keys, None, 40))(members)
     for i in range(2):
         member = jax.tree.map(lambda x, i=i: x[i], members)
         want = [played(env, policy, member, key, 40)[0] for key in keys[i]]
