@@ -43,7 +43,7 @@ class Progress:
         Args:
             row: as in metrics.jsonl.
             score: of the last evaluation, None before the first.
-            start: where this session began, for the time left: generation, steps and seconds.
+            start: where this part of the run began, for the time left: generation, steps and seconds.
         """
         if not self._enabled:
             return
