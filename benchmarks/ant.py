@@ -46,7 +46,7 @@ def brax_side(task: Task, track: Track) -> None:
 
     class Recorder:
         def __init__(self, *_, **__):
-            self.generation, self.trained, self.first = 0, 0.0, 0.0
+            self.generation, self.trained, self.compiled = 0, 0.0, 0.0
 
         def run_evaluation(self, parameters, training_metrics):
             if not training_metrics:  # before the first generation
@@ -55,10 +55,10 @@ def brax_side(task: Task, track: Track) -> None:
             self.generation += 1
             took = training_metrics["training/walltime"] - self.trained
             self.trained += took
-            if self.generation == 1:
-                self.first = track.seconds
-            elif self.generation == 2:
-                track.compile_s = self.first - took
+            if self.generation == 2:  # it compiles in both of them
+                self.compiled = track.seconds
+            elif self.generation == 3:
+                track.compile_s = self.compiled - 2 * took
             steps = self.generation * task.population_size * task.episode_length
             if not track.note(self.generation, steps, params, _learning.normalizer(moments.mean, moments.std)):
                 raise EnoughError

@@ -39,14 +39,14 @@ class Budget(NamedTuple):
 
 
 BUDGETS = {
-    "brax/hopper": Budget(3_000_000, 1000, {}),
-    "brax/halfcheetah": Budget(500_000, 200, {}),
-    "brax/ant": Budget(600_000, 200, {}),
+    "brax/hopper": Budget(2_000_000, 1000, {}),
+    "brax/halfcheetah": Budget(400_000, 200, {}),
+    "brax/ant": Budget(800_000, 200, {}),
 }
 SAME = "evosax, numbers of jaxes"
 SIDES = {"jaxes": _learning.jaxes_side, "evosax": _learning.evosax_side, SAME: _learning.evosax_side}
 EPISODES = 16  # of an evaluation
-EVERY = 8.0  # seconds between two
+EVERY = 10.0  # seconds between two
 
 
 def task(env: str, side: str, seed: int) -> Task:
@@ -110,7 +110,7 @@ def main() -> None:
         args.piece.write_text(json.dumps(piece(args.env[0], args.side[0], args.seed)))
         return
     kept = _measure.load("curves").get("runs", {})
-    for env, seed, side in itertools.product(args.env, range(args.seeds), args.side):
+    for seed, env, side in itertools.product(range(args.seeds), args.env, args.side):
         runs = kept.setdefault(env, {}).setdefault(side, {})
         if str(seed) in runs and not args.again:
             continue
