@@ -196,10 +196,9 @@ def wants_accelerator(name: str) -> bool:
     return missing
 
 
-def score_at(rows: list[dict[str, Any]], seconds: float, clock: str = "seconds") -> float | None:
-    """The last evaluation by then, None if there was none."""
-    scores = [row["evaluation"] for row in rows if row[clock] <= seconds]
-    return scores[-1] if scores else None
+def score_at(rows: list[dict[str, Any]], seconds: float, clock: str = "seconds") -> float:
+    """The last evaluation by then; before the first one that one, a generation away from the common start."""
+    return [rows[0]["evaluation"], *(row["evaluation"] for row in rows if row[clock] <= seconds)][-1]
 
 
 def draw(panels: dict[str, dict[str, list[dict[str, Any]]]], path: Path, title: str, target: float | None = None):

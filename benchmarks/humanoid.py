@@ -65,11 +65,10 @@ def curve(folder: Path) -> dict[str, Any]:
     return {"compile_s": rows[0]["seconds"] - rows[0]["steps"] / rows[0]["steps_per_second"], "rows": kept}
 
 
-def save(folder: Path, config: Config, took: float) -> None:
-    """Write the results and the picture; `took`: seconds of this piece by the wall's clock, from the imports on."""
+def save(folder: Path, config: Config, pieces: list[float]) -> None:
+    """Write the results and the picture; `pieces`: seconds of each by the wall's clock, without the imports."""
     run = curve(folder)
     reached = [row["seconds"] for row in run["rows"] if row["evaluation"] >= config.target]
-    pieces = [*_measure.load("humanoid").get("piece_seconds", []), round(took, 1)]
     figures = {"target": config.target, "seconds_to_target": reached[0] if reached else None}
     settings = {name: value for name, value in dataclasses.asdict(config).items() if value is not None}
     print(_measure.save("humanoid", {**figures, "piece_seconds": pieces, "settings": settings, "run": run}), figures)
@@ -110,13 +109,14 @@ def main() -> None:
     else:
         config = tyro.cli(Config, default=SETTINGS, args=others)
     rows = metrics.read(args.out) if path.is_file() else []
+    pieces = _measure.load("humanoid").get("piece_seconds", []) if rows else []
     if any(row["evaluation"] is not None and row["evaluation"] >= config.target for row in rows):
         print(f"{args.out} has reached {config.target}")
         return None
     try:
         one_piece(args.out, config, seconds=args.seconds + (rows[-1]["seconds"] if rows else 0))
     finally:
-        save(args.out, config, time.perf_counter() - began)
+        save(args.out, config, [*pieces, round(time.perf_counter() - began, 1)])
 
 
 if __name__ == "__main__":
