@@ -220,6 +220,7 @@ def draw(panels: dict[str, dict[str, list[dict[str, Any]]]], path: Path, title: 
         axes.set_xlim(left=0)
         axes.set_ylabel("return of the mean's full episodes")
         axes.grid(alpha=0.3)
-        axes.legend(fontsize="small")
+    lines = {text: line for axes in figure.axes for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=len(lines), fontsize="small")
     figure.suptitle(title, fontsize="medium")
     figure.savefig(path, dpi=110)

@@ -1,7 +1,8 @@
 """Learning curves beside evosax's Open_ES on its BraxProblem: the same environments, populations, networks, steps.
 
 python benchmarks/curves.py [--seeds 2]; writes benchmarks/results/curves.json after every run, and curves.png. A run
-that has a result is not repeated unless asked `--again`. Each has a process of its own, without a compilation cache.
+that has a result is not repeated unless asked `--again`, and `--seeds 0` only draws. Each run has a process of its own,
+without a compilation cache, and takes two minutes of two cores.
 
 - *jaxes*: `open_es` with the sigma and the rate that `jaxes train` has by default, and the time limits below.
 - *evosax*: the settings of its own notebook on Brax (examples/02_rl): Adam at 0.01 falling to a tenth and sigma 0.05
