@@ -18,20 +18,12 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 
 # Where the very bits are compared, programs are compiled as users compile them. Elsewhere half of the tests' time
 # would go into optimizations of what runs once.
-AS_USERS_DO = (
-    "test_cli",
-    "test_cma_es",
-    "test_contract",
-    "test_documents",
-    "test_envs",
-    "test_rl_brax",
-    "test_rl_episodes",
-    "test_training_loop",
-)
+AS_USERS_DO = ("test_cma_es", "test_contract", "test_rl_brax", "test_rl_episodes", "test_training_loop")
 
 
 @pytest.fixture(autouse=True, scope="module")
 def optimizations(request):
-    name = request.module.__name__
-    jax.config.update("jax_disable_most_optimizations", name not in AS_USERS_DO)
+    quickly = request.module.__name__ not in AS_USERS_DO
+    jax.config.update("jax_disable_most_optimizations", quickly)
+    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = str(quickly)  # of the processes that a test starts
     yield

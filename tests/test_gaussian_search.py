@@ -68,8 +68,8 @@ def rotation(seed):
     return q * np.sign(np.diag(r))
 
 
-def ellipsoid(x):
-    return (1e6 ** (np.arange(N) / (N - 1)) * x**2).sum()
+def ellipsoid(x, condition=1e6):
+    return (condition ** (np.arange(N) / (N - 1)) * x**2).sum()
 
 
 def rosenbrock(x):
