@@ -20,6 +20,7 @@ from jaxes import checks, flat, paths, ranking, trees
 from jaxes.blocks import over_blocks
 from jaxes.instances import shared
 from jaxes.schedules import Number, follow_all, start, start_all
+from jaxes.square_root import square_root
 from jaxes.strategy import Strategy, by_chunks, summarize
 
 
@@ -180,12 +181,8 @@ def table_1(n: int, effective: float) -> dict[str, float]:
 def renewed(root: jax.Array, change: jax.Array, path_c: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """A M^(1/2), the identity, and the path in the new root's coordinates.
 
-    The symmetric root of M: eigenvectors are arbitrary where eigenvalues are close, so that with B D (eq. 39) rounding
-    would decide which members are drawn, whereas the symmetric root is a smooth function of M.
+    M^(1/2) is the symmetric root: with the axes of an eigendecomposition (B D of eq. 39) rounding would decide which
+    members are drawn.
     """
-    values, axes = jnp.linalg.eigh(change)
-    info = jnp.finfo(change.dtype)
-    lengths = jnp.sqrt(jnp.maximum(values, info.eps * jnp.maximum(values[-1], info.tiny)))
-    half = flat.times(axes * lengths[None], axes.T)
-    path = flat.times(axes, flat.times(axes.T, path_c) * (1 / lengths))
+    half, path = square_root(change, path_c)
     return flat.times(root, half), jnp.eye(change.shape[0], dtype=change.dtype), path
