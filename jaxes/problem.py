@@ -89,6 +89,17 @@ def generation(strategy: Strategy, problem: Problem) -> Callable[..., tuple[Any,
     >>> infos.best.shape
     (5,)
     """
+    full = generation_with_fitness(strategy, problem)
+
+    def step(carry, _=None):
+        carry, (info, _) = full(carry)
+        return carry, info
+
+    return step
+
+
+def generation_with_fitness(strategy: Strategy, problem: Problem) -> Callable[..., tuple[Any, Any]]:
+    """`generation` that gives `(info, fitness)`, the fitness of every member beside what sums it up."""
     if not isinstance(problem, Problem):
         raise TypeError(f"problem must be a jaxes.Problem, got {problem!r}; jaxes.problem(objective) makes one")
 
@@ -110,6 +121,6 @@ def generation(strategy: Strategy, problem: Problem) -> Callable[..., tuple[Any,
 
         (fitness, rows), sums = over_blocks(evaluate, strategy.population_size, strategy.blocks)
         state, info = strategy.tell(state, fitness)
-        return (state, problem.update(problem_state, sums, *rows)), info
+        return (state, problem.update(problem_state, sums, *rows)), (info, fitness)
 
     return step

@@ -57,6 +57,22 @@ def test_stops_after_seconds():
     assert last.seconds >= 0.5
 
 
+def test_the_rank_of_an_evaluation_among_the_members():
+    fitness = np.array([3.0, np.nan, 1.0, 2.0])
+    rank = lambda *scores: loop._evaluated(np.array(scores), fitness)["evaluation_rank"]
+    assert rank(0.0) == 0.25  # above the member that failed
+    assert rank(2.5) == 0.75
+    assert rank(9.0) == 1.0
+    assert rank(np.nan) == 0.0
+    assert rank(0.0, 9.0) == (0.25 + 1.0) / 2
+
+    members = jaxes.open_es(8, 0.1, learning_rate=0.1)
+    told = run(generations=1, strategy=members, evaluate=score)[-1]
+    population = members.ask(members.init(jax.random.fold_in(KEY, 0), START))
+    returns = -np.sum(np.square(population["x"]), axis=1)
+    assert told.metrics["evaluation_rank"] == np.mean(returns < told.evaluation)
+
+
 def test_stops_at_a_target_that_an_evaluation_reaches():
     reports = run(target=-0.5, generations=400, evaluate=score, evaluate_every=5)
     assert reports[-1].stopped == "target"

@@ -10,14 +10,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxes import checks
-from jaxes.problem import Problem, generation
+from jaxes.problem import Problem, generation_with_fitness
 from jaxes.strategy import Info, Strategy
 from jaxes.training.interruption import Interrupted, Interruption
 from jaxes.training.progress import Progress
 
 Evaluate = Callable[[Any, Any, jax.Array], jax.Array]
+EVALUATED = ("evaluation", "evaluation_std", "evaluation_rank")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +102,11 @@ def fit(
         checkpoint_seconds: the least time between two checkpoints; there is one at the end, and when interrupted.
 
     Yields:
-        A `Report` for each chunk.
+        A `Report` for each chunk. Its metrics: `generation`, `seconds`, the problem's totals (of a rollout `steps`,
+        `episodes`, `truncated`, `lane_steps`), the `Info` of the last generation, `evaluation`, its standard deviation
+        and its rank (the share of the last generation's members whose fitness is below an evaluation episode's score;
+        fitness has shift, bonus, noise and cap in it where there are any), `steps_per_second`, and the problem's
+        ratios over the chunk (of a rollout `episode_length`, `truncated_share`, `utilization`).
 
     Raises:
         FileExistsError, FileNotFoundError, OSError, ValueError: before any work, if `out` holds a run already, holds
@@ -147,11 +153,11 @@ class _Run:
 
     def __init__(self, strategy, problem, evaluate, evaluation_key, limits, evaluate_every):
         self.strategy, self.problem, self.limits, self.evaluate_every = strategy, problem, limits, evaluate_every
-        step = generation(strategy, problem)
+        step = generation_with_fitness(strategy, problem)
 
         def chunk(carry, length):
-            info = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(step, carry)[1])
-            return jax.lax.fori_loop(0, length, lambda _, c: step(c[0]), (carry, info))
+            seen = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(step, carry)[1])
+            return jax.lax.fori_loop(0, length, lambda _, c: step(c[0]), (carry, seen))
 
         self.chunk = jax.jit(chunk)
         self.evaluate = None
@@ -176,7 +182,7 @@ class _Run:
                     chunk = compiled["chunk"].wait(bar, interruption)
                     before, chunk_began = _totals(self.problem, carry[1]), time.monotonic()
                     length = min(length, self._until_evaluation(now))
-                    carry, info = jax.block_until_ready(chunk(carry, jnp.int32(length)))
+                    carry, (info, fitness) = jax.block_until_ready(chunk(carry, jnp.int32(length)))
                     took = time.monotonic() - chunk_began
                     now += length
                     totals = _totals(self.problem, carry[1])
@@ -190,7 +196,7 @@ class _Run:
                         if self.limits.target is not None and score >= self.limits.target:
                             stopped = "target"
                     row = {"generation": now, **totals, "seconds": round(clock(), 3), **_numbers(info)}
-                    row |= {"evaluation": None, "evaluation_std": None} if scores is None else _evaluated(scores)
+                    row |= dict.fromkeys(EVALUATED) if scores is None else _evaluated(scores, fitness)
                     row["steps_per_second"] = round(grown["steps"] / took, 1) if steps else None
                     for name, (above, below) in self.problem.ratios.items():
                         row[name] = round(grown[above] / grown[below], 4) if grown[below] else None
@@ -346,5 +352,10 @@ def _numbers(info: Info) -> dict[str, Any]:
     return {name: value.item() for name, value in jax.device_get(info)._asdict().items()}
 
 
-def _evaluated(scores: jax.Array) -> dict[str, float]:
-    return {"evaluation": float(jnp.mean(scores)), "evaluation_std": float(jnp.std(scores))}
+def _evaluated(scores: jax.Array, fitness: jax.Array) -> dict[str, float]:
+    """The columns `EVALUATED`; the rank is that of an episode's score among the members, as OpenAI's EvalPopRank is."""
+    ordered = np.sort(fitness)  # NaN last
+    valid = ordered[: np.count_nonzero(~np.isnan(ordered))]
+    below = np.where(np.isnan(scores), 0, np.searchsorted(valid, scores) + len(ordered) - len(valid))
+    figures = float(jnp.mean(scores)), float(jnp.std(scores)), float(np.mean(below)) / len(ordered)
+    return dict(zip(EVALUATED, figures, strict=True))
