@@ -117,7 +117,7 @@ def jaxes_side(task: Task, track: Track) -> None:
     policy = rl.mlp(env, task.hidden)
     strategy = jaxes.open_es(task.population_size, task.sigma, learning_rate=task.learning_rate)
     problem = rl.rollout(env, policy, max_steps=task.episode_length, **task.rollout)
-    params = policy.init(jax.random.fold_in(key, PARAMS_ID))
+    params = jax.jit(policy.init)(jax.random.fold_in(key, PARAMS_ID))
     for report in jaxes.fit(strategy, problem, params, key=key, generations=track.limits.generations, progress=False):
         row = report.metrics
         if not track.compile_s:
@@ -139,7 +139,7 @@ def evosax_side(task: Task, track: Track) -> None:
     track.start()
     key = jax.random.key(task.seed)
     policy = rl.mlp(jaxes.envs.make(task.env), task.hidden)
-    mean = policy.init(jax.random.fold_in(key, PARAMS_ID))
+    mean = jax.jit(policy.init)(jax.random.fold_in(key, PARAMS_ID))
     problem = _brax_problem(task, evosax.problems.BraxProblem)
     rate, sigma = task.learning_rate, optax.constant_schedule(task.sigma)
     if task.falling is not None:

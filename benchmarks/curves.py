@@ -4,7 +4,7 @@ python benchmarks/curves.py [--seeds 2]; writes benchmarks/results/curves.json a
 that has a result is not repeated unless asked `--again`, and `--seeds 0` only draws. Each run has a process of its own,
 without a compilation cache, and takes two minutes of two cores.
 
-- *jaxes*: `open_es` with the sigma and the rate that `jaxes train` has by default, and the time limits below.
+- *jaxes*: `open_es` with what `jaxes train` has by default (sigma, rate, seeds, normalizer), and the time limits below.
 - *evosax*: the settings of its own notebook on Brax (examples/02_rl): Adam at 0.01 falling to a tenth and sigma 0.05
   falling to a fifth during the run, episodes of 1000 steps, normalized observations; but one episode a member, the
   default of its problem, instead of 16, of which this budget would not pay for two generations.
@@ -30,33 +30,34 @@ import numpy as np
 from _racing import Task, Track
 
 from jaxes.training.loop import Limits
-from jaxes.training.presets import DEFAULT
+from jaxes.training.presets import DEFAULT, PRESETS
 
 
 class Budget(NamedTuple):
     steps: int  # simulated
     episode_length: int  # the time limit of jaxes in training
-    rollout: dict[str, Any]  # other settings of `jaxes.rl.rollout`
 
 
 BUDGETS = {
-    "brax/hopper": Budget(2_000_000, 1000, {}),
-    "brax/halfcheetah": Budget(400_000, 200, {}),
-    "brax/ant": Budget(800_000, 200, {}),
+    "brax/hopper": Budget(2_000_000, 1000),
+    "brax/halfcheetah": Budget(400_000, 200),
+    "brax/ant": Budget(800_000, 200),
 }
 SAME = "evosax, numbers of jaxes"
 SIDES = {"jaxes": _racing.jaxes_side, "evosax": _racing.evosax_side, SAME: _racing.evosax_side}
+ROLLOUT = ("seeds", "normalize")  # settings of `jaxes.rl.rollout` that presets have
 EPISODES = 16  # of an evaluation
 EVERY = 10.0  # seconds between two
 
 
 def task(env: str, side: str, seed: int) -> Task:
     """The settings of a run."""
-    steps, length, rollout = BUDGETS[env]
+    steps, length = BUDGETS[env]
     size = DEFAULT["population_size"]
     given = Task(env, DEFAULT["hidden"], size, DEFAULT["sigma"], DEFAULT["learning_rate"], length, seed)
     if side == "jaxes":
-        return dataclasses.replace(given, rollout=rollout)
+        preset = {**DEFAULT, **PRESETS.get(env, {})}
+        return dataclasses.replace(given, rollout={name: preset[name] for name in ROLLOUT if name in preset})
     if side == SAME:
         return given
     generations = -(-steps // (size * 1000))

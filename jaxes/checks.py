@@ -125,7 +125,7 @@ def choice(what: str, name: str, known: Iterable[str]) -> str:
     )
 
 
-def extra(module: str, name: str, error: ImportError) -> ImportError:
+def extra(module: str, name: str, error: Exception) -> ImportError:
     """The error for a missing optional dependency: how to install it."""
     return ImportError(f"{module} is not installed ({error}); it comes with: pip install 'jaxes[{name}]'")
 

@@ -23,6 +23,8 @@ from jaxes import trees
 from jaxes.blocks import Block
 from jaxes.instances import shared
 
+_TOGETHER = 2**16
+
 
 class Noise(NamedTuple):
     """One kind of perturbation `z` with `E[z] = 0`."""
@@ -190,14 +192,40 @@ def _normal(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
 def _dense(draw: Callable) -> Noise:
     def sample(key, units, like):
         leaves, tree = jax.tree.flatten(like)
+        groups = _groups(leaves)
 
         def one(unit_key):
-            keys = jax.random.split(unit_key, len(leaves))
-            return tree.unflatten([draw(k, x.shape, x.dtype) for k, x in zip(keys, leaves, strict=True)])
+            out: list[Any] = [None] * len(leaves)
+            keys = [unit_key] if len(groups) == 1 else jax.random.split(unit_key, len(groups))
+            for group_key, group in zip(keys, groups, strict=True):
+                of_group = [leaves[i] for i in group]
+                flat = draw(group_key, (sum(x.size for x in of_group),), of_group[0].dtype)
+                ends = np.cumsum([x.size for x in of_group])[:-1].tolist()
+                for i, x, part in zip(group, of_group, jnp.split(flat, ends), strict=True):
+                    out[i] = part.reshape(x.shape)
+            return tree.unflatten(out)
 
         return jax.vmap(one)(_unit_keys(key, _ids(units)))
 
     return Noise(sample, trees.add_scaled, _weighted_sum)
+
+
+def _groups(leaves: list[Any]) -> list[list[int]]:
+    """Leaves of one dtype that are drawn together, `_TOGETHER` numbers at most or one leaf.
+
+    A draw of threefry takes over half a second to compile on CPU, whatever its size; drawing a large leaf as a part of
+    something larger would take its memory twice.
+    """
+    groups: list[list[int]] = []
+    open_group: dict[Any, tuple[list[int], int]] = {}  # of each dtype, and its numbers
+    for i, x in enumerate(leaves):
+        group, size = open_group.get(x.dtype, ([], _TOGETHER))
+        if size + x.size > _TOGETHER:
+            group, size = [], 0
+            groups.append(group)
+        group.append(i)
+        open_group[x.dtype] = group, size + x.size
+    return groups
 
 
 def _ids(units: Any) -> jax.Array:

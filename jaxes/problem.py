@@ -37,6 +37,9 @@ class Problem(NamedTuple):
     with leaves [len(ids), ...] in the order of `ids`, and `update(problem_state, sums, rows)` is given the rows of the
     whole population in the order of the members. A block's evaluation sees all of `problem_state` and takes out what
     belongs to its `ids`."""
+    host: bool = False
+    """`evaluate` runs in Python, between compiled programs, on the whole population at once; `ask` is a
+    `jax.tree_util.Partial` of the strategy's ask and its state, so that members may be drawn elsewhere."""
 
 
 def problem(objective: Callable[[Any], jax.Array]) -> Problem:
@@ -103,6 +106,9 @@ def generation_with_fitness(strategy: Strategy, problem: Problem) -> Callable[..
     if not isinstance(problem, Problem):
         raise TypeError(f"problem must be a jaxes.Problem, got {problem!r}; jaxes.problem(objective) makes one")
 
+    if problem.host:
+        return _on_the_host(strategy, problem)
+
     def step(carry, _=None):
         state, problem_state = carry
         key = jax.random.fold_in(generation_key(state), PROBLEM_ID)
@@ -122,5 +128,25 @@ def generation_with_fitness(strategy: Strategy, problem: Problem) -> Callable[..
         (fitness, rows), sums = over_blocks(evaluate, strategy.population_size, strategy.blocks)
         state, info = strategy.tell(state, fitness)
         return (state, problem.update(problem_state, sums, *rows)), (info, fitness)
+
+    return step
+
+
+def _on_the_host(strategy: Strategy, problem: Problem) -> Callable[..., tuple[Any, Any]]:
+    """`generation_with_fitness` of a problem that is evaluated in Python."""
+    key_of = jax.jit(lambda state: jax.random.fold_in(generation_key(state), PROBLEM_ID))
+
+    @jax.jit
+    def finish(state, problem_state, fitness, sums):
+        state, info = strategy.tell(state, fitness)
+        return (state, problem.update(problem_state, sums)), (info, fitness)
+
+    def step(carry, _=None):
+        state, problem_state = carry
+        if any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(carry)):
+            raise TypeError("problem is evaluated in Python, so its generation cannot be compiled; use jaxes.fit")
+        ask = jax.tree_util.Partial(strategy.ask, state)
+        fitness, sums = problem.evaluate(problem_state, key_of(state), ask, jnp.arange(strategy.population_size))
+        return finish(state, problem_state, fitness, sums)
 
     return step

@@ -96,9 +96,27 @@ def episode(policy: "Trained", key: jax.Array, *, frames_per_second: float = 25.
     Raises:
         ValueError: if the environment cannot draw itself.
     """
+    if policy.env.film is not None:
+        return _filmed(policy, key, frames_per_second, most)
     if policy.env.frames is None:
         raise ValueError(f"{policy.env.name} cannot draw itself")
     return policy.env.frames(play(policy, key, frames_per_second=frames_per_second, most=most))
+
+
+def _filmed(policy: "Trained", key: jax.Array, frames_per_second: float, most: int) -> list[np.ndarray]:
+    """`episode` where the environment runs on the host: it is played without pictures, then again with them."""
+    env = policy.env
+    assert env.lanes is not None and env.film is not None
+    every, _ = pace(env, frames_per_second)
+    lanes, seed, actions = env.lanes(1), int(jax.random.bits(key, (), np.uint32)), []
+    lanes.reset(0, seed)
+    policy.reset()
+    for _ in range(min(env.max_steps, every * (most - 1))):
+        actions.append(policy(jax.tree.map(lambda x: x[0], lanes.observations)))
+        _, done = lanes.step(np.zeros(1, int), actions[-1][None])
+        if done[0]:
+            break
+    return env.film(seed, actions, every)
 
 
 def gif(frames: Iterable[np.ndarray], path: str | Path, *, frames_per_second: float = 25.0) -> Path:

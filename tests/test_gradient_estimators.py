@@ -527,9 +527,10 @@ class TestASEBO:
             np.testing.assert_allclose(jax.nn.sigmoid(state.logit), reference.q, rtol=1e-6)
             ranks.add(reference.r)
 
-        numbers = {"warmup": 5.0, "threshold": 0.9, "covariance_decay": 0.8, "probability_rate": 0.01}
+        numbers = {"warmup": 5.0, "threshold": 0.8, "covariance_decay": 0.8, "probability_rate": 0.01}
         strategy = jaxes.asebo(12, 0.1, tx=optax.sgd(1e-3), **numbers)
-        step_by_step(strategy, asebo_reference.Reference(START, 0.1, 12, eta=1e-3), 6, noise=asebo_noise, same=same)
+        reference = asebo_reference.Reference(START, 0.1, 12, eps=0.8, eta=1e-3)
+        step_by_step(strategy, reference, 6, noise=asebo_noise, same=same)
         assert len(ranks) > 2, ranks
 
     def test_expectation(self):

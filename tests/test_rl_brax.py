@@ -15,7 +15,7 @@ def trained():
     """Twenty-four generations of a small open_es on the inverted pendulum: (infos, problem state)."""
     env, _, _ = brax_envs.made("inverted_pendulum")
     policy = rl.mlp(env, hidden=(8,))
-    problem = rl.rollout(env, policy, max_steps=200)
+    problem = rl.rollout(env, policy, max_steps=100)
     strategy = jaxes.open_es(32, 0.2, learning_rate=0.1)
     start = (strategy.init(jax.random.key(0), policy.init(jax.random.key(1))), problem.init(jax.random.key(2)))
     run = jax.jit(lambda carry: jax.lax.scan(jaxes.generation(strategy, problem), carry, length=24))

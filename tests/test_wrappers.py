@@ -198,7 +198,7 @@ def grown(growth):
             state = carry[0]
             return carry, (state.runs, state.level, jnp.isfinite(state.allowed), state.inner.sigma)
 
-        (state, _), seen = jax.lax.scan(body, (strategy.init(key, jnp.full(2, 4.0)), ()), length=900)
+        (state, _), seen = jax.lax.scan(body, (strategy.init(key, jnp.full(2, 4.0)), ()), length=1500)
         return state, seen
 
     return run(jax.random.split(KEY, 4))

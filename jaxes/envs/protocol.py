@@ -45,6 +45,9 @@ class Env(NamedTuple):
     step_seconds: float = 0.0  # simulated seconds of one step, 0 if it has no such thing
     frames: Callable[..., list[np.ndarray]] | None = None  # ([physics, ...]) -> pictures uint8[height, width, 3]
     html: Callable[[list[Any], float], str] | None = None  # ([physics, ...], seconds between two) -> a page
+    # Of an environment that runs in Python processes, see `jaxes.envs.host`; its reset and step only raise.
+    lanes: Callable[[int], Any] | None = None  # (count) -> Lanes
+    film: Callable[..., list[np.ndarray]] | None = None  # (seed, actions, every) -> pictures
 
 
 def observation_size(env: Env) -> int:

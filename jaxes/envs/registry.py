@@ -14,6 +14,7 @@ class Suite(NamedTuple):
     module: str
     package: str  # what must be installed
     extra: str | None  # how: pip install 'jaxes[extra]'; None if jaxes itself depends on it
+    open: bool = False  # whether it knows others than those that it lists
 
 
 class Listed(NamedTuple):
@@ -28,7 +29,9 @@ class Listed(NamedTuple):
 
 SUITES = {
     "brax": Suite("jaxes.envs.brax", "brax", None),
+    "gymnasium": Suite("jaxes.envs.gymnasium", "gymnasium", "gymnasium", open=True),
     "gymnax": Suite("jaxes.envs.gymnax", "gymnax", "gymnax"),
+    "mujoco": Suite("jaxes.envs.mujoco", "gymnasium", "mujoco"),
     "playground": Suite("jaxes.envs.playground", "mujoco_playground", "playground"),
 }
 
@@ -49,9 +52,16 @@ def make(name: str, **options: Any) -> Env:
     >>> env.observation.shape, env.action.low.shape, env.max_steps
     ((4,), (1,), 1000)
     """
-    checks.choice("environment", name, names())
+    check(name)
     suite, short = name.split("/", 1)
     return importlib.import_module(SUITES[suite].module).make(short, **options)
+
+
+def check(name: str) -> None:
+    """Raise ValueError, with the nearest names, unless there may be an environment of this name."""
+    suite = name.partition("/")[0]
+    if not (suite in SUITES and SUITES[suite].open and "/" in name):
+        checks.choice("environment", name, names())
 
 
 def names() -> list[str]:

@@ -1,9 +1,13 @@
 """Frame skip: an action lasts for several steps."""
 
+import functools
+from typing import Any
+
 import jax.numpy as jnp
 from jax import lax
 
 from jaxes import checks
+from jaxes.envs.host import Repeated
 from jaxes.envs.protocol import Env, EnvState
 
 
@@ -38,9 +42,16 @@ def repeated(env: Env, times: int) -> Env:
         _, state, total = lax.while_loop(going, once, (jnp.int32(0), state, jnp.float32(0)))
         return state._replace(reward=total)
 
-    return env._replace(
+    longer = env._replace(
         name=f"{env.name} x{times}",
-        step=step,
         max_steps=-(-env.max_steps // times),
         step_seconds=env.step_seconds * times,
     )
+    if env.lanes is not None:
+        film = None if env.film is None else functools.partial(_film, env.film, times)
+        return longer._replace(lanes=functools.partial(Repeated, env.lanes, times), film=film)
+    return longer._replace(step=step)
+
+
+def _film(film: Any, times: int, seed: int, actions: list[Any], every: int) -> list[Any]:
+    return film(seed, [action for action in actions for _ in range(times)], every * times)

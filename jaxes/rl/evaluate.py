@@ -16,12 +16,18 @@ def evaluation(
 ) -> Callable[[Any, Normalizer | None, jax.Array], Episodes]:
     """`fn(params, normalizer, key) -> Episodes` with leaves [episodes]: what to `jit` once and call often.
 
+    Of an environment that runs on CPUs (`env.lanes`) it is a plain function, not to be compiled.
+
     Args:
         env: played to its own time limit.
         episodes: how many; fold the key so that no training episode has it.
     """
     if isinstance(episodes, bool) or not isinstance(episodes, int) or episodes < 1:
         raise ValueError(f"episodes must be an int of 1 or more, got {episodes!r}")
+    if env.lanes is not None:
+        from jaxes.rl.host.problem import evaluation as on_cpus
+
+        return on_cpus(env, policy, episodes)
 
     def run(params, normalizer, key):
         member = lambda: jax.tree.map(lambda x: x[None], params)

@@ -60,6 +60,7 @@ def rollout(
     mode: Literal["auto", "refill", "while", "scan"] = "auto",
     lanes: int | None = None,
     check_every: int = 8,
+    workers: int | None = None,
 ) -> Problem:
     """The problem of maximizing the return of episodes.
 
@@ -84,8 +85,11 @@ def rollout(
         mode: "refill" plays on some lanes, and a lane whose episode has ended takes the next member; "while" has a lane
             for every episode, until the last one ends; "scan" takes `max_steps` steps whatever happens. "auto" is
             "refill" where there are more episodes than lanes, else "while". Returns are the same in each.
-        lanes: of "refill", at most the episodes of a population (of one of its blocks).
+        lanes: of "refill", at most the episodes of a population (of one of its blocks). Of an environment that runs on
+            CPUs (`mujoco/`, `gymnasium/`): members that each process plays at once, 64 by default.
         check_every: steps between two looks at which episodes have ended.
+        workers: processes that play an environment that runs on CPUs; one for each core by default, 0 plays in this
+            process.
 
     The metrics of a run have the mean length of episodes, the share that the time limit ended, and the utilization: the
     share of the lanes' steps that belong to an episode. Evaluation (`jaxes.rl.evaluation`) has neither cap, shift,
@@ -104,6 +108,10 @@ def rollout(
     >>> int(problem.init(jax.random.key(0)).steps)
     0
     """
+    if env.lanes is None and workers is not None:
+        raise ValueError(f"workers is for environments that run on CPUs, and {env.name} runs in compiled programs")
+    if env.lanes is not None and mode in ("while", "scan"):
+        raise ValueError(f"mode must be auto or refill for {env.name}, which runs on CPUs; got {mode!r}")
     counts = {"episodes": episodes, "check_every": check_every, "max_steps": max_steps, "lanes": lanes}
     for name, value in counts.items():
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
@@ -116,7 +124,8 @@ def rollout(
     if mode in ("while", "scan") and (lanes is not None or least_steps):
         raise ValueError(f"lanes and least_steps need mode 'refill' or 'auto', got mode {mode!r}")
     preset = _preset(normalize)
-    bonus = _bonus(alive_bonus)
+    bonus_numbers = _bonus_numbers(alive_bonus)
+    bonus = _bonus(bonus_numbers)
     most = env.max_steps if max_steps is None else max_steps
     limit = read_cap(cap, most)
     check_every = min(check_every, most)
@@ -128,10 +137,16 @@ def rollout(
         none = Counter.zero()
         return State(normalizer, none, none, none, none, jnp.int32(0), first_shift, limit)
 
-    def evaluate(state, key, ask, ids):
+    def episode_keys(key, ids):
+        """key[ids, episodes]"""
         group = {"pair": ids // 2, "generation": jnp.zeros_like(ids), "independent": ids}[seeds]
         one = lambda g, j: jax.random.fold_in(jax.random.fold_in(key, g), j)
-        keys = jax.vmap(lambda g: jax.vmap(lambda j: one(g, j))(jnp.arange(episodes)))(group)
+        return jax.vmap(lambda g: jax.vmap(lambda j: one(g, j))(jnp.arange(episodes)))(group)
+
+    watch = 1.0 if preset is None else norm.PRESETS[preset].share
+
+    def evaluate(state, key, ask, ids):
+        keys = episode_keys(key, ids)
         out = play(
             env,
             policy,
@@ -145,7 +160,7 @@ def rollout(
             least_steps=-(-least_steps // episodes),
             reward=lambda reward, t: reward - state.shift + bonus(t),
             probe=key,
-            watch=1.0 if preset is None else norm.PRESETS[preset].share,
+            watch=watch,
             training=True,
         )
         count = lambda x: jnp.sum(x, dtype=jnp.uint32)
@@ -173,7 +188,18 @@ def rollout(
         "truncated_share": ("truncated", "episodes"),
         "utilization": ("steps", "lane_steps"),
     }
-    return Problem(init, evaluate, update, counters, ratios)
+    if env.lanes is None:
+        return Problem(init, evaluate, update, counters, ratios)
+    from jaxes.rl.host.problem import Host, evaluating
+
+    host = Host(env, policy, workers, lanes, training=True)
+
+    def start_and_init(key):
+        host.pool().start()  # workers get ready while the strategy's programs are compiled
+        return init(key)
+
+    evaluate = evaluating(host, episode_keys, episodes, least_steps, bonus_numbers, watch)
+    return Problem(start_and_init, evaluate, update, counters, ratios, host=True)
 
 
 def _lanes(mode: str, lanes: int | None, episodes: int) -> int | None:
@@ -196,15 +222,21 @@ def _preset(normalize: bool | str) -> str | None:
     return None if name == "off" else name
 
 
-def _bonus(given: tuple[int, int, float] | None) -> Callable[[jax.Array], Any]:
+def _bonus_numbers(given: tuple[int, int, float] | None) -> tuple[float, float, float] | None:
+    if given is None:
+        return None
+    try:
+        first, last, bonus = map(float, given)
+        if 0 <= first < last:
+            return first, last, bonus
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"alive_bonus must be (t0, t1, bonus) with 0 <= t0 < t1, got {given!r}")
+
+
+def _bonus(given: tuple[float, float, float] | None) -> Callable[[jax.Array], Any]:
     """From the step of an episode to what is added to its reward."""
     if given is None:
         return lambda t: 0.0
-    try:
-        first, last, bonus = map(float, given)
-        fits = 0 <= first < last
-    except (TypeError, ValueError):
-        fits = False
-    if not fits:
-        raise ValueError(f"alive_bonus must be (t0, t1, bonus) with 0 <= t0 < t1, got {given!r}")
+    first, last, bonus = given
     return lambda t: bonus * jnp.clip((t.astype(jnp.float32) - first) * (1 / (last - first)), 0, 1)

@@ -80,7 +80,7 @@ def guided_es(
     >>> import jax, jaxes, jax.numpy as jnp
     >>> strategy = jaxes.guided_es(8, 0.1, surrogates="given", learning_rate=0.1)
     >>> state = strategy.init(jax.random.key(0), jnp.ones(3))
-    >>> for _ in range(30):
+    >>> for _ in range(60):
     ...     members = strategy.ask(state)
     ...     state, info = strategy.tell(state, -jnp.sum(members**2, axis=1))
     ...     state = jaxes.guide(state, 2 * state.mean + 0.5)  # a biased gradient

@@ -97,6 +97,8 @@ class Config:
     """Which members start alike."""
     check_every: int | None = None
     """Steps between two looks at which episodes have ended."""
+    workers: int | None = None
+    """Processes that play an environment which runs on CPUs (mujoco, gymnasium); one a core by default."""
 
     # when to stop
     generations: int | None = None
@@ -129,7 +131,7 @@ _STRATEGY += ["elite_fraction", "blocks"]
 _PYTHON_ONLY = ("population_size", "tx")  # the first has a field; the second is a function
 _POLICY = ["hidden", "head", "activation", "last_scale", "initialization", "action_noise"]
 _ROLLOUT = ["episodes", "least_steps", "max_steps", "cap", "shift", "alive_bonus", "normalize", "seeds"]
-_ROLLOUT += ["mode", "lanes", "check_every"]
+_ROLLOUT += ["mode", "lanes", "check_every", "workers"]
 
 
 def complete(config: Config) -> Config:
@@ -139,7 +141,7 @@ def complete(config: Config) -> Config:
         ValueError: for an unknown environment or strategy (with the nearest names), or a setting that the strategy
             or the network does not have.
     """
-    checks.choice("environment", config.env, envs.names())
+    envs.check(config.env)
     factory = STRATEGIES[checks.choice("strategy", config.strategy, STRATEGIES)]
     for name, known in (("shaping", SHAPINGS), ("noise", NOISES)):
         if getattr(config, name) is not None:

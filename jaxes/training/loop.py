@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -153,16 +153,24 @@ class _Run:
 
     def __init__(self, strategy, problem, evaluate, evaluation_key, limits, evaluate_every):
         self.strategy, self.problem, self.limits, self.evaluate_every = strategy, problem, limits, evaluate_every
-        step = generation_with_fitness(strategy, problem)
+        once = generation_with_fitness(strategy, problem)
+        step = once if problem.host else jax.jit(once)  # so that it is traced once
 
         def chunk(carry, length):
             seen = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(step, carry)[1])
             return jax.lax.fori_loop(0, length, lambda _, c: step(c[0]), (carry, seen))
 
-        self.chunk = jax.jit(chunk)
+        def chunk_in_python(carry, length):
+            carry, seen = step(carry)
+            for _ in range(1, int(length)):
+                carry, seen = step(carry)
+            return carry, seen
+
+        self.chunk = chunk_in_python if problem.host else jax.jit(chunk)
         self.evaluate = None
         if evaluate is not None:
-            self.evaluate = jax.jit(lambda carry: evaluate(strategy.recommend(carry[0]), carry[1], evaluation_key))
+            score = lambda carry: evaluate(strategy.recommend(carry[0]), carry[1], evaluation_key)
+            self.evaluate = score if problem.host else jax.jit(score)
 
     def reports(self, carry, spent, folder, bar, chunk_seconds, checkpoint_seconds) -> Iterator[Report]:
         interruption = Interruption()
@@ -245,10 +253,10 @@ class _Run:
 
 
 class _Compiling:
-    """A jitted function that is compiled in the background for these arguments."""
+    """A jitted function that is compiled in the background for these arguments; a plain one is there at once."""
 
-    def __init__(self, jitted, *args):
-        lowered = jitted.lower(*args)
+    def __init__(self, function, *args):
+        lowered = function.lower(*args) if hasattr(function, "lower") else _Plain(function)
         self._result: Any = None
         self._error: BaseException | None = None
 
@@ -273,6 +281,13 @@ class _Compiling:
         if self._error is not None:
             raise self._error
         return self._result
+
+
+class _Plain(NamedTuple):
+    function: Callable
+
+    def compile(self) -> Callable:
+        return self.function
 
 
 class _Folder:

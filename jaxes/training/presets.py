@@ -10,10 +10,13 @@ DEFAULT: dict[str, Any] = {
     "sigma": 0.05,
     "learning_rate": 0.02,
     "hidden": (32, 32),
+    "seeds": "generation",  # all members start alike: their ranks have less noise
     "seconds": 600.0,
 }
 
 PRESETS: dict[str, dict[str, Any]] = {
+    "brax/ant": {"normalize": "ars"},
+    "brax/halfcheetah": {"normalize": "ars"},
     "brax/hopper": {"target": 2000.0, "seconds": 235.0},
     "brax/inverted_pendulum": {"sigma": 0.1, "learning_rate": 0.05, "target": 995.0, "seconds": 60.0},
 }

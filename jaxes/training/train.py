@@ -86,7 +86,7 @@ def resume(folder: str | Path, *, progress: bool = True, **limits: Any) -> Itera
 def _run(config: Config, folder: Path, *, resume: bool, progress: bool) -> Iterator[Report]:
     parts = build(config)
     key = jax.random.key(config.seed, impl=config.random)
-    params = parts.policy.init(jax.random.fold_in(key, PARAMS_ID))
+    params = jax.jit(parts.policy.init)(jax.random.fold_in(key, PARAMS_ID))
     held_out = rl.evaluation(parts.env, parts.policy, episodes=config.evaluation_episodes)
     reports = fit(
         parts.strategy,

@@ -37,7 +37,8 @@ class Trained:
 
     def evaluate(self, key: jax.Array, episodes: int = 16) -> rl.Episodes:
         """Play full episodes; leaves [episodes]."""
-        return jax.jit(rl.evaluation(self.env, self.policy, episodes=episodes))(self.params, self.normalizer, key)
+        play = rl.evaluation(self.env, self.policy, episodes=episodes)
+        return (play if self.env.lanes is not None else jax.jit(play))(self.params, self.normalizer, key)
 
     def _apply(self, memory: Any, observation: Any) -> tuple[Any, Any]:
         if self.normalizer is not None:

@@ -1,0 +1,174 @@
+"""Environment steps a second of the host engine beside gymnasium's vector environments and EnvPool.
+
+python benchmarks/host.py; writes benchmarks/results/host.json. Every side plays members with networks of their own
+(64-64 tanh, one jitted call a step for all lanes) on as many cores as there are: the engine in one process a core,
+SyncVectorEnv in one, AsyncVectorEnv in a process an environment, EnvPool in one thread a core.
+"""
+
+import argparse
+import functools
+import os
+import time
+import warnings
+
+import _measure
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxes
+from jaxes import rl
+from jaxes.rl.host import problem as host
+from jaxes.rl.host.pool import Pool
+
+LANES = 64
+STEPS = 100  # of each lane
+CORES = len(os.sched_getaffinity(0))
+
+
+class Engine:
+    """A generation of the engine: twice as many members as lanes, all episodes cut after `STEPS`."""
+
+    def __init__(self, name: str, members: int | None = None, cap: int | None = STEPS):
+        env = jaxes.envs.make(f"mujoco/{name}")
+        self.members = CORES * LANES if members is None else members
+        policy = rl.mlp(env, (64, 64))
+        self.problem = rl.rollout(env, policy, max_steps=cap, seeds="independent")
+        self.strategy = jaxes.open_es(self.members, 0.02)
+        self.state = self.strategy.init(jax.random.key(0), jax.jit(policy.init)(jax.random.key(1)))
+        self.problem_state = self.problem.init(jax.random.key(2))
+        self.pool = host.pool(env, None, LANES)
+
+    def __call__(self) -> int:
+        """Play; the steps it took."""
+        ask = jax.tree_util.Partial(self.strategy.ask, self.state)
+        key = jax.random.key(3)
+        _, sums = self.problem.evaluate(self.problem_state, key, ask, jnp.arange(self.members))
+        return int(sums.steps)
+
+
+class Vector:
+    """`STEPS` steps of a vector environment of `LANES` members."""
+
+    def __init__(self, name: str, make):
+        env = jaxes.envs.make(f"mujoco/{name}")
+        policy = rl.mlp(env, (64, 64))
+        params = jax.vmap(policy.init)(jax.random.split(jax.random.key(1), LANES))
+        act = jax.jit(lambda observations: jax.vmap(lambda p, x: policy.act(p, (), x)[0])(params, observations))
+        self.act, self.envs = act, make(name)
+
+    def __call__(self) -> int:
+        observations = self.envs.reset()[0]
+        for _ in range(STEPS):
+            actions = np.asarray(self.act(observations.astype(np.float32)))
+            observations = self.envs.step(actions)[0]
+        return STEPS * LANES
+
+    def close(self):
+        self.envs.close()
+
+
+def sync(name):
+    import gymnasium
+
+    return gymnasium.vector.SyncVectorEnv([functools.partial(gymnasium.make, name)] * LANES)
+
+
+def asynchronous(name):
+    import gymnasium
+
+    return gymnasium.vector.AsyncVectorEnv([functools.partial(gymnasium.make, name)] * LANES, context="spawn")
+
+
+def envpool(name):
+    import envpool as package
+
+    return package.make(name, env_type="gymnasium", num_envs=LANES, num_threads=CORES)
+
+
+def rates(name: str, rounds: int) -> dict:
+    """Median and best steps a second of each side, one after the other in every round."""
+    sides = {"jaxes": Engine(name)}
+    for side, make in (("SyncVectorEnv", sync), ("AsyncVectorEnv", asynchronous), ("EnvPool", envpool)):
+        try:
+            sides[side] = Vector(name, make)
+        except ImportError as error:
+            print(f"{side} is left out: {error}")
+    found = {side: [] for side in sides}
+    acting = []
+    for side in sides.values():
+        side()  # compiles
+    for _ in range(rounds):
+        for side, play in sides.items():
+            began = time.perf_counter()
+            steps = play()
+            found[side].append(steps / (time.perf_counter() - began))
+        acting.append(sides["jaxes"].pool.acting)
+    for side in sides.values():
+        if isinstance(side, Vector):
+            side.close()
+    figures = {side: {"median": float(np.median(x)), "best": max(x)} for side, x in found.items()}
+    for side in figures:
+        paired = np.median(np.array(found["jaxes"]) / np.array(found[side]))
+        figures[side]["jaxes / this"] = float(paired)
+    figures["jaxes"]["policy's share of the time"] = float(np.median(acting))
+    return figures
+
+
+def starting() -> float:
+    """Seconds from nothing to workers that have a program loaded."""
+    env = jaxes.envs.make("mujoco/HalfCheetah-v5")
+    began = time.perf_counter()
+    fresh = Pool(env, CORES, LANES)
+    policy = rl.mlp(env, (64, 64))
+    params = jax.jit(policy.init)(jax.random.key(0))
+    program = host.programs.make(env, policy, host._everyone, params, None, jax.random.key(0), LANES, False)
+    fresh.load(program)
+    seconds = time.perf_counter() - began
+    fresh.close()
+    return seconds
+
+
+def idle(rounds: int) -> float:
+    """The share of a generation of Hopper in which workers had nothing to do."""
+    engine = Engine("Hopper-v5", members=1024, cap=None)
+    shares = []
+    for _ in range(rounds + 1):
+        engine()
+        shares.append(engine.pool.idle)
+    return float(np.median(shares[1:]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--env", nargs="+", default=["HalfCheetah-v5", "Hopper-v5", "Ant-v5", "Humanoid-v5"])
+    args = parser.parse_args()
+    warnings.simplefilter("ignore")
+    figures: dict = {name: rates(name, args.rounds) for name in args.env}
+    bounds = {}
+
+    def bound(what: str, measured: float, **wanted: float) -> None:
+        ((kind, limit),) = wanted.items()
+        reached = measured >= limit if kind == "at_least" else measured <= limit
+        bounds[what] = {"measured": measured, **wanted, "reached": reached}
+
+    for name, sides in figures.items():
+        if name in ("HalfCheetah-v5", "Ant-v5"):
+            least = 4.0 if name == "HalfCheetah-v5" else 2.0
+            bound(
+                f"{name}: steps a second, jaxes / SyncVectorEnv", sides["SyncVectorEnv"]["jaxes / this"], at_least=least
+            )
+        bound(f"{name}: jaxes / AsyncVectorEnv", sides["AsyncVectorEnv"]["jaxes / this"], at_least=2.0)
+        if "EnvPool" in sides:
+            bound(f"{name}: jaxes / EnvPool", sides["EnvPool"]["jaxes / this"], at_least=1.0)
+        bound(f"{name}: policy's share of the time", sides["jaxes"]["policy's share of the time"], at_most=0.1)
+    bound("seconds until workers are ready", starting(), at_most=5.0)
+    bound("Hopper-v5, 1024 members: idle share of the workers", idle(args.rounds), at_most=0.1)
+    for what, row in bounds.items():
+        print(f"{'ok  ' if row['reached'] else 'MISS'} {row['measured']:8.3f}  {what}")
+    print(_measure.save("host", {"lanes": LANES, "steps": STEPS, "bounds": bounds, "figures": figures}))
+
+
+if __name__ == "__main__":
+    main()

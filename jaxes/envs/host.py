@@ -1,0 +1,80 @@
+"""Environments that run in Python processes on CPUs: what a lane of them is, and those of `gymnasium.make`."""
+
+from collections.abc import Callable
+from typing import Any, NoReturn, Protocol
+
+import numpy as np
+
+from jaxes.envs.protocol import Box, Discrete, Env
+
+
+class Lanes(Protocol):
+    """Several copies of an environment in one process, each of them reset and stepped on its own."""
+
+    observations: Any
+    """Array [lanes, ...], or tree of them: what each lane shows now. It is written into, never replaced."""
+
+    def reset(self, lane: int, seed: int) -> None:
+        """Begin an episode on one lane, as `gymnasium.make(...).reset(seed=seed)` does."""
+
+    def step(self, lanes: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Step some lanes.
+
+        Args:
+            lanes: int[k].
+            actions: [k, ...].
+
+        Returns:
+            Rewards float64[k], and bool[k]: the episode ended there by the environment's own rule.
+        """
+        ...
+
+
+def host_env(
+    name: str,
+    lanes: Callable[[int], Lanes],
+    observation: Any,
+    action: Box | Discrete,
+    max_steps: int,
+    step_seconds: float = 0.0,
+    film: Callable[..., list[np.ndarray]] | None = None,
+) -> Env:
+    """An environment that `jaxes.rl.rollout` plays in worker processes.
+
+    Args:
+        name: SUITE/NAME.
+        lanes: `lanes(count) -> Lanes`; a module's function, or `functools.partial` of one, because it is made in other
+            processes.
+        observation, action, max_steps, step_seconds: as in `Env`.
+        film: `film(seed, actions, every) -> pictures` of an episode, one every so many steps.
+    """
+
+    def refuse(*_: Any) -> NoReturn:
+        raise TypeError(
+            f"{name} runs on CPUs, outside of compiled programs: give it to jaxes.rl.rollout and jaxes.rl.evaluation, "
+            "or step its lanes yourself: env.lanes(count)"
+        )
+
+    return Env(name, refuse, refuse, observation, action, max_steps, step_seconds, lanes=lanes, film=film)
+
+
+class Repeated:
+    """Lanes in which every action is held for `times` steps, or until the episode ends."""
+
+    def __init__(self, make: Callable[[int], Lanes], times: int, count: int):
+        self._lanes, self._times = make(count), times
+        self.observations = self._lanes.observations
+
+    def reset(self, lane: int, seed: int) -> None:
+        self._lanes.reset(lane, seed)
+
+    def step(self, lanes: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        total, done = np.zeros(len(lanes)), np.zeros(len(lanes), bool)
+        for _ in range(self._times):
+            going = np.nonzero(~done)[0]
+            if not len(going):
+                break
+            rewards, ended = self._lanes.step(lanes[going], actions[going])
+            total[going] += rewards
+            done[going] = ended
+        return total, done

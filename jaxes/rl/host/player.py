@@ -1,0 +1,200 @@
+"""One process at play: lanes step several members at once, and a lane whose episode ends takes the next place.
+
+What an episode comes to depends on its member, its seed and its key alone, not on its lane, its neighbours or the
+process. (The policy's rows are computed in batches of one size.)
+"""
+
+import time
+from collections import deque
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxes.envs.host import Lanes
+from jaxes.rl.host import programs
+from jaxes.rl.host.programs import Program
+
+
+class Job(NamedTuple):
+    """What is to be played: places, each of which is `episodes` of a member's share."""
+
+    state: list[np.ndarray]  # the strategy's, packed
+    normalizer: list[np.ndarray]  # packed; empty without one
+    members: np.ndarray  # int32[places]: ids
+    seeds: np.ndarray  # uint32[places]: of the environment
+    keys: np.ndarray  # uint32[places, words]: of the actions' noise
+    watched: np.ndarray  # bool[places]: the normalizer learns from it
+    limit: int  # steps of an episode at most
+    least_steps: int  # a place with fewer plays another episode
+    shift: float  # taken off every reward
+    bonus: tuple[float, float, float] | None  # (t0, t1, bonus): added to rewards, see `jaxes.rl.rollout`
+
+
+class Results(NamedTuple):
+    """What places came to, in any order; leaves [some, ...]."""
+
+    places: np.ndarray  # int64
+    returns: np.ndarray  # float64: sum over the place's episodes
+    lengths: np.ndarray  # int64
+    episodes: np.ndarray  # int64
+    truncated: np.ndarray  # int64: episodes ended by the time limit
+    seen: np.ndarray  # int64: observations that were summed
+    totals: list[np.ndarray]  # float64: their sum, a leaf of the observation each
+    squares: list[np.ndarray]  # float64: the sum of their squares
+
+
+class Player:
+    """Plays places of a job, some at a time."""
+
+    def __init__(self, lanes: Lanes, program: Program):
+        self._lanes, self._count, self._at_once = lanes, program.lanes, program.at_once
+        self._enter, self._act = programs.load(program.enter), programs.load(program.act)
+        self._blank = [[jnp.zeros(shape, dtype) for shape, dtype in part] for part in (program.params, program.memory)]
+        self._seen = [np.zeros(x.shape, _small(x.dtype)) for x in jax.tree.leaves(lanes.observations)]
+        self._raw = jax.tree.leaves(lanes.observations)
+        self.acting = 0.0
+        """Seconds in the policy since the job began; `playing` those of everything."""
+        self.playing = 0.0
+
+    def begin(self, job: Job) -> None:
+        """Take a job and forget the last one."""
+        n = self._count
+        self._job = job
+        self._state, self._normalizer = jax.device_put((job.state, job.normalizer))
+        self._params, self._memory = self._blank
+        self._waiting: deque[int] = deque()
+        self._place = np.full(n, -1)
+        self._again, self._t = np.zeros(n, np.int32), np.zeros(n, np.int32)
+        self._keys = np.zeros((n, *job.keys.shape[1:]), np.uint32)
+        self._lengths, self._episodes, self._truncated, self._watched = (np.zeros(n, np.int64) for _ in range(4))
+        self._returns = np.zeros(n)
+        self._counted = np.zeros(n, np.int64)
+        self._totals, self._squares = ([np.zeros(x.shape) for x in self._raw] for _ in range(2))
+        self.acting = self.playing = 0.0
+
+    def play(self, places: list[int], more: bool, seconds: float = 1.0) -> tuple[Results, int]:
+        """Play these places too, until there is room for others, or everything has ended, or the time is over.
+
+        Args:
+            places: to be played after those that wait already.
+            more: whether there are other places: then it returns as soon as a lane has nothing to do.
+            seconds: to return after.
+
+        Returns:
+            Places that have ended, and how many are played or wait.
+        """
+        began = time.perf_counter()
+        self._waiting.extend(places)
+        ended: list[Results] = []
+        while True:
+            self._fill()
+            busy = np.nonzero(self._place >= 0)[0]
+            if not len(busy) or (more and len(busy) < self._count) or time.perf_counter() - began > seconds:
+                break
+            self._step(busy, ended)
+        self.playing += time.perf_counter() - began
+        return _joined(ended, self._raw), len(busy) + len(self._waiting)
+
+    def _step(self, busy: np.ndarray, ended: list[Results]) -> None:
+        for seen, raw in zip(self._seen, self._raw, strict=True):
+            seen[:] = raw
+        acting = time.perf_counter()
+        actions, self._memory = self._act(
+            self._params, self._memory, self._seen, self._normalizer, self._keys, self._again, self._t
+        )
+        actions = np.asarray(actions)
+        self.acting += time.perf_counter() - acting
+        self._watch(busy)
+        rewards, done = self._lanes.step(busy, actions[busy])
+        self._returns[busy] += rewards - self._job.shift + self._bonus(self._t[busy])
+        self._t[busy] += 1
+        self._lengths[busy] += 1
+        cut = ~done & (self._t[busy] >= self._job.limit)
+        over = busy[done | cut]
+        if len(over):
+            self._episodes[over] += 1
+            self._truncated[busy[cut]] += 1
+            again = self._lengths[over] < self._job.least_steps
+            for lane in over[again].tolist():
+                self._again[lane] += 1
+                self._restart(lane)
+            if not again.all():
+                ended.append(self._taken_down(over[~again]))
+
+    def _watch(self, busy: np.ndarray) -> None:
+        watched = busy[self._watched[busy] > 0]
+        if not len(watched) or not self._job.normalizer:
+            return
+        finite = np.ones(len(watched), bool)
+        rows = [seen[watched].astype(float) for seen in self._seen]
+        for x in rows:
+            finite &= np.isfinite(x).reshape(len(x), -1).all(axis=1)
+        if not finite.all():
+            watched, rows = watched[finite], [x[finite] for x in rows]
+        self._counted[watched] += 1
+        for total, square, x in zip(self._totals, self._squares, rows, strict=True):
+            total[watched] += x
+            square[watched] += x * x
+
+    def _bonus(self, t: np.ndarray) -> np.ndarray | float:
+        if self._job.bonus is None:
+            return 0.0
+        first, last, bonus = self._job.bonus
+        return bonus * np.clip((t - first) / (last - first), 0, 1)
+
+    def _fill(self) -> None:
+        free = np.nonzero(self._place < 0)[0][: len(self._waiting)]
+        if not len(free):
+            return
+        places = np.array([self._waiting.popleft() for _ in free])
+        self._place[free], self._again[free] = places, 0
+        self._keys[free], self._watched[free] = self._job.keys[places], self._job.watched[places]
+        for array in (self._returns, self._lengths, self._episodes, self._truncated, self._counted):
+            array[free] = 0
+        for array in (*self._totals, *self._squares):
+            array[free] = 0
+        for lane in free.tolist():
+            self._restart(lane, new=True)
+        some = self._at_once
+        for start in range(0, len(free), some):
+            at, ids = np.full(some, self._count, np.int32), np.zeros(some, np.int32)
+            part = free[start : start + some]
+            at[: len(part)], ids[: len(part)] = part, self._job.members[self._place[part]]
+            self._params, self._memory = self._enter(self._state, self._params, self._memory, at, ids)
+
+    def _restart(self, lane: int, new: bool = False) -> None:
+        place, again = self._place[lane], int(self._again[lane])
+        seed = int(self._job.seeds[place])
+        self._lanes.reset(lane, int(np.random.SeedSequence([seed, again]).generate_state(1)[0]) if again else seed)
+        self._t[lane] = 0
+        if not new:  # the same member goes on, with a fresh memory
+            at, ids = np.full(self._at_once, self._count, np.int32), np.zeros(self._at_once, np.int32)
+            at[0], ids[0] = lane, self._job.members[place]
+            self._params, self._memory = self._enter(self._state, self._params, self._memory, at, ids)
+
+    def _taken_down(self, lanes: np.ndarray) -> Results:
+        results = Results(
+            places=self._place[lanes],
+            returns=self._returns[lanes],
+            lengths=self._lengths[lanes],
+            episodes=self._episodes[lanes],
+            truncated=self._truncated[lanes],
+            seen=self._counted[lanes],
+            totals=[x[lanes] for x in self._totals],
+            squares=[x[lanes] for x in self._squares],
+        )
+        self._place[lanes] = -1
+        return results
+
+
+def _joined(parts: list[Results], raw: list[np.ndarray]) -> Results:
+    if not parts:
+        none, rows = np.zeros(0, np.int64), [np.zeros((0, *x.shape[1:])) for x in raw]
+        return Results(none, np.zeros(0), none, none, none, none, rows, rows)
+    return Results(*jax.tree.map(lambda *x: np.concatenate(x), *parts))
+
+
+def _small(dtype: Any) -> Any:
+    return np.float32 if dtype == np.float64 else dtype

@@ -1,0 +1,129 @@
+"""The compiled parts of a player, in a form that goes to other processes and machines: StableHLO by `jax.export`.
+
+A member is drawn where it is played, from the strategy's state and its id; noise is never sent.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import export
+
+from jaxes.envs.protocol import Env
+from jaxes.rl import normalizer as norm
+from jaxes.rl.episodes import ACTION_ID
+from jaxes.rl.policies import Policy
+
+
+class Program(NamedTuple):
+    """What a player runs; the functions take and give flat lists of arrays."""
+
+    enter: bytes
+    """(strategy's state, params, memory, lanes int32[s], ids int32[s]) -> (params, memory): members take lanes"""
+    act: bytes
+    """(params, memory, observations, normalizer, keys uint32[lanes, words], episode int32[lanes], t int32[lanes]) ->
+    (actions [lanes, ...], memory)"""
+    params: list[tuple[tuple[int, ...], Any]]  # shapes and dtypes, with the axis of lanes
+    memory: list[tuple[tuple[int, ...], Any]]
+    lanes: int
+    at_once: int  # members that enter in one call
+
+
+def pack(tree: Any) -> list[np.ndarray]:
+    """The leaves as NumPy arrays, random keys as their data."""
+    is_key = lambda x: jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
+    return [np.asarray(jax.random.key_data(x) if is_key(x) else x) for x in map(jnp.asarray, jax.tree.leaves(tree))]
+
+
+def make(
+    env: Env, policy: Policy, ask: Callable, state: Any, normalizer: Any, key: jax.Array, lanes: int, training: bool
+) -> Program:
+    """Trace and export.
+
+    Args:
+        ask: `ask(state, ids) -> members`, leaves [len(ids), ...].
+        state: one that `ask` takes; its shapes count.
+        normalizer: likewise, or None.
+        key: likewise, of an episode.
+        lanes: of a player.
+        training: whether actions have noise.
+    """
+    at_once = max(1, lanes // 8)
+    int32 = lambda *shape: jax.ShapeDtypeStruct(shape, np.int32)
+    members = jax.eval_shape(ask, state, int32(lanes))
+    memory = jax.eval_shape(jax.vmap(policy.start), members)
+    observation = jax.tree.map(lambda x: jax.ShapeDtypeStruct((lanes, *x.shape), x.dtype), env.observation)
+
+    def enter(state_leaves, params_leaves, memory_leaves, at, ids):
+        entering = ask(_unpack(state_leaves, state), ids)
+        fresh = jax.tree.leaves((entering, jax.vmap(policy.start)(entering)))
+        now = [*params_leaves, *memory_leaves]
+        after = [x.at[at].set(y, mode="drop") for x, y in zip(now, fresh, strict=True)]
+        return after[: len(params_leaves)], after[len(params_leaves) :]
+
+    def act(params_leaves, memory_leaves, seen_leaves, normalizer_leaves, key_data, episode, t):
+        params, before = _unpack(params_leaves, members), _unpack(memory_leaves, memory)
+        seen = _unpack(seen_leaves, observation)
+        if normalizer is not None:
+            seen = jax.vmap(norm.normalizing(_unpack(normalizer_leaves, normalizer)))(seen)
+
+        def action_key(data, episode, t):
+            own = jax.random.wrap_key_data(data, impl=str(jax.random.key_impl(key)))
+            own = jnp.where(episode > 0, jax.random.fold_in(own, episode), own)
+            return jax.random.fold_in(jax.random.fold_in(own, ACTION_ID), t)
+
+        keys = jax.vmap(action_key)(key_data, episode, t) if training and policy.random else None
+        actions, after = jax.vmap(policy.act)(params, before, seen, keys)
+        return actions, jax.tree.leaves(after)
+
+    def exported(function, *args):
+        return bytes(export.export(jax.jit(function), platforms=["cpu"])(*args).serialize())
+
+    params_leaves, memory_leaves = _shapes(members), _shapes(memory)
+    words = jax.ShapeDtypeStruct((lanes, *jax.random.key_data(key).shape), np.uint32)
+    some, each = int32(at_once), int32(lanes)
+    return Program(
+        exported(enter, _shapes(state), params_leaves, memory_leaves, some, some),
+        exported(act, params_leaves, memory_leaves, _shapes(observation), _shapes(normalizer), words, each, each),
+        [(x.shape, x.dtype) for x in params_leaves],
+        [(x.shape, x.dtype) for x in memory_leaves],
+        lanes,
+        at_once,
+    )
+
+
+def load(exported: bytes) -> Callable[..., Any]:
+    """The compiled function, in the process that calls it."""
+    return jax.jit(export.deserialize(bytearray(exported)).call)
+
+
+def _shapes(tree: Any) -> list[jax.ShapeDtypeStruct]:
+    """The shapes of what `pack` gives."""
+    return [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in jax.eval_shape(lambda: _unkeyed(tree))]
+
+
+def _unkeyed(tree: Any) -> list[jax.Array]:
+    blank = [jnp.broadcast_to(_zero(x), x.shape) for x in jax.tree.leaves(tree)]
+    return [jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x for x in blank]
+
+
+def _zero(like: Any) -> jax.Array:
+    if jnp.issubdtype(like.dtype, jax.dtypes.prng_key):
+        return jax.random.key(0, impl=_impl(like))
+    return jnp.zeros((), like.dtype)
+
+
+def _impl(like: Any) -> str:
+    return str(jax.random.key_impl(like)) if isinstance(like, jax.Array) else like.dtype._impl.name
+
+
+def _unpack(leaves: Any, like: Any) -> Any:
+    """The tree that `pack` took apart, traced."""
+    shapes, tree = jax.tree.flatten(like)
+    wrapped = [
+        jax.random.wrap_key_data(x, impl=_impl(shape)) if jnp.issubdtype(shape.dtype, jax.dtypes.prng_key) else x
+        for x, shape in zip(leaves, shapes, strict=True)
+    ]
+    return tree.unflatten(wrapped)

@@ -1,0 +1,57 @@
+"""The process of a worker: `python -m jaxes.rl.host.worker FD`, started by `jaxes.rl.host.pool`.
+
+It answers messages on a connection until that closes: (name, arguments) in, ("ok", answer) or ("error", text) out.
+"""
+
+import pickle
+import signal
+import sys
+import traceback
+from multiprocessing.connection import Connection
+from typing import Any
+
+from jaxes.rl.host.player import Player
+
+
+class Worker:
+    """What a worker is asked to do, in a process of its own or in the caller's."""
+
+    def __init__(self, make_lanes: Any, count: int):
+        self._lanes = make_lanes(count)
+        self._players: dict[int, Player] = {}
+
+    def load(self, number: int, program: Any) -> None:
+        """Know a program by a number from now on."""
+        self._players[number] = Player(self._lanes, program)
+
+    def begin(self, number: int, job: Any) -> None:
+        self._playing = self._players[number]
+        self._playing.begin(job)
+
+    def play(self, places: list[int], more: bool) -> Any:
+        results, left = self._playing.play(places, more)
+        return results, left, (self._playing.acting, self._playing.playing)
+
+
+def serve(connection: Connection) -> None:
+    """Answer until the other side is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal: the parent decides
+    worker: Any = None
+    while True:
+        try:
+            name, arguments = connection.recv()
+        except EOFError:
+            return
+        try:
+            if name == "make":  # not answered: the starter goes on meanwhile, and hears of errors next time
+                paths, lanes, count = arguments
+                sys.path[:] = paths
+                worker = Worker(pickle.loads(lanes), count)
+                continue
+            connection.send(("ok", getattr(worker, name)(*arguments)))
+        except Exception:
+            connection.send(("error", traceback.format_exc()))
+
+
+if __name__ == "__main__":
+    serve(Connection(int(sys.argv[1])))

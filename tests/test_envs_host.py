@@ -1,0 +1,124 @@
+"""Environments on CPUs: the same bits as gymnasium's, and clear errors."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import jaxes
+from jaxes.envs import Box, Discrete, mujoco
+
+gymnasium = pytest.importorskip("gymnasium")
+
+STEPS = 1000
+
+
+def same_as_gymnasium(env, name: str, lanes: int) -> int:
+    """Step some lanes and as many environments of `gymnasium.make` by the same actions; episodes that ended."""
+    ours, theirs = env.lanes(lanes), [gymnasium.make(name) for _ in range(lanes)]
+    space, random = theirs[0].action_space, np.random.default_rng(0)
+    seeds = iter(range(10**6))
+
+    def begin(lane):
+        seed = next(seeds)
+        ours.reset(lane, seed)
+        observation, _ = theirs[lane].reset(seed=seed)
+        np.testing.assert_array_equal(ours.observations[lane], observation)
+
+    for lane in range(lanes):
+        begin(lane)
+    ended = 0
+    for t in range(STEPS):
+        some = random.random(lanes) < 0.9  # lanes are independent of each other
+        stepped = np.nonzero(some | ~some.any())[0]
+        if isinstance(env.action, Discrete):
+            actions = random.integers(env.action.n, size=len(stepped))
+        else:
+            actions = random.uniform(space.low, space.high, (len(stepped), *space.shape)).astype(np.float32)
+        rewards, done = ours.step(stepped, actions)
+        for k, lane in enumerate(stepped):
+            observation, reward, terminated, truncated, _ = theirs[lane].step(actions[k])
+            np.testing.assert_array_equal(ours.observations[lane], observation, err_msg=f"step {t}")
+            assert (rewards[k], done[k]) == (reward, terminated)
+            if terminated or truncated:
+                ended += 1
+                begin(lane)
+    for one in theirs:
+        one.close()
+    return ended
+
+
+@pytest.fixture(autouse=True)
+def foreign_warnings():
+    """gymnasium and MuJoCo warn of their own accord."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@pytest.mark.parametrize("name", mujoco.MAX_STEPS)
+def test_mujoco_is_bit_for_bit_gymnasium(name):
+    env = jaxes.envs.make(f"mujoco/{name}")
+    ended = same_as_gymnasium(env, name, lanes=2)
+    assert ended or mujoco.MAX_STEPS[name] == STEPS
+
+
+@pytest.mark.parametrize("name", ["CartPole-v1", "Pendulum-v1", "LunarLander-v3"])
+def test_other_ids_are_gymnasium(name):
+    assert same_as_gymnasium(jaxes.envs.make(f"gymnasium/{name}"), name, lanes=2)
+
+
+@pytest.mark.parametrize("suite", ["mujoco", "gymnasium"])
+def test_the_list_tells_what_there_is(suite):
+    rows = [row for row in jaxes.envs.listing() if row.name.startswith(f"{suite}/")]
+    assert len(rows) >= 9
+    for row in rows:
+        env = jaxes.envs.make(row.name)
+        size = env.action if isinstance(env.action, Discrete) else env.action.low.size
+        assert (env.observation.shape, size, env.max_steps) == ((row.observation,), row.action, row.max_steps)
+
+
+def test_shapes_are_those_that_policies_read():
+    env = jaxes.envs.make("mujoco/HalfCheetah-v5")
+    assert env.observation.dtype == np.float32
+    assert isinstance(env.action, Box) and env.action.low.dtype == np.float32
+    assert env.step_seconds == pytest.approx(0.05)
+
+
+def test_options_go_to_gymnasium():
+    costly, free = (jaxes.envs.make("mujoco/HalfCheetah-v5", ctrl_cost_weight=w).lanes(1) for w in (10.0, 0.0))
+    for lanes in (costly, free):
+        lanes.reset(0, 3)
+    action = np.ones((1, 6), np.float32)
+    gap = free.step(np.array([0]), action)[0] - costly.step(np.array([0]), action)[0]
+    np.testing.assert_allclose(gap, 60.0, rtol=1e-6)
+
+
+def test_an_action_may_be_held():
+    once, held = jaxes.envs.make("mujoco/Hopper-v5"), jaxes.envs.repeated(jaxes.envs.make("mujoco/Hopper-v5"), 4)
+    assert (held.max_steps, held.step_seconds) == (250, 4 * once.step_seconds)
+    lanes, longer = once.lanes(1), held.lanes(1)
+    lane, action = np.array([0]), np.full((1, 3), 0.3, np.float32)
+    for one in (lanes, longer):
+        one.reset(0, 5)
+    total = sum(lanes.step(lane, action)[0] for _ in range(4))
+    np.testing.assert_array_equal(longer.step(lane, action)[0], total)
+    np.testing.assert_array_equal(longer.observations, lanes.observations)
+
+
+def test_an_unknown_name_says_so():
+    with pytest.raises(ValueError, match=r"gymnasium has no environment 'Nothing-v1'"):
+        jaxes.envs.make("gymnasium/Nothing-v1")
+    with pytest.raises(ValueError, match=r"unknown environment 'mujoco/Hoper-v5'.*mujoco/Hopper-v5"):
+        jaxes.envs.make("mujoco/Hoper-v5")
+
+
+def test_what_a_policy_cannot_read_is_refused():
+    with pytest.raises(ValueError, match="must have observations that are a Box or a Dict of them"):
+        jaxes.envs.make("gymnasium/FrozenLake-v1")
+
+
+def test_its_functions_do_not_compile():
+    env = jaxes.envs.make("gymnasium/CartPole-v1")
+    with pytest.raises(TypeError, match=r"gymnasium/CartPole-v1 runs on CPUs.*env\.lanes"):
+        env.reset(None)
