@@ -27,11 +27,11 @@ CORES = len(os.sched_getaffinity(0))
 
 
 class Engine:
-    """A generation of the engine: twice as many members as lanes, all episodes cut after `STEPS`."""
+    """A generation of the engine: four times as many members as lanes, all episodes cut after `STEPS`."""
 
     def __init__(self, name: str, members: int | None = None, cap: int | None = STEPS):
         env = jaxes.envs.make(f"mujoco/{name}")
-        self.members = CORES * LANES if members is None else members
+        self.members = 4 * CORES * LANES if members is None else members
         policy = rl.mlp(env, (64, 64))
         self.problem = rl.rollout(env, policy, max_steps=cap, seeds="independent")
         self.strategy = jaxes.open_es(self.members, 0.02)

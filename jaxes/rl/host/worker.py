@@ -10,6 +10,8 @@ import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
+import jax
+
 from jaxes.rl.host.player import Player
 
 
@@ -36,6 +38,7 @@ class Worker:
 def serve(connection: Connection) -> None:
     """Answer until the other side is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal: the parent decides
+    jax.config.update("jax_cpu_enable_async_dispatch", False)  # whoever calls a policy waits: a quarter of the time
     worker: Any = None
     while True:
         try:
