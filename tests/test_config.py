@@ -39,7 +39,7 @@ def test_what_sees_for_itself_gets_raw_observations():
     complete = lambda **given: settings.complete(Config("brax/hopper", **given))
     assert complete(network="cnn:nature").normalize == "off"
     assert complete(virtual_batch_norm=True).normalize == "off"
-    assert complete().normalize is None and complete(network="cnn:a3c", normalize="on").normalize == "on"
+    assert complete().normalize == "ars" and complete(network="cnn:a3c", normalize="on").normalize == "on"
 
 
 def test_only_a_perceptron_has_the_hidden_layers_of_the_presets():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import jaxes
+from jaxes import rl
 from jaxes.envs import Box, Discrete, mujoco
 
 gymnasium = pytest.importorskip("gymnasium")
@@ -111,6 +112,55 @@ def test_an_unknown_name_says_so():
         jaxes.envs.make("gymnasium/Nothing-v1")
     with pytest.raises(ValueError, match=r"unknown environment 'mujoco/Hoper-v5'.*mujoco/Hopper-v5"):
         jaxes.envs.make("mujoco/Hoper-v5")
+
+
+class Restless(gymnasium.Env):
+    """Starts anywhere, whatever the seed."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (2,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        return np.random.default_rng().uniform(-1, 1, 2).astype(np.float32), {}
+
+
+class Framed(gymnasium.Env):
+    """Shows a picture and a vector."""
+
+    observation_space = gymnasium.spaces.Dict(
+        {"picture": gymnasium.spaces.Box(0, 255, (8, 8, 3), np.uint8), "speed": gymnasium.spaces.Box(-1, 1, (2,))}
+    )
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        return self.observation_space.sample() if seed is None else self.seen(seed), {}
+
+    def step(self, action):
+        return self.seen(int(action)), 1.0, False, False, {}
+
+    def seen(self, number):
+        return {"picture": np.full((8, 8, 3), number % 256, np.uint8), "speed": np.zeros(2, np.float32)}
+
+
+gymnasium.register("Restless-v0", Restless)
+gymnasium.register("Framed-v0", Framed, max_episode_steps=7)
+
+
+def test_a_reset_that_ignores_its_seed_is_told():
+    with pytest.warns(UserWarning, match="Restless-v0 ignores the seed of its reset"):
+        jaxes.envs.make("gymnasium/Restless-v0")
+
+
+def test_dictionaries_of_boxes_are_trees():
+    env = jaxes.envs.make("gymnasium/Framed-v0")
+    assert (env.observation["picture"].dtype, env.observation["picture"].shape) == (np.uint8, (8, 8, 3))
+    assert env.max_steps == 7
+    lanes = env.lanes(2)
+    lanes.reset(1, 5)
+    lanes.step(np.array([0, 1]), np.array([1, 0]))
+    assert lanes.observations["picture"][:, 0, 0, 0].tolist() == [1, 0]
+    with pytest.raises(ValueError, match="mlp"):
+        rl.mlp(env)
 
 
 def test_what_a_policy_cannot_read_is_refused():

@@ -40,6 +40,8 @@ class Walk:
             raise ZeroDivisionError("the walk is broken")
         if self.trouble == "hang":
             time.sleep(600)
+        if self.trouble == "slow":
+            time.sleep(0.3)
         self.observations[lanes, 0] += actions[:, 0]
         self.observations[lanes, 1] += 1
         x = self.observations[lanes, 0]
@@ -187,7 +189,7 @@ def test_a_worker_that_fails_says_where():
 def test_workers_that_hang_are_replaced_and_then_given_up(monkeypatch):
     monkeypatch.setattr(host_problem, "Pool", functools.partial(Pool, patience=0.5))
     monkeypatch.setattr("jaxes.rl.host.pool.RETRIES", 1)
-    with pytest.raises(RuntimeError, match=r"2 worker processes of walk hang were lost; the last one was silent"):
+    with pytest.raises(RuntimeError, match=r"2 workers of walk hang were lost; the last one was silent"):
         generations(walk("hang"), 1, workers=1, lanes=4)
 
 

@@ -1,6 +1,7 @@
 """Any environment of gymnasium by its id: each lane is one of `gymnasium.make`, stepped on its own."""
 
 import functools
+import warnings
 from typing import Any
 
 import jax
@@ -49,6 +50,10 @@ def make(name: str, **options: Any) -> Env:
     """
     env = raw(name, options)
     import gymnasium
+
+    first, again = (jax.tree.leaves(env.reset(seed=1)[0]) for _ in range(2))
+    if not all(np.array_equal(x, y) for x, y in zip(first, again, strict=True)):
+        warnings.warn(f"{name} ignores the seed of its reset: runs on it cannot be repeated", stacklevel=3)
 
     lanes = functools.partial(GymnasiumLanes, name, options)
     limit = gymnasium.spec(name).max_episode_steps or NO_LIMIT

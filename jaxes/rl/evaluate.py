@@ -12,7 +12,7 @@ from jaxes.rl.policies import Policy
 
 
 def evaluation(
-    env: Env, policy: Policy, *, episodes: int = 16
+    env: Env, policy: Policy, *, episodes: int = 16, workers: int | None = None, ray: str | None = None
 ) -> Callable[[Any, Normalizer | None, jax.Array], Episodes]:
     """`fn(params, normalizer, key) -> Episodes` with leaves [episodes]: what to `jit` once and call often.
 
@@ -21,13 +21,14 @@ def evaluation(
     Args:
         env: played to its own time limit.
         episodes: how many; fold the key so that no training episode has it.
+        workers, ray: who plays an environment that runs on CPUs, see `jaxes.rl.rollout`.
     """
     if isinstance(episodes, bool) or not isinstance(episodes, int) or episodes < 1:
         raise ValueError(f"episodes must be an int of 1 or more, got {episodes!r}")
     if env.lanes is not None:
         from jaxes.rl.host.problem import evaluation as on_cpus
 
-        return on_cpus(env, policy, episodes)
+        return on_cpus(env, policy, episodes, workers=workers, ray=ray)
 
     def run(params, normalizer, key):
         member = lambda: jax.tree.map(lambda x: x[None], params)

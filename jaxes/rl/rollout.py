@@ -61,6 +61,7 @@ def rollout(
     lanes: int | None = None,
     check_every: int = 8,
     workers: int | None = None,
+    ray: str | None = None,
 ) -> Problem:
     """The problem of maximizing the return of episodes.
 
@@ -90,6 +91,8 @@ def rollout(
         check_every: steps between two looks at which episodes have ended.
         workers: processes that play an environment that runs on CPUs; one for each core by default, 0 plays in this
             process.
+        ray: address of a Ray cluster whose actors are the workers, instead of processes of this machine: "HOST:6379",
+            "ray://HOST:10001", or "auto". One for each CPU by default. The numbers are the same.
 
     The metrics of a run have the mean length of episodes, the share that the time limit ended, and the utilization: the
     share of the lanes' steps that belong to an episode. Evaluation (`jaxes.rl.evaluation`) has neither cap, shift,
@@ -108,8 +111,9 @@ def rollout(
     >>> int(problem.init(jax.random.key(0)).steps)
     0
     """
-    if env.lanes is None and workers is not None:
-        raise ValueError(f"workers is for environments that run on CPUs, and {env.name} runs in compiled programs")
+    for name, value in (("workers", workers), ("ray", ray)):
+        if env.lanes is None and value is not None:
+            raise ValueError(f"{name} is for environments that run on CPUs, and {env.name} runs in compiled programs")
     if env.lanes is not None and mode in ("while", "scan"):
         raise ValueError(f"mode must be auto or refill for {env.name}, which runs on CPUs; got {mode!r}")
     counts = {"episodes": episodes, "check_every": check_every, "max_steps": max_steps, "lanes": lanes}
@@ -192,7 +196,7 @@ def rollout(
         return Problem(init, evaluate, update, counters, ratios)
     from jaxes.rl.host.problem import Host, evaluating
 
-    host = Host(env, policy, workers, lanes, training=True)
+    host = Host(env, policy, training=True, workers=workers, lanes=lanes, ray=ray)
 
     def start_and_init(key):
         host.pool().start()  # workers get ready while the strategy's programs are compiled

@@ -99,6 +99,8 @@ class Config:
     """Steps between two looks at which episodes have ended."""
     workers: int | None = None
     """Processes that play an environment which runs on CPUs (mujoco, gymnasium); one a core by default."""
+    ray: str | None = None
+    """Address of a Ray cluster that plays it instead, such as HOST:6379."""
 
     # when to stop
     generations: int | None = None
@@ -126,12 +128,13 @@ NETWORKS = ("mlp", "gru", "lstm", "cnn:nature", "cnn:a3c")
 # What may differ when a run is resumed: nothing that a generation's numbers depend on.
 LIMITS = ("generations", "steps", "seconds", "target")
 
+WHERE = ("workers", "ray")  # who plays
 _STRATEGY = ["sigma", "learning_rate", "sigma_learning_rate", "weight_decay", "decay", "shaping", "noise", "antithetic"]
 _STRATEGY += ["elite_fraction", "blocks"]
 _PYTHON_ONLY = ("population_size", "tx")  # the first has a field; the second is a function
 _POLICY = ["hidden", "head", "activation", "last_scale", "initialization", "action_noise"]
 _ROLLOUT = ["episodes", "least_steps", "max_steps", "cap", "shift", "alive_bonus", "normalize", "seeds"]
-_ROLLOUT += ["mode", "lanes", "check_every", "workers"]
+_ROLLOUT += ["mode", "lanes", "check_every", *WHERE]
 
 
 def complete(config: Config) -> Config:

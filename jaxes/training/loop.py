@@ -188,6 +188,8 @@ class _Run:
             while True:
                 with interruption:
                     chunk = compiled["chunk"].wait(bar, interruption)
+                    if self.problem.host and length == 1:
+                        bar.say("starting worker processes")
                     before, chunk_began = _totals(self.problem, carry[1]), time.monotonic()
                     length = min(length, self._until_evaluation(now))
                     carry, (info, fitness) = jax.block_until_ready(chunk(carry, jnp.int32(length)))

@@ -17,6 +17,6 @@ DEFAULT: dict[str, Any] = {
 PRESETS: dict[str, dict[str, Any]] = {
     "brax/ant": {"normalize": "ars"},
     "brax/halfcheetah": {"normalize": "ars"},
-    "brax/hopper": {"target": 2000.0, "seconds": 235.0},
+    "brax/hopper": {"normalize": "ars", "target": 2000.0, "seconds": 235.0},
     "brax/inverted_pendulum": {"sigma": 0.1, "learning_rate": 0.05, "target": 995.0, "seconds": 60.0},
 }

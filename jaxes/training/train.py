@@ -87,7 +87,8 @@ def _run(config: Config, folder: Path, *, resume: bool, progress: bool) -> Itera
     parts = build(config)
     key = jax.random.key(config.seed, impl=config.random)
     params = jax.jit(parts.policy.init)(jax.random.fold_in(key, PARAMS_ID))
-    held_out = rl.evaluation(parts.env, parts.policy, episodes=config.evaluation_episodes)
+    where = {name: getattr(config, name) for name in settings.WHERE}
+    held_out = rl.evaluation(parts.env, parts.policy, episodes=config.evaluation_episodes, **where)
     reports = fit(
         parts.strategy,
         parts.problem,

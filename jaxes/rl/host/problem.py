@@ -1,7 +1,6 @@
 """What `jaxes.rl.rollout` and `jaxes.rl.evaluation` do for environments that run on CPUs."""
 
 import functools
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ from jaxes.envs.protocol import Env
 from jaxes.rl import normalizer as norm
 from jaxes.rl.episodes import WATCH_ID, Episodes
 from jaxes.rl.host import programs
+from jaxes.rl.host.fleet import Fleet
 from jaxes.rl.host.player import Job, Results
 from jaxes.rl.host.pool import Pool
 from jaxes.rl.policies import Policy
@@ -23,26 +23,28 @@ LANES = 64  # of a process: fewer and calling the policy costs more than steppin
 _pools: dict[Any, Pool] = {}
 
 
-def pool(env: Env, workers: int | None, lanes: int) -> Pool:
+def pool(env: Env, workers: int | None = None, lanes: int | None = None, ray: str | None = None) -> Pool:
     """The workers of an environment, started when they are first needed and kept until the process ends."""
-    workers = len(os.sched_getaffinity(0)) if workers is None else workers
+    lanes = LANES if lanes is None else lanes
     made = env.lanes
-    key = (made.func, repr(made.args), repr(made.keywords)) if isinstance(made, functools.partial) else made
-    if (key, workers, lanes) not in _pools:
-        _pools[key, workers, lanes] = Pool(env, workers, lanes)
-    return _pools[key, workers, lanes]
+    name = (made.func, repr(made.args), repr(made.keywords)) if isinstance(made, functools.partial) else made
+    key = name, workers, lanes, ray
+    if key not in _pools:
+        _pools[key] = Pool(env, workers, lanes, None if ray is None else Fleet(ray))
+    return _pools[key]
 
 
 class Host:
     """Plays members of any strategy with one policy."""
 
-    def __init__(self, env: Env, policy: Policy, workers: int | None, lanes: int | None, training: bool):
-        self._env, self._policy, self._workers, self._lanes, self._training = env, policy, workers, lanes, training
+    def __init__(self, env: Env, policy: Policy, training: bool, **where: Any):
+        """`where`: workers, lanes and ray, see `pool`."""
+        self._env, self._policy, self._training, self._where = env, policy, training, where
         self._loaded: dict[Any, tuple[Pool, int]] = {}
 
     def pool(self) -> Pool:
         """The workers."""
-        return pool(self._env, self._workers, LANES if self._lanes is None else self._lanes)
+        return pool(self._env, **self._where)
 
     def play(
         self,
@@ -155,9 +157,9 @@ def moments(results: Results, normalizer: norm.Normalizer) -> norm.Moments:
     )
 
 
-def evaluation(env: Env, policy: Policy, episodes: int, workers: int | None = None) -> Callable[..., Episodes]:
+def evaluation(env: Env, policy: Policy, episodes: int, **where: Any) -> Callable[..., Episodes]:
     """`jaxes.rl.evaluation` for these environments: a plain function, not one to `jit`."""
-    host = Host(env, policy, workers, None, training=False)
+    host = Host(env, policy, training=False, **where)
 
     def run(params, normalizer, key):
         keys = jax.random.split(key, episodes)

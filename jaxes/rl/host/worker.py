@@ -1,4 +1,4 @@
-"""The process of a worker: `python -m jaxes.rl.host.worker FD`, started by `jaxes.rl.host.pool`.
+"""The process of a worker: `python -m jaxes.rl.host.worker FD`, started by `jaxes.rl.host.here`.
 
 It answers messages on a connection until that closes: (name, arguments) in, ("ok", answer) or ("error", text) out.
 """
@@ -18,8 +18,10 @@ from jaxes.rl.host.player import Player
 class Worker:
     """What a worker is asked to do, in a process of its own or in the caller's."""
 
-    def __init__(self, make_lanes: Any, count: int):
-        self._lanes = make_lanes(count)
+    def __init__(self, lanes: Any, count: int):
+        """`lanes`: what makes them, pickled or not."""
+        make = pickle.loads(lanes) if isinstance(lanes, bytes) else lanes
+        self._lanes = make(count)
         self._players: dict[int, Player] = {}
 
     def load(self, number: int, program: Any) -> None:
@@ -30,8 +32,8 @@ class Worker:
         self._playing = self._players[number]
         self._playing.begin(job)
 
-    def play(self, places: list[int], more: bool) -> Any:
-        results, left = self._playing.play(places, more)
+    def play(self, places: list[int], more: bool, seconds: float = 1.0) -> Any:
+        results, left = self._playing.play(places, more, seconds)
         return results, left, (self._playing.acting, self._playing.playing)
 
 
@@ -49,7 +51,7 @@ def serve(connection: Connection) -> None:
             if name == "make":  # not answered: the starter goes on meanwhile, and hears of errors next time
                 paths, lanes, count = arguments
                 sys.path[:] = paths
-                worker = Worker(pickle.loads(lanes), count)
+                worker = Worker(lanes, count)
                 continue
             connection.send(("ok", getattr(worker, name)(*arguments)))
         except Exception:
