@@ -1,6 +1,7 @@
 """Any environment of gymnasium by its id: each lane is one of `gymnasium.make`, stepped on its own."""
 
 import functools
+import os
 import warnings
 from typing import Any
 
@@ -54,7 +55,6 @@ def make(name: str, **options: Any) -> Env:
     first, again = (jax.tree.leaves(env.reset(seed=1)[0]) for _ in range(2))
     if not all(np.array_equal(x, y) for x, y in zip(first, again, strict=True)):
         warnings.warn(f"{name} ignores the seed of its reset: runs on it cannot be repeated", stacklevel=3)
-
     lanes = functools.partial(GymnasiumLanes, name, options)
     limit = gymnasium.spec(name).max_episode_steps or NO_LIMIT
     seconds = 1 / env.metadata["render_fps"] if env.metadata.get("render_fps") else 0.0
@@ -70,6 +70,7 @@ def raw(name: str, options: dict[str, Any], extra: str = "gymnasium") -> Any:
         ImportError: naming the extra to install.
         ValueError: if there is no such environment.
     """
+    os.environ.setdefault("SDL_AUDIODRIVER", "dummy")  # pygame, which draws, would look for a sound card and complain
     try:
         import gymnasium
     except ImportError as error:
