@@ -13,18 +13,13 @@ apart.
 
 import argparse
 import itertools
-import os
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import _measure
+import _training
 import numpy as np
-
-from jaxes.training import metrics
 
 
 class Row(NamedTuple):
@@ -54,25 +49,11 @@ SETTINGS += ["--weight-decay", "0.005", "--decay", "l2", "--action-noise", "0.01
 def one(env: str, seed: int, folder: Path, extra: list[str]) -> dict[str, Any]:
     """Train once, to the score, or to the paper's steps."""
     row = TABLE[env]
-    command = [sys.executable, "-m", "jaxes.cli", "train", f"mujoco/{env}", "--seed", str(seed), "--out", str(folder)]
-    command += [*SETTINGS, "--head", row.head, "--population-size", str(row.population_size), "--no-video"]
-    command += ["--evaluate-every", str(row.every), "--evaluation-episodes", "32"]
-    command += ["--target", str(row.score), "--steps", str(row.steps), "--seconds", str(row.seconds), *extra]
-    environment = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
-    began = time.perf_counter()
-    subprocess.run(command, check=True, env=environment)
-    wall = time.perf_counter() - began
-    rows = [line for line in metrics.read(folder) if line["evaluation"] is not None]
-    kept = ("generation", "steps", "seconds", "evaluation", "evaluation_std")
-    best = max(rows, key=lambda line: line["evaluation"])
-    return {
-        "reached": best["evaluation"] >= row.score,
-        "best": best["evaluation"],
-        "steps": best["steps"],
-        "seconds": best["seconds"],
-        "process_seconds": round(wall, 2),
-        "rows": [{name: line[name] for name in kept} for line in rows],
-    }
+    settings = [*SETTINGS, "--head", row.head, "--population-size", str(row.population_size)]
+    settings += ["--evaluate-every", str(row.every), "--evaluation-episodes", "32"]
+    settings += ["--target", str(row.score), "--steps", str(row.steps), "--seconds", str(row.seconds), *extra]
+    rows, wall = _training.train(f"mujoco/{env}", seed, folder, settings)
+    return _training.outcome(rows, wall, row.score)
 
 
 def mean_curve(runs: list[dict[str, Any]], steps: np.ndarray) -> np.ndarray:

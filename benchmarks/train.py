@@ -5,20 +5,16 @@ Runs alone on the machine or the seconds mean little.
 """
 
 import argparse
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import _measure
+import _training
 import jax
 import numpy as np
 
 import jaxes
-from jaxes.training import metrics
 
 # environment: (score to reach, seconds of training at most)
 BOUNDS = {"brax/inverted_pendulum": (950, 60), "brax/hopper": (1800, 240)}
@@ -27,13 +23,8 @@ EPISODES = 64  # held-out, of other keys than those of the evaluations that stop
 
 def one(env: str, seed: int, score: float, limit: float, folder: Path) -> dict:
     """Train in a process of its own with an empty compilation cache, then play the policy it left."""
-    command = [sys.executable, "-m", "jaxes.cli", "train", env, "--seed", str(seed), "--out", str(folder)]
-    command += ["--target", str(score), "--seconds", str(limit), "--no-video"]
-    environment = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
-    start = time.perf_counter()
-    subprocess.run(command, check=True, env=environment)
-    wall = time.perf_counter() - start
-    rows = metrics.read(folder)
+    settings = ["--target", str(score), "--seconds", str(limit)]
+    rows, wall = _training.train(env, seed, folder, settings)
     returns = np.asarray(jaxes.load(folder).evaluate(jax.random.key(10**6 + seed), EPISODES).returns)
     last = rows[-1]
     return {

@@ -40,6 +40,8 @@ class Problem(NamedTuple):
     host: bool = False
     """`evaluate` runs in Python, between compiled programs, on the whole population at once; `ask` is a
     `jax.tree_util.Partial` of the strategy's ask and its state, so that members may be drawn elsewhere."""
+    listen: Callable[[Callable[[float], None]], None] | None = None
+    """`listen(tell)`: from now on `tell(share)` is told every second or so how much of a generation is evaluated"""
 
 
 def problem(objective: Callable[[Any], jax.Array]) -> Problem:

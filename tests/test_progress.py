@@ -27,12 +27,14 @@ def test_a_terminal_gets_a_bar_with_generation_score_speed_and_time_left(monkeyp
     bar = Progress("brax/{odd}", {"generations": 200, "seconds": 1000.0})
     bar.say("compiling, 3 s")
     bar.show(ROW, None, START)
+    bar.part(0.25)
     bar.show({**ROW, "generation": 100, "seconds": 200.0}, 123.4, START)
     bar.close("generations reached")
     text = screen.getvalue()
     assert "compiling, 3 s" in text
     assert "brax/{odd}  25% |" in text
     assert "generation 50 · mean 7.25 · 81.2k steps/s · 5:00 left" in text
+    assert "5:00 left · next 25%" in text
     assert "generation 100 · score 123.4 · 81.2k steps/s · 3:20 left" in text
     assert text.endswith("brax/{odd}: generations reached\n")
 

@@ -59,8 +59,10 @@ def make(name: str, **options: Any) -> Env:
     limit = gymnasium.spec(name).max_episode_steps or NO_LIMIT
     seconds = 1 / env.metadata["render_fps"] if env.metadata.get("render_fps") else 0.0
     film_of = functools.partial(_film, name, options)
-    observation = _shapes(name, env.observation_space)
-    return host_env(f"gymnasium/{name}", lanes, observation, _actions(name, env.action_space), limit, seconds, film_of)
+    observation = shapes(name, env.observation_space)
+    return host_env(
+        f"gymnasium/{name}", lanes, observation, actions_of(name, env.action_space), limit, seconds, film_of
+    )
 
 
 def raw(name: str, options: dict[str, Any], extra: str = "gymnasium") -> Any:
@@ -134,7 +136,7 @@ def _arrays(space: Any) -> Any:
     return jax.ShapeDtypeStruct(space.shape, space.dtype) if hasattr(space, "low") else space
 
 
-def _shapes(name: str, space: Any) -> Any:
+def shapes(name: str, space: Any) -> Any:
     tree = _arrays(space)
     for leaf in jax.tree.leaves(tree):
         if not isinstance(leaf, jax.ShapeDtypeStruct):
@@ -143,9 +145,9 @@ def _shapes(name: str, space: Any) -> Any:
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, small(x.dtype)), tree)
 
 
-def _actions(name: str, space: Any) -> Box | Discrete:
+def actions_of(name: str, space: Any) -> Box | Discrete:
     if hasattr(space, "low"):
-        return Box(space.low, space.high)
+        return Box(space.low.astype(np.float32), space.high.astype(np.float32))
     if hasattr(space, "n") and getattr(space, "start", 0) == 0 and space.shape == ():
         return Discrete(int(space.n))
     raise ValueError(f"{name} must have actions that are a Box or a Discrete from 0 on, got {space}")

@@ -28,7 +28,9 @@ class Listed(NamedTuple):
 
 
 SUITES = {
+    "ale": Suite("jaxes.envs.ale", "ale_py", "ale", open=True),
     "brax": Suite("jaxes.envs.brax", "brax", None),
+    "envpool": Suite("jaxes.envs.envpool", "envpool", "envpool", open=True),
     "gymnasium": Suite("jaxes.envs.gymnasium", "gymnasium", "gymnasium", open=True),
     "gymnax": Suite("jaxes.envs.gymnax", "gymnax", "gymnax"),
     "mujoco": Suite("jaxes.envs.mujoco", "gymnasium", "mujoco"),

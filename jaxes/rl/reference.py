@@ -32,7 +32,10 @@ def reference_batch(env: Env, key: jax.Array, size: int = 128, *, steps: int = 1
     checks.count("steps", steps)
     if not isinstance(env.action, Discrete) and not np.isfinite([env.action.low, env.action.high]).all():
         raise ValueError(f"env must have actions with finite limits to draw them from; {env.name} has some without")
-    return jax.jit(lambda key: _collect(env, key, size, min(steps, env.max_steps)))(key)
+    steps = min(steps, env.max_steps)
+    if env.lanes is not None:
+        return _collect_on_cpus(env, key, size, steps)
+    return jax.jit(lambda key: _collect(env, key, size, steps))(key)
 
 
 def _collect(env: Env, key: jax.Array, size: int, steps: int) -> Any:
@@ -53,6 +56,33 @@ def _collect(env: Env, key: jax.Array, size: int, steps: int) -> Any:
     first = jax.vmap(env.reset)(jax.random.split(starts, size))
     carry = (first, first.observation, jnp.ones(size, bool))
     return jax.lax.scan(step, carry, jnp.arange(steps))[0][1]
+
+
+def _collect_on_cpus(env: Env, key: jax.Array, size: int, steps: int) -> Any:
+    lanes, lane = env.lanes(1), np.zeros(1, np.int64)  # pyrefly: ignore[not-callable]
+    kept = []
+    for seed in np.asarray(jax.random.bits(key, (size,), jnp.uint32)).tolist():
+        chance = np.random.default_rng(seed).random()
+        seen = _walk(env, lanes, lane, seed, int(chance * steps))
+        if seen <= chance * steps:  # it ended before: an earlier moment of the same episode
+            _walk(env, lanes, lane, seed, int(chance * seen))
+        kept.append(jax.tree.map(lambda x: x[0].copy(), lanes.observations))
+    return jax.tree.map(lambda like, *x: jnp.asarray(np.stack(x), like.dtype), env.observation, *kept)
+
+
+def _walk(env: Env, lanes: Any, lane: np.ndarray, seed: int, steps: int) -> int:
+    """Play random actions for so many steps, or until the episode ends; the number of observations seen."""
+    lanes.reset(0, seed)
+    random = np.random.default_rng([seed, 1])
+    for t in range(steps):
+        if isinstance(env.action, Discrete):
+            action = random.integers(env.action.n, size=1)
+        else:
+            low, high = env.action.low, env.action.high
+            action = random.uniform(low, high, (1, *low.shape)).astype(np.float32)
+        if lanes.step(lane, action)[1][0]:
+            return t + 1
+    return steps + 1
 
 
 def _random_action(env: Env, key: jax.Array) -> jax.Array:

@@ -203,7 +203,7 @@ def rollout(
         return init(key)
 
     evaluate = evaluating(host, episode_keys, episodes, least_steps, bonus_numbers, watch)
-    return Problem(start_and_init, evaluate, update, counters, ratios, host=True)
+    return Problem(start_and_init, evaluate, update, counters, ratios, host=True, listen=host.listen)
 
 
 def _lanes(mode: str, lanes: int | None, episodes: int) -> int | None:

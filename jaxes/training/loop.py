@@ -182,6 +182,8 @@ class _Run:
             compiled["evaluate"] = _Compiling(self.evaluate, carry)
         if folder is not None:
             folder.open()
+        if self.problem.listen is not None:
+            self.problem.listen(_patiently(bar.part))
         start = {"generations": int(carry[0].step), "steps": _steps(self.problem, carry[1]), "seconds": spent}
         now, text = start["generations"], ""
         try:
@@ -252,6 +254,19 @@ class _Run:
         if self.limits.generations is not None:
             ends.append(self.limits.generations - now)
         return min(ends, default=10**9)
+
+
+def _patiently(tell: Callable[[float], None], every: float = 1.0) -> Callable[[float], None]:
+    """The same, called at most once in so many seconds."""
+    told = time.monotonic()
+
+    def now_and_then(share: float) -> None:
+        nonlocal told
+        if time.monotonic() - told > every:
+            tell(share)
+            told = time.monotonic()
+
+    return now_and_then
 
 
 class _Compiling:

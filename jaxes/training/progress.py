@@ -19,6 +19,7 @@ class Progress:
     def __init__(self, title: str, limits: dict[str, float], enabled: bool = True):
         self._title, self._limits = title, limits
         self._bar: Any = None
+        self._text = "starting"
         self._last_line = -float("inf")
         self._interactive = sys.stderr.isatty() or "ipykernel" in sys.modules
         self._enabled = enabled
@@ -28,10 +29,16 @@ class Progress:
             name = title.replace("{", "{{").replace("}", "}}")
             bar = f"{name} {{percentage:3.0f}}% |{{bar:20}}| {{desc}}" if limits else f"{name} {{desc}}"
             self._bar = tqdm(total=1.0, bar_format=bar, dynamic_ncols=True, file=sys.stderr)
-            self._bar.set_description_str("starting")
+            self._bar.set_description_str(self._text)
+
+    def part(self, share: float) -> None:
+        """Show how much of the next generation there is."""
+        if self._bar is not None:
+            self._bar.set_description_str(f"{self._text} · next {share:.0%}")
 
     def say(self, text: str) -> None:
         """Show a state of affairs, such as compiling."""
+        self._text = text
         if self._bar is not None:
             self._bar.set_description_str(text)
         elif self._enabled and time.monotonic() - self._last_line > self.LOG_SECONDS:
@@ -55,7 +62,7 @@ class Progress:
         if row.get("steps_per_second"):
             parts.append(f"{_short(row['steps_per_second'])} steps/s")
         parts.append(f"{_clock(min(rates))} left" if rates else f"{_clock(row['seconds'])}")
-        text = " · ".join(parts)
+        self._text = text = " · ".join(parts)
         if self._bar is not None:
             self._bar.n = min(done, 1.0)
             self._bar.set_description_str(text)

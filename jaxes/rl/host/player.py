@@ -41,7 +41,7 @@ class Results(NamedTuple):
     episodes: np.ndarray  # int64
     truncated: np.ndarray  # int64: episodes ended by the time limit
     seen: np.ndarray  # int64: observations that were summed
-    totals: list[np.ndarray]  # float64: their sum, a leaf of the observation each
+    totals: list[np.ndarray]  # float64: their sum, a leaf of the observation each; none without a normalizer
     squares: list[np.ndarray]  # float64: the sum of their squares
 
 
@@ -71,7 +71,8 @@ class Player:
         self._lengths, self._episodes, self._truncated, self._watched = (np.zeros(n, np.int64) for _ in range(4))
         self._returns = np.zeros(n)
         self._counted = np.zeros(n, np.int64)
-        self._totals, self._squares = ([np.zeros(x.shape) for x in self._raw] for _ in range(2))
+        self._summed = self._raw if job.normalizer else []
+        self._totals, self._squares = ([np.zeros(x.shape) for x in self._summed] for _ in range(2))
         self.acting = self.playing = 0.0
 
     def play(self, places: list[int], more: bool, seconds: float = 1.0) -> tuple[Results, int]:
@@ -95,7 +96,7 @@ class Player:
                 break
             self._step(busy, ended)
         self.playing += time.perf_counter() - began
-        return _joined(ended, self._raw), len(busy) + len(self._waiting)
+        return _joined(ended, self._summed), len(busy) + len(self._waiting)
 
     def _step(self, busy: np.ndarray, ended: list[Results]) -> None:
         for seen, raw in zip(self._seen, self._raw, strict=True):
@@ -125,7 +126,7 @@ class Player:
 
     def _watch(self, busy: np.ndarray) -> None:
         watched = busy[self._watched[busy] > 0]
-        if not len(watched) or not self._job.normalizer:
+        if not len(watched) or not self._summed:
             return
         finite = np.ones(len(watched), bool)
         rows = [seen[watched].astype(float) for seen in self._seen]
@@ -189,9 +190,9 @@ class Player:
         return results
 
 
-def _joined(parts: list[Results], raw: list[np.ndarray]) -> Results:
+def _joined(parts: list[Results], summed: list[np.ndarray]) -> Results:
     if not parts:
-        none, rows = np.zeros(0, np.int64), [np.zeros((0, *x.shape[1:])) for x in raw]
+        none, rows = np.zeros(0, np.int64), [np.zeros((0, *x.shape[1:])) for x in summed]
         return Results(none, np.zeros(0), none, none, none, none, rows, rows)
     return Results(*jax.tree.map(lambda *x: np.concatenate(x), *parts))
 

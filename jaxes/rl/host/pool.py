@@ -5,6 +5,7 @@ import pickle
 import time
 import weakref
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -62,20 +63,24 @@ class Pool:
             self.teach()
         return len(self._programs) - 1
 
-    def play(self, number: int, job: Job) -> Results:
+    def play(self, number: int, job: Job, tell: Callable[[float], None] = lambda share: None) -> Results:
         """Play all places of a job; the results in the order of the places.
+
+        Args:
+            number: of the program.
+            job: what to play.
+            tell: is told every second or so how much of it has ended.
 
         Raises:
             RuntimeError: if a worker fails (with its traceback), or too many of them are lost.
         """
         count = len(job.seeds)
         if self._local is not None:
-            self._local.begin(number, job)
-            return _in_order([self._local.play(list(range(count)), False, seconds=float("inf"))[0]], count)
+            return _in_order(_alone(self._local, number, job, tell), count)
         try:
             self.teach()
             dealt = _Round(self, number, job)
-            return _in_order(dealt.play(), count)
+            return _in_order(dealt.play(tell), count)
         except BaseException:
             self.close()  # what they would still answer is wanted no more
             raise
@@ -129,10 +134,11 @@ class _Round:
         self._clocks: dict[Any, tuple[float, float]] = {}  # its seconds in the policy, and of playing
         self._lost = 0
 
-    def play(self) -> list[Results]:
+    def play(self, tell: Callable[[float], None]) -> list[Results]:
         began = time.perf_counter()
         self._employ(self._pool.workers)
-        while sum(len(part.places) for part in self._ended) < self._count:
+        while (ended := sum(len(part.places) for part in self._ended)) < self._count:
+            tell(ended / self._count)
             playing = list(self._asked)
             ready = self._pool.launcher.wait(playing, timeout=1.0)
             for worker in playing:
@@ -194,6 +200,18 @@ class _Round:
         before = set(self._pool.workers)
         self._pool.teach()
         self._employ([one for one in self._pool.workers if one not in before])
+
+
+def _alone(worker: Worker, number: int, job: Job, tell: Callable[[float], None]) -> list[Results]:
+    """Play in this process."""
+    worker.begin(number, job)
+    places, parts, left = list(range(len(job.seeds))), [], 1
+    while left:
+        results, left, _ = worker.play(places, False)
+        places = []
+        parts.append(results)
+        tell(sum(len(part.places) for part in parts) / len(job.seeds))
+    return parts
 
 
 def _close(reference: Any) -> None:

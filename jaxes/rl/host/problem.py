@@ -41,10 +41,15 @@ class Host:
         """`where`: workers, lanes and ray, see `pool`."""
         self._env, self._policy, self._training, self._where = env, policy, training, where
         self._loaded: dict[Any, tuple[Pool, int]] = {}
+        self._tell: Callable[[float], None] = lambda share: None
 
     def pool(self) -> Pool:
         """The workers."""
         return pool(self._env, **self._where)
+
+    def listen(self, tell: Callable[[float], None]) -> None:
+        """From now on `tell(share)` hears every second or so how much of what is to be played has ended."""
+        self._tell = tell
 
     def play(
         self,
@@ -92,7 +97,7 @@ class Host:
             shift,
             bonus,
         )
-        return workers.play(number, job)
+        return workers.play(number, job, self._tell)
 
 
 def evaluating(
