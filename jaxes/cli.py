@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from jaxes.training.config import LIMITS, Config
+from jaxes.training.config import LIMITS, WHERE, Config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Train(Config):
     out: Path | None = None
     """Folder of the run; runs/ENV-STRATEGY-SEED by default."""
     resume: Path | None = None
-    """Folder of a run to go on with; only new limits (generations, steps, seconds, target) may be given beside it."""
+    """Folder of a run to go on with; beside it only new limits (generations, steps, seconds, target) may be given, and
+    who plays (workers, ray)."""
     progress: bool = True
     """Whether to show progress."""
     video: bool = True
@@ -94,15 +95,16 @@ def train(args: Train) -> int:
 
     given = _given(args)
     if args.resume is not None:
-        other = sorted(set(given) - {"resume", "progress", "video", *LIMITS})
+        changeable = (*LIMITS, *WHERE)
+        other = sorted(set(given) - {"resume", "progress", "video", *changeable})
         if other:
             raise ValueError(
-                f"a resumed run keeps its settings: with --resume give only --{', --'.join(LIMITS)}; got "
+                f"a resumed run keeps its settings: with --resume give only --{', --'.join(changeable)}; got "
                 + ", ".join(f"--{name.replace('_', '-')}" if name != "env" else given[name] for name in other)
             )
         folder = args.resume
-        limits = {name: given[name] for name in LIMITS if name in given}
-        reports = training.resume(folder, progress=args.progress, **limits)
+        changes = {name: given[name] for name in changeable if name in given}
+        reports = training.resume(folder, progress=args.progress, **changes)
     else:
         if not args.env:
             raise ValueError("train needs an environment, such as brax/hopper; `jaxes envs` lists them")

@@ -105,3 +105,11 @@ def test_unknown_settings_on_disk_are_named(tmp_path):
 def test_bad_settings_are_named(given, message):
     with pytest.raises(ValueError, match=message):
         settings.complete(Config(**given))
+
+
+def test_a_resumed_run_may_have_other_limits_and_workers():
+    config = Config("mujoco/Hopper-v5", sigma=0.3, generations=5, seconds=9.0, ray="HOST:6379")
+    longer = settings.resumed(config, {"generations": 8})
+    assert (longer.generations, longer.seconds, longer.ray, longer.sigma) == (8, None, "HOST:6379", 0.3)
+    here = settings.resumed(config, {"workers": 2})
+    assert (here.generations, here.seconds, here.ray, here.workers) == (5, 9.0, None, 2)

@@ -112,7 +112,7 @@ def test_on_the_command_line(tmp_path, capsys):
     pytest.importorskip("gymnax")
     run = tmp_path / "run"
     settings = ["--population-size", 8, "--hidden", 4, "--generations", 2, "--evaluation-episodes", 2]
-    assert call("train", "gymnax/CartPole-v1", *settings, "--head", "categorical", "--out", run, "--no-progress") == 0
+    assert call("train", "gymnax/CartPole-v1", *settings, "--out", run, "--no-progress") == 0
     assert (run / "episode.gif").exists(), capsys.readouterr().err
     assert call("render", run, "--out", tmp_path / "y.gif") == 0
     assert (tmp_path / "y.gif").exists()

@@ -3,7 +3,7 @@
 import jax
 
 from jaxes import envs, rl
-from jaxes.envs import Env
+from jaxes.envs import Discrete, Env
 from jaxes.rl.policies import Policy
 from jaxes.training import config as settings
 from jaxes.training.config import Config
@@ -21,6 +21,8 @@ def actor(config: Config) -> tuple[Env, Policy]:
     if config.action_repeat is not None:
         env = envs.repeated(env, config.action_repeat)
     options = settings.policy_options(config)
+    if config.head is None and isinstance(env.action, Discrete):
+        options["head"] = "categorical"
     if config.virtual_batch_norm:
         key = jax.random.fold_in(jax.random.key(config.seed, impl=config.random), REFERENCE_ID)
         options["reference"] = rl.reference_batch(env, key)

@@ -60,7 +60,8 @@ class Config:
     hidden: tuple[int, ...] | None = None
     """Sizes of the hidden layers: of the cells of gru and lstm, of the dense layers of cnn."""
     head: str | None = None
-    """tanh, clip, bins:COUNT, bins:VALUE,VALUE,..., gaussian, categorical or categorical:sample."""
+    """tanh (default), clip, bins:COUNT, bins:VALUE,VALUE,..., gaussian; for choices categorical (default) or
+    categorical:sample."""
     activation: str | None = None
     """tanh, relu, elu or silu."""
     last_scale: float | None = None
@@ -125,7 +126,7 @@ class Config:
 
 NETWORKS = ("mlp", "gru", "lstm", "cnn:nature", "cnn:a3c")
 
-# What may differ when a run is resumed: nothing that a generation's numbers depend on.
+# LIMITS and WHERE may differ when a run is resumed: no number of a generation depends on them.
 LIMITS = ("generations", "steps", "seconds", "target")
 
 WHERE = ("workers", "ray")  # who plays
@@ -243,10 +244,13 @@ def load(path: Path) -> Config:
     return Config(**values)
 
 
-def with_limits(config: Config, limits: dict[str, Any]) -> Config:
-    """The same with these limits and no others."""
-    values: dict[str, Any] = {**dataclasses.asdict(config), **dict.fromkeys(LIMITS), **limits}
-    return Config(**values)
+def resumed(config: Config, changes: dict[str, Any]) -> Config:
+    """The same with other limits, or played elsewhere; a change of one limit drops the others, likewise of who plays."""
+    values = dataclasses.asdict(config)
+    for group in (LIMITS, WHERE):
+        if set(group) & set(changes):
+            values |= dict.fromkeys(group)
+    return Config(**{**values, **changes})
 
 
 def _given(config: Config, names: list[str]) -> dict[str, Any]:

@@ -65,21 +65,22 @@ def train(config: Config, out: str | Path | None = None, *, progress: bool = Tru
     return _run(config, folder, resume=False, progress=progress)
 
 
-def resume(folder: str | Path, *, progress: bool = True, **limits: Any) -> Iterator[Report]:
+def resume(folder: str | Path, *, progress: bool = True, **changes: Any) -> Iterator[Report]:
     """Go on with a run.
 
     Args:
         folder: of the run.
         progress: show a bar.
-        **limits: new limits (`generations`, `steps`, `seconds`, `target`), replacing all the old ones.
+        **changes: new limits (`generations`, `steps`, `seconds`, `target`), replacing all the old ones, or who plays
+            (`workers`, `ray`), replacing who did.
     """
     folder = Path(folder)
     path = folder / "config.json"
     if not path.is_file():
         raise FileNotFoundError(f"{folder} holds no run to resume: it has no config.json")
     config = settings.load(path)
-    if limits:
-        config = settings.with_limits(config, limits)
+    if changes:
+        config = settings.resumed(config, changes)
     return _run(config, folder, resume=True, progress=progress)
 
 
