@@ -2,13 +2,17 @@
 
 python benchmarks/host.py; writes benchmarks/results/host.json. Every side plays members with networks of their own
 (64-64 tanh, one jitted call a step for all lanes) on as many cores as there are: the engine in one process a core,
-SyncVectorEnv in one, AsyncVectorEnv in a process an environment, EnvPool in one thread a core.
+SyncVectorEnv in one, AsyncVectorEnv in a process an environment, EnvPool in one thread a core. The share of
+`mj_step` in the engine's time says how much faster any engine could be that calls it for each step.
+
+EnvPool counts where it is bit for bit gymnasium's, which is measured too; it brings another version of MuJoCo.
 """
 
 import argparse
 import functools
 import os
 import time
+import types
 import warnings
 
 import _measure
@@ -21,6 +25,7 @@ from jaxes import rl
 from jaxes.rl.host import problem as host
 from jaxes.rl.host.pool import Pool
 
+ENVS = ["HalfCheetah-v5", "Hopper-v5", "Ant-v5", "Humanoid-v5", "InvertedPendulum-v5"]
 LANES = 64
 STEPS = 100  # of each lane
 CORES = len(os.sched_getaffinity(0))
@@ -29,15 +34,15 @@ CORES = len(os.sched_getaffinity(0))
 class Engine:
     """A generation of the engine: four times as many members as lanes, all episodes cut after `STEPS`."""
 
-    def __init__(self, name: str, members: int | None = None, cap: int | None = STEPS):
+    def __init__(self, name: str, members: int | None = None, cap: int | None = STEPS, **where):
         env = jaxes.envs.make(f"mujoco/{name}")
         self.members = 4 * CORES * LANES if members is None else members
         policy = rl.mlp(env, (64, 64))
-        self.problem = rl.rollout(env, policy, max_steps=cap, seeds="independent")
+        self.problem = rl.rollout(env, policy, max_steps=cap, seeds="independent", **where)
         self.strategy = jaxes.open_es(self.members, 0.02)
         self.state = self.strategy.init(jax.random.key(0), jax.jit(policy.init)(jax.random.key(1)))
         self.problem_state = self.problem.init(jax.random.key(2))
-        self.pool = host.pool(env, None, LANES)
+        self.pool = host.pool(env, **where)
 
     def __call__(self) -> int:
         """Play; the steps it took."""
@@ -111,8 +116,69 @@ def rates(name: str, rounds: int) -> dict:
     for side in figures:
         paired = np.median(np.array(found["jaxes"]) / np.array(found[side]))
         figures[side]["jaxes / this"] = float(paired)
+    figures["jaxes"]["mj_step's share of the time"] = simulating(name)
     figures["jaxes"]["policy's share of the time"] = float(np.median(acting))
     return figures
+
+
+def simulating(name: str) -> float:
+    """The share of the engine's time, in one process, that MuJoCo's own `mj_step` takes."""
+    engine = Engine(name, members=2 * LANES, workers=0)
+    engine()
+    player = engine.pool._local._playing
+    lanes, spent = player._lanes, 0.0
+    package = lanes._mujoco
+
+    def step(*arguments):
+        nonlocal spent
+        began = time.perf_counter()
+        package.mj_step(*arguments)
+        spent += time.perf_counter() - began
+
+    lanes._mujoco = types.SimpleNamespace(**{**vars(package), "mj_step": step})
+    engine()
+    lanes._mujoco = package
+    return spent / player.playing
+
+
+def apart(name: str) -> float | None:
+    """The largest difference of an observation between EnvPool and gymnasium in 100 steps from the same state."""
+    try:
+        import envpool as package
+    except ImportError:
+        return None
+    still = {"reset_noise_scale": 0.0}
+    lanes = jaxes.envs.make(f"mujoco/{name}", **still).lanes(1)
+    theirs = package.make(name, env_type="gymnasium", num_envs=1, **still)
+    lanes.reset(0, 0)
+    seen = [np.abs(lanes.observations - theirs.reset()[0]).max()]
+    random = np.random.default_rng(0)
+    low, high = (np.asarray(x, np.float32) for x in (theirs.action_space.low, theirs.action_space.high))
+    for _ in range(100):
+        action = random.uniform(low, high, (1, *low.shape)).astype(np.float32)
+        done = lanes.step(np.zeros(1, int), action)[1][0]
+        seen.append(np.abs(lanes.observations - theirs.step(action.astype(theirs.action_space.dtype))[0]).max())
+        if done:
+            break
+    return float(max(seen))
+
+
+def fleet(rounds: int) -> float:
+    """Steps a second of a Ray cluster of this machine / those of the local engine, taken in turns."""
+    import ray as package
+
+    package.init(num_cpus=CORES, include_dashboard=False, log_to_driver=False)
+    here, there = (Engine("HalfCheetah-v5", 16 * CORES * LANES, ray=ray) for ray in (None, "auto"))
+    rates = {here: [], there: []}
+    for turn in range(rounds + 1):
+        for side in rates:
+            began = time.perf_counter()
+            steps = side()
+            if turn:
+                rates[side].append(steps / (time.perf_counter() - began))
+    there.pool.close()
+    package.shutdown()
+    return float(np.median(np.array(rates[there]) / np.array(rates[here])))
 
 
 def starting() -> float:
@@ -142,7 +208,7 @@ def idle(rounds: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--env", nargs="+", default=["HalfCheetah-v5", "Hopper-v5", "Ant-v5", "Humanoid-v5"])
+    parser.add_argument("--env", nargs="+", default=ENVS)
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     figures: dict = {name: rates(name, args.rounds) for name in args.env}
@@ -160,9 +226,13 @@ def main() -> None:
                 f"{name}: steps a second, jaxes / SyncVectorEnv", sides["SyncVectorEnv"]["jaxes / this"], at_least=least
             )
         bound(f"{name}: jaxes / AsyncVectorEnv", sides["AsyncVectorEnv"]["jaxes / this"], at_least=2.0)
-        if "EnvPool" in sides:
+        difference = apart(name)
+        if difference is not None:
+            sides["EnvPool"]["largest difference to gymnasium"] = difference
+        if difference == 0:
             bound(f"{name}: jaxes / EnvPool", sides["EnvPool"]["jaxes / this"], at_least=1.0)
         bound(f"{name}: policy's share of the time", sides["jaxes"]["policy's share of the time"], at_most=0.1)
+    bound("HalfCheetah-v5: a Ray cluster of this machine / the local engine", fleet(args.rounds), at_least=0.9)
     bound("seconds until workers are ready", starting(), at_most=5.0)
     bound("Hopper-v5, 1024 members: idle share of the workers", idle(args.rounds), at_most=0.1)
     for what, row in bounds.items():

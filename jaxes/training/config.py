@@ -245,7 +245,7 @@ def load(path: Path) -> Config:
 
 
 def resumed(config: Config, changes: dict[str, Any]) -> Config:
-    """The same with other limits, or played elsewhere; a change of one limit drops the others, likewise of who plays."""
+    """The same with other limits, or played elsewhere; one new limit drops the old ones, and likewise who plays."""
     values = dataclasses.asdict(config)
     for group in (LIMITS, WHERE):
         if set(group) & set(changes):
