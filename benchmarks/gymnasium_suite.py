@@ -35,17 +35,15 @@ class Task(NamedTuple):
 
 VECTOR = "--sigma 0.02 --learning-rate 0.01 --weight-decay 0.005 --decay l2 --initialization normc --hidden 64 64"
 TASKS = {
-    "CartPole-v1": Task("gymnasium/CartPole-v1", "--head categorical --population-size 32", 120, 500.0),
-    "LunarLander-v3": Task(
-        "gymnasium/LunarLander-v3", "--head categorical --population-size 64", 900, 200.0, solved=240.0
-    ),
+    "CartPole-v1": Task("gymnasium/CartPole-v1", "--population-size 32", 120, 500.0),
+    "LunarLander-v3": Task("gymnasium/LunarLander-v3", "--population-size 64", 600, 200.0, solved=240.0),
     "BipedalWalker-v3": Task(
-        "envpool/BipedalWalker-v3", "--population-size 64", 1800, 250.0, "gymnasium/BipedalWalker-v3", solved=285.0
+        "envpool/BipedalWalker-v3", "--population-size 64", 1500, 250.0, "gymnasium/BipedalWalker-v3", solved=285.0
     ),
-    "Reacher-v5": Task("mujoco/Reacher-v5", f"{VECTOR} --head clip --population-size 64 --episodes 8", 600, -6.0),
-    "Pusher-v5": Task("mujoco/Pusher-v5", f"{VECTOR} --head clip --population-size 64 --episodes 4", 600),
-    "Humanoid-v5": Task("mujoco/Humanoid-v5", f"{VECTOR} --head clip --population-size 128", 900),
-    "HumanoidStandup-v5": Task("mujoco/HumanoidStandup-v5", f"{VECTOR} --head clip --population-size 64", 900),
+    "Reacher-v5": Task("mujoco/Reacher-v5", f"{VECTOR} --head clip --population-size 64 --episodes 8", 300, -6.0),
+    "Pusher-v5": Task("mujoco/Pusher-v5", f"{VECTOR} --head clip --population-size 64 --episodes 4", 240),
+    "Humanoid-v5": Task("mujoco/Humanoid-v5", f"{VECTOR} --head clip --population-size 128", 420),
+    "HumanoidStandup-v5": Task("mujoco/HumanoidStandup-v5", f"{VECTOR} --head clip --population-size 64", 240),
 }
 
 

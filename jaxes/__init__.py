@@ -3,10 +3,11 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from jaxes import noise, shaping, wrappers
+from jaxes import lowrank, noise, shaping, wrappers
 from jaxes.blocks import Block
 from jaxes.clip_up import clip_up
 from jaxes.esopt import ESOpt
+from jaxes.lowrank import materialize, vmap
 from jaxes.minimization import minimize_function
 from jaxes.problem import Problem, generation, minimize, problem
 from jaxes.run import run
@@ -108,6 +109,9 @@ __all__ = [
     "problem",
     "run",
     "unrolled",
+    "materialize",
+    "vmap",
+    "lowrank",
     "noise",
     "shaping",
     "wrappers",

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxes.lowrank.population import materialize
 from jaxes.strategies.open_es import open_es
 from jaxes.strategy import Strategy
 
@@ -53,7 +54,7 @@ class ESOpt:
         self.info: Any = None
         """The `Info` of the last generation, in terms of fitness (higher is better)."""
         self._sign = 1.0 if maximize else -1.0
-        self._ask = jax.jit(self.strategy.ask)
+        self._ask = jax.jit(lambda state: materialize(self.strategy.ask(state)))
         self._tell = jax.jit(self.strategy.tell)
         self._asked: Any = None
 

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxes import checks, termination, trees
+from jaxes.lowrank.population import materialize
 from jaxes.strategies.cma_es import cma_es
 from jaxes.strategy import Strategy
 from jaxes.termination import REASONS, Monitor, Tolerances
@@ -151,7 +152,7 @@ def _programs(factory, size: int, sigma: float, options: tuple, has_bounds: bool
         strategy = bounded(strategy, method="smooth")
 
     def tell(state, monitor, tolerances, fitness):
-        population = strategy.ask(state)
+        population = materialize(strategy.ask(state))
         state, info = strategy.tell(state, fitness)
         mean = strategy.recommend(state)
         inner = state.inner if has_bounds else state
@@ -165,7 +166,7 @@ def _programs(factory, size: int, sigma: float, options: tuple, has_bounds: bool
         }
         return state, monitor, met, row, mean
 
-    return _Programs(strategy.init, jax.jit(strategy.ask), jax.jit(tell), size)
+    return _Programs(strategy.init, jax.jit(lambda state: materialize(strategy.ask(state))), jax.jit(tell), size)
 
 
 class _Search:

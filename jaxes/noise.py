@@ -11,6 +11,7 @@ generation's key and its unit's id alone (a unit is an antithetic pair, or a mem
 (4, 3, 2)
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,9 +20,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxes import trees
+from jaxes import checks, trees
 from jaxes.blocks import Block
 from jaxes.instances import shared
+from jaxes.lowrank.leaf import LowRank, is_low_rank, weighted_products
+from jaxes.lowrank.plan import Entry, Plan, planned
 
 _TOGETHER = 2**16
 
@@ -48,6 +51,91 @@ def gaussian() -> Noise:
 def rademacher() -> Noise:
     """Independent signs, +1 or -1: cheaper to draw, exact in low precision, and of no higher variance."""
     return _dense(lambda key, shape, dtype: jax.random.rademacher(key, shape, dtype))
+
+
+@shared
+def low_rank(rank: int = 1, distribution: str = "rademacher", plan: Plan | None = None) -> Noise:
+    """Matrices of low rank: `A B^T / sqrt(rank)`, dense numbers for what is no matrix (Sarkar et al. 2025, section 4).
+
+    Members keep their factors: `jaxes.vmap(apply)(population, x)` runs any model at about the cost of one, rollouts and
+    `jaxes.problem` do so by themselves, and `jaxes.materialize(population)` gives the dense equivalent.
+
+    Args:
+        rank: of each matrix; one that has fewer rows or columns gets as many as these.
+        distribution: of the factors: "rademacher", signs, which are far cheaper to draw, exact in low precision, and of
+            no higher variance at rank 1; or "normal".
+        plan: which parameters are matrices, and along which axes: `jaxes.lowrank.plan(apply, params, x)`. By default
+            every parameter of two or more axes is one of all its axes but the last by the last.
+
+    >>> import jax, jax.numpy as jnp
+    >>> params = {"w": jnp.zeros((3, 2)), "b": jnp.zeros(2)}
+    >>> z = low_rank(rank=2).sample(jax.random.key(0), jnp.arange(4), params)
+    >>> z["w"].a.shape, z["w"].b.shape, z["b"].shape
+    ((4, 2, 3), (4, 2, 2), (4, 2))
+    """
+    checks.count("rank", rank)
+    draw = {"rademacher": _signs, "normal": _normal}[
+        checks.choice("distribution", distribution, ("rademacher", "normal"))
+    ]
+
+    def sample(key, units, like):
+        leaves, tree = jax.tree.flatten(like)
+        entries = planned(plan, like)
+        parts = [_parts(x, entry, rank) for x, entry in zip(leaves, entries, strict=True)]
+        dtypes = sorted({x.dtype for x in leaves}, key=str)
+
+        def one(unit_key):
+            numbers: list[list[jax.Array]] = [[] for _ in leaves]
+            for i, dtype in enumerate(dtypes):
+                wanted = [(k, shape) for k, x in enumerate(leaves) if x.dtype == dtype for shape in parts[k]]
+                sizes = [math.prod(shape) for _, shape in wanted]
+                own = unit_key if len(dtypes) == 1 else jax.random.fold_in(unit_key, i)
+                flat = jnp.split(draw(own, (sum(sizes),), dtype), np.cumsum(sizes)[:-1].tolist())
+                for (k, shape), part in zip(wanted, flat, strict=True):
+                    numbers[k].append(part.reshape(shape))
+            return tree.unflatten([_factors(*row) for row in zip(leaves, entries, numbers, strict=True)])
+
+        return jax.vmap(one)(_unit_keys(key, _ids(units)))
+
+    def perturb(params, scale, z):
+        def one(w, x):
+            if not is_low_rank(x):
+                return w + jnp.asarray(scale).astype(w.dtype) * x
+            size = jnp.asarray(scale).astype(x.scale.dtype) * x.scale
+            return LowRank(w, x.a, x.b, size, x.stack, x.left, x.name)
+
+        return jax.tree.map(one, params, z)
+
+    def combine(weights, z):
+        one = lambda x: weighted_products(weights, x) if is_low_rank(x) else _weighted_sum(weights, x)
+        return jax.tree.map(one, z, is_leaf=is_low_rank)
+
+    return Noise(sample, perturb, combine)
+
+
+def _parts(leaf: Any, entry: Entry, rank: int) -> list[tuple[int, ...]]:
+    """The shapes of what is drawn for a parameter."""
+    if entry.split is None:
+        return [tuple(leaf.shape)]
+    stack, left = entry.split
+    lead = (*leaf.shape[:stack], entry.ranks(rank))
+    return [(*lead, *leaf.shape[stack : stack + left]), (*lead, *leaf.shape[stack + left :])]
+
+
+def _factors(leaf: Any, entry: Entry, numbers: list[jax.Array]) -> Any:
+    if entry.split is None:
+        return numbers[0]
+    a, b = numbers
+    scale = jnp.asarray(a.shape[entry.split.stack] ** -0.5, jnp.promote_types(leaf.dtype, jnp.float32))
+    return LowRank(None, a, b, scale, *entry.split, entry.name)
+
+
+def _signs(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+    """Rademacher numbers, 32 of each word of random bits."""
+    count = math.prod(shape)
+    words = jax.random.bits(key, (-(-count // 32), 1), jnp.uint32)
+    bits = lax.shift_right_logical(*jnp.broadcast_arrays(words, jnp.arange(32, dtype=jnp.uint32)[None]))
+    return (1 - 2 * (bits & 1).astype(jnp.int32)).astype(dtype).reshape(-1)[:count].reshape(shape)
 
 
 @shared
@@ -240,4 +328,6 @@ def _weighted_sum(weights: jax.Array, z: Any) -> Any:
     return jax.tree.map(lambda e: trees.weighted_rows(weights.astype(e.dtype), e).astype(e.dtype), z)
 
 
-NOISES: dict[str, Callable[[], Noise]] = {make.__name__: make for make in (gaussian, rademacher, table, orthogonal)}
+NOISES: dict[str, Callable[[], Noise]] = {
+    make.__name__: make for make in (gaussian, rademacher, low_rank, table, orthogonal)
+}

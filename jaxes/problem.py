@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.blocks import over_blocks
+from jaxes.lowrank.population import vmap
 from jaxes.strategy import Strategy, generation_key
 
 PROBLEM_ID = 0x7FFFFFFF  # the id no member has: the problem's key of a generation
@@ -56,7 +57,7 @@ def problem(objective: Callable[[Any], jax.Array]) -> Problem:
 
     def evaluate(_, key, ask, ids):
         del key, ids
-        fitness = jax.vmap(objective)(ask())
+        fitness = vmap(objective)(ask())
         if fitness.ndim != 1:
             raise ValueError(f"objective must return a scalar for one member, got shape {fitness.shape[1:]}")
         return fitness, ()

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxes import checks, trees
 from jaxes.blocks import over_blocks
+from jaxes.lowrank.population import vmap
 from jaxes.noise import Noise, gaussian
 from jaxes.strategy import place_members, signed
 
@@ -51,7 +52,7 @@ def es_value_and_grad(
         def block(part):
             draw = lambda units: noise.sample(key, units, params)
             place = lambda sign, z: noise.perturb(params, signed(sign, sigma), z)
-            values = jax.vmap(objective)(place_members(part, population_size, True, draw, place))
+            values = vmap(objective)(place_members(part, population_size, True, draw, place))
             slope = noise.combine(values[0::2] - values[1::2], draw(part.pairs))
             return (), (jnp.sum(values), slope)
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxes.lowrank.population import vmap
 from jaxes.problem import Problem
 
 
@@ -69,13 +70,13 @@ def unrolled(
         group = {"pair": ids // 2, "generation": jnp.zeros_like(ids), "independent": ids}[seeds]
         new = (piece(state.step, ids // 2, unrolls, stagger) == 0) | (state.step == 0)
 
-        def one(new, inner, member, group):
+        def one(member, new, inner, group):
             own = jax.random.fold_in(key, group)
             begun = start(jax.random.fold_in(own, 0))
             inner = jax.tree.map(lambda a, b: jnp.where(new, a, b), begun, inner)
             return unroll(inner, member, jax.random.fold_in(own, 1))
 
-        inner, fitness = jax.vmap(one)(new, jax.tree.map(lambda x: x[ids], state.inner), ask(), group)
+        inner, fitness = vmap(one)(ask(), new, jax.tree.map(lambda x: x[ids], state.inner), group)
         return fitness, (), inner
 
     def update(state, sums, inner):

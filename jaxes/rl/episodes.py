@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxes import lowrank
 from jaxes.envs.protocol import Env
 from jaxes.rl import normalizer as norm
 from jaxes.rl.policies import Policy
@@ -33,7 +34,7 @@ class Episodes(NamedTuple):
 class _Lanes(NamedTuple):
     env: Any  # EnvState, leaves [lanes, ...]
     memory: Any  # the policy's, leaves [lanes, ...]
-    params: Any  # leaves [lanes / episodes that share them, ...]
+    params: Any  # what members have of their own; leaves [lanes / episodes that share them, ...]
     place: jax.Array  # int32[lanes]: what is played, m * e if nothing
     again: jax.Array  # int32[lanes]: episodes that this place has had before
     returns: jax.Array  # float32[lanes]
@@ -101,7 +102,8 @@ def play(
     keys = keys.reshape(count)
     deep = lambda tree: jax.tree.map(lambda x: x.reshape(width // share, share, *x.shape[1:]), tree)
     flat = lambda tree: jax.tree.map(lambda x: x.reshape(width, *x.shape[2:]), tree)
-    act = jax.vmap(jax.vmap(policy.act, in_axes=(None, 0, 0, 0)))
+    of_lanes = jax.vmap(lowrank.structured(policy.act), in_axes=(None, 0, 0, 0))
+    act = jax.vmap(lambda mine, *rest: of_lanes(lowrank.whole(common, mine), *rest))
     see = (lambda observation: observation) if normalizer is None else jax.vmap(norm.normalizing(normalizer))
     watching = normalizer is not None and probe is not None
     some_unseen = watching and watch < 1
@@ -111,8 +113,8 @@ def play(
         key = keys[jnp.minimum(place, count - 1)]
         return jnp.where(again > 0, jax.random.fold_in(key, again), key) if least_steps else key
 
-    def enter(params, place, again) -> tuple[_Lanes, Any]:
-        """Lanes at the beginning of an episode, and the probe's observation."""
+    def enter(population, place, again) -> tuple[_Lanes, Any]:
+        """Lanes of these members at the beginning of an episode, and the probe's observation."""
         size = place.shape[0]
         key = jax.vmap(key_of)(place, again)
         # The probe is one lane more instead of a reset of its own, which would have to be compiled once more.
@@ -120,8 +122,8 @@ def play(
         seen = jax.tree.map(lambda x: x[-1], start.observation)
         fresh = _Lanes(
             env=jax.tree.map(lambda x: x[:size], start),
-            memory=jax.tree.map(lambda x: jnp.repeat(x, share, axis=0), jax.vmap(policy.start)(params)),
-            params=params,
+            memory=jax.tree.map(lambda x: jnp.repeat(x, share, axis=0), lowrank.vmap(policy.start)(population)),
+            params=lowrank.own(population),
             place=place,
             again=again,
             returns=jnp.zeros(size, jnp.float32),
@@ -211,7 +213,9 @@ def play(
     totals = _Totals(jnp.zeros(count, jnp.float32), zeros, zeros, zeros)
     none = jnp.zeros(width, jnp.int32)
     if queue:
-        empty = jax.eval_shape(lambda: enter(members(none), none, none)[0])
+        some = jax.eval_shape(members, none)
+        common = lowrank.shared(members(none) if lowrank.any_low_rank(some) else some)
+        empty = jax.eval_shape(enter, some, none, none)[0]
         blank = lambda x: jnp.broadcast_to(
             keys[0] if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else jnp.zeros((), x.dtype), x.shape
         )
@@ -219,7 +223,9 @@ def play(
         moments = norm.no_moments(normalizer) if watching else ()
         carry = _Carry(now, totals, jnp.int32(0), jnp.uint32(0), moments)
     else:
-        now, seen = enter(members(), jnp.arange(count, dtype=jnp.int32), none)
+        everyone = members()
+        common = lowrank.shared(everyone)
+        now, seen = enter(everyone, jnp.arange(count, dtype=jnp.int32), none)
         moments = norm.around(norm.no_moments(normalizer), normalizer, seen) if watching else ()
         carry = _Carry(now, totals, jnp.int32(count), jnp.uint32(0), moments)
     if scan_steps is not None:

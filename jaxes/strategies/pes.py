@@ -14,6 +14,7 @@ from jaxes import checks, trees
 from jaxes.blocks import over_blocks
 from jaxes.descent import Decay, descent
 from jaxes.instances import shared
+from jaxes.lowrank.population import materialize
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import Shaping, identity
@@ -106,7 +107,7 @@ def pes(
             # xi <- xi + epsilon, from zero where an episode begins.
             goes_on = piece(state.step, part.ids, unrolls, stagger) > 0
             kept = lambda path: jnp.where(goes_on.reshape(-1, *(1,) * (path.ndim - 1)), part.of(path), 0)
-            paths = trees.add_scaled(jax.tree.map(kept, state.paths), state.sigma, draw(state, part))
+            paths = trees.add_scaled(jax.tree.map(kept, state.paths), state.sigma, materialize(draw(state, part)))
             return paths, noise.combine(part.of(pull), paths)
 
         paths, total = over_blocks(block, pairs, blocks)

@@ -15,6 +15,7 @@ from jaxes import checks, flat, stein, trees
 from jaxes.blocks import Block, over_blocks
 from jaxes.descent import Decay, descent
 from jaxes.instances import shared
+from jaxes.lowrank.leaf import dense_tree as whole
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number, start
 from jaxes.shaping import Shaping, centered_rank
@@ -114,7 +115,8 @@ def sv_open_es(
     def ask(state, ids=None):
         def place(sign, unit):
             particle, z = unit
-            return noise.perturb(jax.tree.map(lambda x: x[particle], state.mean), signed(sign, state.sigma), z)
+            center = jax.tree.map(lambda x: x[particle], state.mean)
+            return whole(noise.perturb(center, signed(sign, state.sigma), z))  # particles share no matrix
 
         return place_members(ids, population_size, True, lambda which: draw(state, which), place)
 

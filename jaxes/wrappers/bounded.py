@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jaxes import checks
 from jaxes.instances import shared
+from jaxes.lowrank.population import materialize
 from jaxes.strategy import Strategy
 from jaxes.wrappers._shared import Inside, like
 
@@ -61,7 +62,7 @@ def bounded(
         return State(strategy.init(key, jax.tree.map(back, params, low, high), **numbers), low, high)
 
     def ask(state, ids=None):
-        members = strategy.ask(state.inner, ids)
+        members = materialize(strategy.ask(state.inner, ids))
         return jax.vmap(lambda member: jax.tree.map(into, member, state.low, state.high))(members)
 
     def tell(state, fitness):

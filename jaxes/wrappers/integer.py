@@ -12,6 +12,7 @@ from jax.scipy.stats import norm
 
 from jaxes import checks, trees
 from jaxes.instances import shared
+from jaxes.lowrank.population import materialize
 from jaxes.strategy import Strategy
 from jaxes.wrappers._shared import Inside, deviations
 
@@ -71,7 +72,7 @@ def integer(strategy: Strategy, which: Any = True, *, margin: float | None = Non
         return jax.tree.map(stretch, mean, state.scale, member, chosen(mean))
 
     def ask(state, ids=None):
-        return jax.vmap(lambda member: placed(state, member))(strategy.ask(state.inner, ids))
+        return jax.vmap(lambda member: placed(state, member))(materialize(strategy.ask(state.inner, ids)))
 
     def tell(state, fitness):
         inner, info = strategy.tell(state.inner, fitness)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jaxes import checks, trees
 from jaxes.instances import shared
+from jaxes.lowrank.population import materialize
 from jaxes.strategy import Strategy
 from jaxes.wrappers._shared import Inside
 
@@ -46,7 +47,7 @@ def keep_best(strategy: Strategy) -> Strategy:
         winner = jnp.argmax(jnp.where(jnp.isnan(fitness), -jnp.inf, fitness))
         value = fitness[winner]
         better = ~jnp.isnan(value) & ~(value <= state.best_fitness)  # anything is better than NaN
-        member = jax.tree.map(lambda x: x[0], strategy.ask(state.inner, winner[None]))
+        member = jax.tree.map(lambda x: x[0], materialize(strategy.ask(state.inner, winner[None])))
         best, value = trees.where(better, (member, value), (state.best, state.best_fitness))
         return State(inner, best, value), info
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from jaxes import checks, termination, trees
 from jaxes.instances import shared
+from jaxes.lowrank.population import materialize
 from jaxes.strategy import Strategy
 from jaxes.termination import Monitor, Tolerances
 from jaxes.wrappers._shared import numbers
@@ -114,7 +115,7 @@ def restarted(
         told = [lambda part=part: _told(part, state, fitness[: part.population_size]) for part in parts]
         inner, info, monitor, met, winner, value = jax.lax.switch(state.level, told)
         better = ~jnp.isnan(value) & ~(value <= state.best_fitness)
-        member = jax.tree.map(lambda x: x[0], ask(state, winner[None]))
+        member = jax.tree.map(lambda x: x[0], materialize(ask(state, winner[None])))
         best, best_fitness = trees.where(better, (member, value), (state.best, state.best_fitness))
         evaluations = jnp.asarray(sizes, jnp.int32)[state.level].astype(value.dtype)
         small = jnp.isfinite(state.allowed)
@@ -176,7 +177,7 @@ def _sizes(strategy, population_size, growth, doublings):
 
 def _told(part, state, fitness):
     """One generation of `part`, seen by the criteria."""
-    population = part.ask(state.inner)
+    population = materialize(part.ask(state.inner))
     inner, info = part.tell(state.inner, fitness)
     monitor, met = termination.watch(state.monitor, state.tolerances, inner, population, part.recommend(inner), fitness)
     winner = jnp.argmax(jnp.where(jnp.isnan(fitness), -jnp.inf, fitness)).astype(jnp.int32)

@@ -52,6 +52,7 @@ class Player:
         self._lanes, self._count, self._at_once = lanes, program.lanes, program.at_once
         self._enter, self._act = programs.load(program.enter), programs.load(program.act)
         self._blank = [[jnp.zeros(shape, dtype) for shape, dtype in part] for part in (program.params, program.memory)]
+        self._remembers = bool(program.memory)
         self._seen = [np.zeros(x.shape, _small(x.dtype)) for x in jax.tree.leaves(lanes.observations)]
         self._raw = jax.tree.leaves(lanes.observations)
         self.acting = 0.0
@@ -170,7 +171,7 @@ class Player:
         seed = int(self._job.seeds[place])
         self._lanes.reset(lane, int(np.random.SeedSequence([seed, again]).generate_state(1)[0]) if again else seed)
         self._t[lane] = 0
-        if not new:  # the same member goes on, with a fresh memory
+        if not new and self._remembers:  # the same member goes on, with a fresh memory
             at, ids = np.full(self._at_once, self._count, np.int32), np.zeros(self._at_once, np.int32)
             at[0], ids[0] = lane, self._job.members[place]
             self._params, self._memory = self._enter(self._state, self._params, self._memory, at, ids)

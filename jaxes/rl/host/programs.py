@@ -12,6 +12,7 @@ import numpy as np
 from jax import export
 
 from jaxes.envs.protocol import Env
+from jaxes.lowrank.population import materialize
 from jaxes.rl import normalizer as norm
 from jaxes.rl.episodes import ACTION_ID
 from jaxes.rl.policies import Policy
@@ -52,12 +53,12 @@ def make(
     """
     at_once = max(1, lanes // 8)
     int32 = lambda *shape: jax.ShapeDtypeStruct(shape, np.int32)
-    members = jax.eval_shape(ask, state, int32(lanes))
+    members = jax.eval_shape(lambda state, ids: materialize(ask(state, ids)), state, int32(lanes))
     memory = jax.eval_shape(jax.vmap(policy.start), members)
     observation = jax.tree.map(lambda x: jax.ShapeDtypeStruct((lanes, *x.shape), x.dtype), env.observation)
 
     def enter(state_leaves, params_leaves, memory_leaves, at, ids):
-        entering = ask(_unpack(state_leaves, state), ids)
+        entering = materialize(ask(_unpack(state_leaves, state), ids))
         fresh = jax.tree.leaves((entering, jax.vmap(policy.start)(entering)))
         now = [*params_leaves, *memory_leaves]
         after = [x.at[at].set(y, mode="drop") for x, y in zip(now, fresh, strict=True)]

@@ -1,0 +1,102 @@
+"""A parameter whose perturbation has low rank, as a value that the interpreter carries through a model."""
+
+import dataclasses
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class LowRank:
+    """`w + scale * sum_r a[r] b[r]`, where the axes of `w` are those of the stack, of the left and of the right side.
+
+    Each entry of the stack, such as a layer of `flax.linen.scan`, has a perturbation of its own. In a population `w`
+    is shared, and `a`, `b` and `scale` have a leading axis of members.
+    """
+
+    w: Any  # float[*stack, *left, *right]; None where only the perturbation is meant
+    a: Any  # float[*stack, rank, *left]
+    b: Any  # float[*stack, rank, *right]
+    scale: Any  # float[]: of the product; the sign is in it
+    stack: int = dataclasses.field(default=0, metadata={"static": True})  # axes of the stack
+    left: int = dataclasses.field(default=1, metadata={"static": True})  # axes of the left side
+    name: str = dataclasses.field(default="", metadata={"static": True})  # of the parameter
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.w.shape
+
+    @property
+    def dtype(self) -> Any:
+        return self.w.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.w.ndim
+
+    @property
+    def sides(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        """The axes of the stack, of the left and of the right side."""
+        axes = tuple(range(self.w.ndim))
+        middle = self.stack + self.left
+        return axes[: self.stack], axes[self.stack : middle], axes[middle:]
+
+    def perturbation(self) -> jax.Array:
+        """The scaled product."""
+        stack, rank = self.a.shape[: self.stack], self.a.shape[self.stack]
+        left, right = self.a.shape[self.stack + 1 :], self.b.shape[self.stack + 1 :]
+        a = self.a.reshape(*stack, rank, math.prod(left))
+        b = self.b.reshape(*stack, rank, math.prod(right))
+        batch = tuple(range(self.stack))
+        product = lax.dot_general(a, b, (((self.stack,), (self.stack,)), (batch, batch)))
+        return (product * jnp.asarray(self.scale, product.dtype)).reshape(*stack, *left, *right)
+
+    def dense(self) -> jax.Array:
+        """The parameter itself."""
+        return self.w + self.perturbation().astype(self.w.dtype)
+
+
+def is_low_rank(x: Any) -> bool:
+    return isinstance(x, LowRank)
+
+
+def dense(x: Any) -> Any:
+    """The array that a leaf stands for."""
+    if not isinstance(x, LowRank):
+        return x
+    return x.perturbation() if x.w is None else x.dense()
+
+
+def dense_tree(tree: Any) -> Any:
+    """The arrays that the leaves of one member stand for."""
+    return jax.tree.map(dense, tree, is_leaf=is_low_rank)
+
+
+def any_low_rank(tree: Any) -> bool:
+    """Whether some leaf of a tree is of low rank."""
+    return any(map(is_low_rank, jax.tree.leaves(tree, is_leaf=is_low_rank)))
+
+
+def weighted_products(weights: jax.Array, z: LowRank) -> jax.Array:
+    """`sum_k weights[k] * scale[k] * A_k B_k^T` of many perturbations: one matrix product, whatever their number.
+
+    Args:
+        weights: float[k].
+        z: factors with a leading axis of `k`, `w` None.
+
+    Returns:
+        float[*stack, *left, *right].
+    """
+    stack = z.stack
+    lead = (*weights.shape, *(1,) * (z.a.ndim - 1))
+    wide = jnp.promote_types(z.a.dtype, jnp.float32)
+    a = z.a.astype(wide) * (weights.astype(wide) * z.scale.astype(wide)).reshape(lead)
+    batch = tuple(range(1, stack + 1))
+    summed = (0, stack + 1)
+    how = {"precision": lax.Precision.HIGHEST, "preferred_element_type": wide}
+    out = lax.dot_general(a, z.b.astype(wide), ((summed, summed), (batch, batch)), **how)
+    return out.astype(z.a.dtype)

@@ -1,0 +1,86 @@
+"""Populations whose members share their parameters and differ by factors of low rank."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxes.lowrank.interpreter import structured
+from jaxes.lowrank.leaf import LowRank, any_low_rank, dense_tree, is_low_rank
+
+
+def _axes(tree: Any) -> Any:
+    """For `jax.vmap`: members are the first axis of everything but of what they share."""
+    return jax.tree.map(
+        lambda x: LowRank(None, 0, 0, 0, x.stack, x.left, x.name) if is_low_rank(x) else 0, tree, is_leaf=is_low_rank
+    )
+
+
+def vmap(apply: Callable[..., Any]) -> Callable[..., Any]:
+    """A model, or any function of a member, for a whole population.
+
+    Args:
+        apply: `apply(member, *inputs)`, such as the `apply` of a Flax linen module.
+
+    Returns:
+        `f(population, *inputs)`: leaves of the population, of the inputs and of the result have a leading axis of
+        members; the shared matrices of members of low rank (`jaxes.noise.low_rank`) stay shared, so that the whole
+        population goes through one matrix product.
+
+    >>> import jax, jaxes, jax.numpy as jnp
+    >>> strategy = jaxes.open_es(8, 0.1, noise=jaxes.noise.low_rank())
+    >>> state = strategy.init(jax.random.key(0), {"w": jnp.zeros((3, 2))})
+    >>> jaxes.vmap(lambda p, x: x @ p["w"])(strategy.ask(state), jnp.ones((8, 3))).shape
+    (8, 2)
+    """
+
+    def run(population, *inputs):
+        return jax.vmap(structured(apply), in_axes=(_axes(population), *(0,) * len(inputs)))(population, *inputs)
+
+    return run
+
+
+def materialize(population: Any) -> Any:
+    """The dense equivalent: leaves [members, *leaf.shape], whatever the noise.
+
+    >>> import jax, jaxes, jax.numpy as jnp
+    >>> strategy = jaxes.open_es(8, 0.1, noise=jaxes.noise.low_rank())
+    >>> state = strategy.init(jax.random.key(0), {"w": jnp.zeros((3, 2))})
+    >>> jaxes.materialize(strategy.ask(state))["w"].shape
+    (8, 3, 2)
+    """
+    if not any_low_rank(population):
+        return population
+    return jax.vmap(dense_tree, in_axes=(_axes(population),))(population)
+
+
+def each(make: Callable[..., Any], *rows: Any) -> Any:
+    """`make(row) -> member`, for all rows: a population."""
+    first = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), rows)
+    return jax.vmap(make, out_axes=_axes(jax.eval_shape(make, *first)))(*rows)
+
+
+def own(population: Any) -> Any:
+    """What members have of their own: every array has a leading axis of members, and goes through any tree function."""
+    bare = lambda x: LowRank(None, x.a, x.b, x.scale, x.stack, x.left, x.name) if is_low_rank(x) else x
+    return jax.tree.map(bare, population, is_leaf=is_low_rank)
+
+
+def shared(population: Any) -> Any:
+    """What members share: a tree that `whole` takes beside `own`."""
+    return jax.tree.map(lambda x: x.w if is_low_rank(x) else None, population, is_leaf=is_low_rank)
+
+
+def whole(shared: Any, own: Any) -> Any:
+    """A member, or a population, of its two parts."""
+    leaves, tree = jax.tree.flatten(own, is_leaf=is_low_rank)
+    matrices = jax.tree.leaves(shared, is_leaf=lambda x: x is None)
+    join = lambda x, w: LowRank(w, x.a, x.b, x.scale, x.stack, x.left, x.name) if is_low_rank(x) else x
+    return tree.unflatten([join(x, w) for x, w in zip(leaves, matrices, strict=True)])
+
+
+def interleaved(up: Any, down: Any) -> Any:
+    """Members of one population and of the other by turns."""
+    both = jax.tree.map(lambda a, b: jnp.stack([a, b], 1).reshape(2 * a.shape[0], *a.shape[1:]), own(up), own(down))
+    return whole(shared(up), both)
