@@ -55,7 +55,7 @@ def one(name: str, task: Task, seed: int, folder: Path, extra: list[str]) -> dic
     rows, wall = _training.train(task.env, seed, folder, [*settings, *extra])
     actor = jaxes.load(folder)
     env = actor.env if task.judged is None else jaxes.envs.make(task.judged)
-    play = rl.evaluation(env, actor.policy, EPISODES)
+    play = rl.evaluation(env, actor.policy, episodes=EPISODES)
     returns = np.asarray(play(actor.params, actor.normalizer, jax.random.key(10**6 + seed)).returns)
     result = _training.outcome(rows, wall, task.score)
     result["reached"] = None if task.score is None else bool(returns.mean() >= task.score)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxes import checks, trees
 from jaxes.blocks import Block
+from jaxes.lowrank.leaf import any_low_rank
 from jaxes.lowrank.population import each, interleaved
 
 
@@ -91,12 +92,12 @@ def place_members(ids: Any, size: int, antithetic: bool, draw: Callable, place: 
         return each(lambda z: place(1.0, z), draw(ids))
     if isinstance(ids, Block) and ids.size % 2 == 0:
         # Blocks of a strategy begin with an even member, so this one is made of whole pairs.
-        if isinstance(ids.start, int):
-            # The faster way on CPU (benchmarks/core.py), but within a loop over blocks XLA would draw twice.
-            z = draw(ids.pairs)
+        z = draw(ids.pairs)
+        if isinstance(ids.start, int) or any_low_rank(z):
+            # The faster way on CPU (benchmarks/core.py), but in a loop over blocks XLA would draw dense noise twice.
             return interleaved(*(each(lambda one, sign=sign: place(sign, one), z) for sign in (1.0, -1.0)))
         twice = lambda z: jnp.broadcast_to(z[:, None], (z.shape[0], 2, *z.shape[1:])).reshape(ids.size, *z.shape[1:])
-        return each(place, _signs(ids.ids), jax.tree.map(twice, draw(ids.pairs)))
+        return each(place, _signs(ids.ids), jax.tree.map(twice, z))
     if isinstance(ids, Block):
         ids = ids.ids
     return each(place, _signs(ids), draw(ids // 2))

@@ -7,10 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import toys
+from flax import nnx
 from models import CNN, KEY, MLP, models
 
 import jaxes
-from jaxes import lowrank, noise
+from jaxes import lowrank, noise, rl
 
 POPULATION = 6
 
@@ -252,3 +254,24 @@ def test_a_convolutional_model_through_an_objective():
     objective = lambda p: -jnp.mean(module.apply(p, x) ** 2)
     _, infos = jaxes.run(strategy, objective, strategy.init(KEY, params), generations=3)
     assert bool(jnp.isfinite(infos.mean).all())
+
+
+@pytest.mark.parametrize("mode", ["refill", "scan"])
+@pytest.mark.parametrize("network", ["mlp", "gru", "nnx"])
+def test_a_rollout_plays_members_by_their_factors(network, mode):
+    """The returns of the dense members; linen and nnx, with a memory, with lanes that take the next member."""
+    env = toys.chase()
+    if network == "nnx":
+        policy = rl.policy(lambda rngs: nnx.Sequential(nnx.Linear(2, 8, rngs=rngs), nnx.Linear(8, 1, rngs=rngs)), env)
+    else:
+        policy = getattr(rl, network)(env, (8,))
+    low = jaxes.open_es(16, 0.3, noise=noise.low_rank())
+    dense = low._replace(ask=lambda state, ids=None: jaxes.materialize(low.ask(state, ids)))
+    problem = rl.rollout(env, policy, max_steps=12, mode=mode, lanes=4 if mode == "refill" else None)
+    ends = []
+    for strategy in (low, dense):
+        carry = strategy.init(KEY, policy.init(jax.random.key(1))), problem.init(jax.random.key(2))
+        _, info = jax.jit(jaxes.generation(strategy, problem))(carry)
+        ends.append(info)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4), *ends)
+    assert float(ends[0].best) > float(ends[0].worst)

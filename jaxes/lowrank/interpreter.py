@@ -6,6 +6,7 @@ The function is traced as it is for ordinary parameters. Where one of low rank m
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -13,7 +14,7 @@ from jax import lax
 from jax.extend import core
 from jax.extend.core import primitives
 
-from jaxes.lowrank.leaf import LowRank, any_low_rank, dense, is_low_rank
+from jaxes.lowrank.leaf import any_low_rank, dense, is_low_rank
 from jaxes.lowrank.rules import RULES
 
 # Primitives that call a jaxpr once, with their operands; where it is among their parameters.
@@ -157,10 +158,10 @@ def _sliced(x: Any) -> tuple[Any, Callable[[Any], Any]]:
     if not is_low_rank(x):
         return x, lambda part: part
     if x.stack:
-        return (x.w, x.a, x.b), lambda part: LowRank(*part, x.scale, x.stack - 1, x.left, x.name)
+        return (x.w, x.a, x.b), lambda part: replace(x, w=part[0], a=part[1], b=part[2], stack=x.stack - 1)
     if x.left > 1:
         rows = jax.numpy.moveaxis(x.a, 1, 0)
-        return (x.w, rows), lambda part: LowRank(*part, x.b, x.scale, 0, x.left - 1, x.name)
+        return (x.w, rows), lambda part: replace(x, w=part[0], a=part[1], left=x.left - 1)
     return x.dense(), lambda part: part
 
 

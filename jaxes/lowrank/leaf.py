@@ -19,11 +19,12 @@ class LowRank:
     """
 
     w: Any  # float[*stack, *left, *right]; None where only the perturbation is meant
-    a: Any  # float[*stack, rank, *left]
-    b: Any  # float[*stack, rank, *right]
+    a: Any  # float or int8[*stack, rank, *left]
+    b: Any  # float or int8[*stack, rank, *right]
     scale: Any  # float[]: of the product; the sign is in it
     stack: int = dataclasses.field(default=0, metadata={"static": True})  # axes of the stack
     left: int = dataclasses.field(default=1, metadata={"static": True})  # axes of the left side
+    like: Any = dataclasses.field(default=None, metadata={"static": True})  # dtype of the parameter where w is None
     name: str = dataclasses.field(default="", metadata={"static": True})  # of the parameter
 
     @property
@@ -32,7 +33,7 @@ class LowRank:
 
     @property
     def dtype(self) -> Any:
-        return self.w.dtype
+        return self.like if self.w is None else self.w.dtype
 
     @property
     def ndim(self) -> int:
@@ -49,15 +50,15 @@ class LowRank:
         """The scaled product."""
         stack, rank = self.a.shape[: self.stack], self.a.shape[self.stack]
         left, right = self.a.shape[self.stack + 1 :], self.b.shape[self.stack + 1 :]
-        a = self.a.reshape(*stack, rank, math.prod(left))
-        b = self.b.reshape(*stack, rank, math.prod(right))
+        a = self.a.reshape(*stack, rank, math.prod(left)).astype(self.scale.dtype)
+        b = self.b.reshape(*stack, rank, math.prod(right)).astype(self.scale.dtype)
         batch = tuple(range(self.stack))
         product = lax.dot_general(a, b, (((self.stack,), (self.stack,)), (batch, batch)))
-        return (product * jnp.asarray(self.scale, product.dtype)).reshape(*stack, *left, *right)
+        return (product * self.scale).reshape(*stack, *left, *right).astype(self.dtype)
 
     def dense(self) -> jax.Array:
         """The parameter itself."""
-        return self.w + self.perturbation().astype(self.w.dtype)
+        return self.w + self.perturbation()
 
 
 def is_low_rank(x: Any) -> bool:
@@ -93,10 +94,10 @@ def weighted_products(weights: jax.Array, z: LowRank) -> jax.Array:
     """
     stack = z.stack
     lead = (*weights.shape, *(1,) * (z.a.ndim - 1))
-    wide = jnp.promote_types(z.a.dtype, jnp.float32)
+    wide = jnp.promote_types(z.scale.dtype, jnp.float32)
     a = z.a.astype(wide) * (weights.astype(wide) * z.scale.astype(wide)).reshape(lead)
     batch = tuple(range(1, stack + 1))
     summed = (0, stack + 1)
     how = {"precision": lax.Precision.HIGHEST, "preferred_element_type": wide}
     out = lax.dot_general(a, z.b.astype(wide), ((summed, summed), (batch, batch)), **how)
-    return out.astype(z.a.dtype)
+    return out.astype(z.dtype)

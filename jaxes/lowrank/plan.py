@@ -187,7 +187,7 @@ def low_rank_shape(leaf: Any, split: Split, rank: int, name: str = "") -> LowRan
     shape, k = tuple(leaf.shape), split.stack
     of = lambda *sizes: jax.ShapeDtypeStruct(sizes, leaf.dtype)
     stack, left, right = shape[:k], shape[k : k + split.left], shape[k + split.left :]
-    return LowRank(of(*shape), of(*stack, rank, *left), of(*stack, rank, *right), of(), k, split.left, name)
+    return LowRank(of(*shape), of(*stack, rank, *left), of(*stack, rank, *right), of(), k, split.left, name=name)
 
 
 def _explain_mutation(error: Exception) -> None:

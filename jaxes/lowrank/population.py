@@ -1,20 +1,20 @@
 """Populations whose members share their parameters and differ by factors of low rank."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxes.lowrank.interpreter import structured
-from jaxes.lowrank.leaf import LowRank, any_low_rank, dense_tree, is_low_rank
+from jaxes.lowrank.leaf import any_low_rank, dense_tree, is_low_rank
 
 
 def _axes(tree: Any) -> Any:
     """For `jax.vmap`: members are the first axis of everything but of what they share."""
-    return jax.tree.map(
-        lambda x: LowRank(None, 0, 0, 0, x.stack, x.left, x.name) if is_low_rank(x) else 0, tree, is_leaf=is_low_rank
-    )
+    one = lambda x: replace(x, w=None, a=0, b=0, scale=0) if is_low_rank(x) else 0
+    return jax.tree.map(one, tree, is_leaf=is_low_rank)
 
 
 def vmap(apply: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,7 +63,7 @@ def each(make: Callable[..., Any], *rows: Any) -> Any:
 
 def own(population: Any) -> Any:
     """What members have of their own: every array has a leading axis of members, and goes through any tree function."""
-    bare = lambda x: LowRank(None, x.a, x.b, x.scale, x.stack, x.left, x.name) if is_low_rank(x) else x
+    bare = lambda x: replace(x, w=None, like=x.dtype) if is_low_rank(x) else x
     return jax.tree.map(bare, population, is_leaf=is_low_rank)
 
 
@@ -76,7 +76,7 @@ def whole(shared: Any, own: Any) -> Any:
     """A member, or a population, of its two parts."""
     leaves, tree = jax.tree.flatten(own, is_leaf=is_low_rank)
     matrices = jax.tree.leaves(shared, is_leaf=lambda x: x is None)
-    join = lambda x, w: LowRank(w, x.a, x.b, x.scale, x.stack, x.left, x.name) if is_low_rank(x) else x
+    join = lambda x, w: replace(x, w=w) if is_low_rank(x) else x
     return tree.unflatten([join(x, w) for x, w in zip(leaves, matrices, strict=True)])
 
 

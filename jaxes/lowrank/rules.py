@@ -7,6 +7,7 @@ arrays or `LowRank`s, or None where the algebra does not allow it.
 import functools
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -49,6 +50,7 @@ def _dot_general(lhs, rhs, *, dimension_numbers, precision=None, preferred_eleme
     near, far = (m.a, m.b) if side is left else (m.b, m.a)
     in_near = tuple(m.stack + 1 + d - side[0] for d in summed)
     how = {"precision": precision, "preferred_element_type": preferred_element_type}
+    near, far = (factor.astype(x.dtype) for factor in (near, far))
     out = lax.dot_general(*((x, m.w) if second else (m.w, x)), dimension_numbers, **how)
     thin = _onto(near, x, in_near, x_summed, batch, x_batch, how)  # [batch, free axes of x, rank]
     correction = _back(thin, far, m.scale, batch, how)  # [batch, free axes of x, far side]
@@ -97,7 +99,7 @@ def _convolution(x, m, *, dimension_numbers, feature_group_count, batch_group_co
         **how,
     )
     groups, rank = feature_group_count, m.a.shape[0]
-    kernel = jnp.moveaxis(m.a, 0, -1)
+    kernel = jnp.moveaxis(m.a, 0, -1).astype(x.dtype)
     out = convolve(x, m.w)
     thin = convolve(x, jnp.concatenate([kernel] * groups, axis=-1) if groups > 1 else kernel)
     at = dimension_numbers.out_spec[1]
@@ -122,16 +124,19 @@ def _rows(m, indices, *, dimension_numbers, slice_sizes, **how):
         return None
     rows = lax.gather_p.bind(m.w, indices, dimension_numbers=d, slice_sizes=slice_sizes, **how)
     thin_numbers = lax.GatherDimensionNumbers((first,), (0,), (0,))
-    thin = lax.gather_p.bind(m.a.T, indices, dimension_numbers=thin_numbers, slice_sizes=(1, m.a.shape[0]), **how)
+    columns = m.a.T.astype(m.dtype)
+    thin = lax.gather_p.bind(columns, indices, dimension_numbers=thin_numbers, slice_sizes=(1, m.a.shape[0]), **how)
     plain = {"precision": None, "preferred_element_type": None}
-    return rows + _back(thin, m.b, m.scale, (), plain).astype(rows.dtype)
+    return rows + _back(thin, m.b.astype(m.dtype), m.scale, (), plain).astype(rows.dtype)
 
 
 @rule("convert_element_type")
 def _cast(m, *, new_dtype, **_):
     if not jnp.issubdtype(new_dtype, jnp.floating):
         return None
-    return _each(m, lambda x: lax.convert_element_type(x, new_dtype))
+    cast = lambda x: lax.convert_element_type(x, new_dtype)
+    signs = jnp.issubdtype(m.a.dtype, jnp.integer)  # exact as they are
+    return replace(m, w=cast(m.w), a=m.a if signs else cast(m.a), b=m.b if signs else cast(m.b))
 
 
 @rule("copy", "optimization_barrier", "sharding_constraint")
@@ -141,7 +146,7 @@ def _same(*operands, **_):
 
 @rule("neg")
 def _negative(m, **_):
-    return _with(m, w=-m.w, scale=-m.scale)
+    return replace(m, w=-m.w, scale=-m.scale)
 
 
 @rule("mul")
@@ -150,7 +155,7 @@ def _product(x, y, **_):
     m, number = (x, y) if is_low_rank(x) else (y, x)
     if is_low_rank(number) or jnp.ndim(number):
         return None
-    return _with(m, w=lax.mul(m.w, number), scale=m.scale * jnp.asarray(number, jnp.result_type(m.scale)))
+    return replace(m, w=lax.mul(m.w, number), scale=m.scale * jnp.asarray(number, jnp.result_type(m.scale)))
 
 
 @rule("transpose")
@@ -170,15 +175,8 @@ def _transpose(m, *, permutation):
     k = m.stack
     lead = (*permutation[:k], k)
     to = lambda part, factor: lax.transpose(factor, (*lead, *_ranks(part, k + 1)))
-    return LowRank(
-        lax.transpose(m.w, permutation),
-        to(permutation[k : k + count], a),
-        to(permutation[k + count :], b),
-        m.scale,
-        k,
-        count,
-        m.name,
-    )
+    a, b = to(permutation[k : k + count], a), to(permutation[k + count :], b)
+    return replace(m, w=lax.transpose(m.w, permutation), a=a, b=b, left=count)
 
 
 def _ranks(axes: Sequence[int], start: int) -> tuple[int, ...]:
@@ -216,7 +214,7 @@ def _reshape(m, *, new_sizes, dimensions=None, **_):
         return None
     rank = m.a.shape[m.stack]
     a, b = m.a.reshape(*stack, rank, *left), m.b.reshape(*stack, rank, *right)
-    return LowRank(m.w.reshape(new_sizes), a, b, m.scale, len(stack), len(left), m.name)
+    return replace(m, w=m.w.reshape(new_sizes), a=a, b=b, stack=len(stack), left=len(left))
 
 
 @rule("squeeze")
@@ -271,13 +269,4 @@ def _sides(m: LowRank, take: Callable[[jax.Array, Sequence[int | None]], jax.Arr
     """`take(array, axes)` of all three arrays; axes are those of `w`, None for the rank."""
     stack, left, right = m.sides
     w = take(m.w, range(m.ndim))
-    return _with(m, w=w, a=take(m.a, (*stack, None, *left)), b=take(m.b, (*stack, None, *right)))
-
-
-def _each(m: LowRank, convert: Callable[[jax.Array], jax.Array]) -> LowRank:
-    return _with(m, w=convert(m.w), a=convert(m.a), b=convert(m.b))
-
-
-def _with(m: LowRank, w: Any, a: Any = None, b: Any = None, scale: Any = None) -> LowRank:
-    either = lambda new, old: old if new is None else new
-    return LowRank(w, either(a, m.a), either(b, m.b), either(scale, m.scale), m.stack, m.left, m.name)
+    return replace(m, w=w, a=take(m.a, (*stack, None, *left)), b=take(m.b, (*stack, None, *right)))
