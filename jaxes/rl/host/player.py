@@ -17,6 +17,9 @@ from jaxes.rl.host import programs
 from jaxes.rl.host.programs import Program
 
 
+GOLDEN = 0x9E3779B9  # 2^32 / golden ratio: seeds of a place's later episodes
+
+
 class Job(NamedTuple):
     """What is to be played: places, each of which is `episodes` of a member's share."""
 
@@ -169,7 +172,7 @@ class Player:
     def _restart(self, lane: int, new: bool = False) -> None:
         place, again = self._place[lane], int(self._again[lane])
         seed = int(self._job.seeds[place])
-        self._lanes.reset(lane, int(np.random.SeedSequence([seed, again]).generate_state(1)[0]) if again else seed)
+        self._lanes.reset(lane, (seed + again * GOLDEN) % 2**32)
         self._t[lane] = 0
         if not new and self._remembers:  # the same member goes on, with a fresh memory
             at, ids = np.full(self._at_once, self._count, np.int32), np.zeros(self._at_once, np.int32)
