@@ -42,7 +42,7 @@ TASKS = {
     ),
     "Reacher-v5": Task("mujoco/Reacher-v5", f"{VECTOR} --head clip --population-size 64 --episodes 8", 300, -6.0),
     "Pusher-v5": Task("mujoco/Pusher-v5", f"{VECTOR} --head clip --population-size 64 --episodes 4", 240),
-    "Humanoid-v5": Task("mujoco/Humanoid-v5", f"{VECTOR} --head clip --population-size 128", 420),
+    "Humanoid-v5": Task("mujoco/Humanoid-v5", f"{VECTOR} --head clip --population-size 128", 300),
     "HumanoidStandup-v5": Task("mujoco/HumanoidStandup-v5", f"{VECTOR} --head clip --population-size 64", 240),
 }
 

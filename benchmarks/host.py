@@ -11,6 +11,8 @@ EnvPool counts where it is bit for bit gymnasium's, which is measured too; it br
 import argparse
 import functools
 import os
+import subprocess
+import sys
 import time
 import types
 import warnings
@@ -22,6 +24,7 @@ import numpy as np
 
 import jaxes
 from jaxes import rl
+from jaxes.rl.host import here
 from jaxes.rl.host import problem as host
 from jaxes.rl.host.pool import Pool
 
@@ -127,7 +130,14 @@ def rates(name: str, rounds: int) -> dict:
 
 
 def simulating(name: str) -> float:
-    """The share of the engine's time, in one process, that MuJoCo's own `mj_step` takes."""
+    """The share of the engine's time, in a process like those of its workers, that MuJoCo's own `mj_step` takes."""
+    environment = {**os.environ, **here.ENVIRONMENT, "XLA_FLAGS": here.XLA_FLAGS}
+    command = [sys.executable, __file__, "--share", name]
+    return float(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+
+
+def share(name: str) -> float:
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
     engine = Engine(name, members=2 * LANES, workers=0)
     engine()
     player = engine.pool._local._playing
@@ -215,8 +225,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--env", nargs="*", default=ENVS)
     parser.add_argument("--other", action=argparse.BooleanOptionalAction, default=True, help="Ray, start, idle time")
+    parser.add_argument("--share", choices=ENVS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     warnings.simplefilter("ignore")
+    if args.share:
+        print(share(args.share))
+        return
     figures = {name: row for name, row in _measure.load("host").get("figures", {}).items() if name in (*ENVS, OTHER)}
     figures |= {name: rates(name, args.rounds) for name in args.env}
     if args.other or OTHER not in figures:

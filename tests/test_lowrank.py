@@ -13,6 +13,8 @@ from models import CNN, KEY, MLP, models
 
 import jaxes
 from jaxes import lowrank, noise, rl
+from jaxes.training import build
+from jaxes.training.config import Config, complete
 
 POPULATION = 6
 
@@ -275,3 +277,14 @@ def test_a_rollout_plays_members_by_their_factors(network, mode):
         ends.append(info)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4), *ends)
     assert float(ends[0].best) > float(ends[0].worst)
+
+
+def test_training_plans_for_the_policy_itself():
+    """A recurrent policy by its name on the command line: every kernel of its cells is a matrix."""
+    pytest.importorskip("gymnax")
+    config = Config("gymnax/CartPole-v1", network="gru", hidden=(8,), noise="low_rank", population_size=8)
+    parts = build(complete(config))
+    state = parts.strategy.init(KEY, parts.policy.init(KEY))
+    members = jax.tree.leaves(jax.eval_shape(parts.strategy.ask, state), is_leaf=lowrank.is_low_rank)
+    kernels = [x for x in jax.tree.leaves(state.mean) if x.ndim > 1]
+    assert len(kernels) > 5 and sum(map(lowrank.is_low_rank, members)) == len(kernels)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxes import rl
+from jaxes import lowrank, noise, rl
 from jaxes.envs import Env
 from jaxes.problem import Problem
 from jaxes.rl.policies import Policy
@@ -32,10 +32,21 @@ class Parts(NamedTuple):
 
 def build(config: Config) -> Parts:
     """Make the parts of a run; raises ValueError where settings do not fit each other."""
-    strategy = STRATEGIES[config.strategy](config.population_size, **settings.strategy_options(config))
+    options = settings.strategy_options(config)
+    strategy = STRATEGIES[config.strategy](config.population_size, **options)
     env, policy = actor(config)
+    if config.noise == "low_rank":
+        options["noise"] = noise.low_rank(plan=_plan(env, policy))
+        strategy = STRATEGIES[config.strategy](config.population_size, **options)
     problem = rl.rollout(env, policy, **settings.rollout_options(config))
     return Parts(env, policy, problem, strategy)
+
+
+def _plan(env: Env, policy: Policy) -> lowrank.Plan:
+    """Which of a policy's parameters are matrices."""
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    params = jax.eval_shape(policy.init, key)
+    return lowrank.plan(policy.act, params, jax.eval_shape(policy.start, params), env.observation, key)
 
 
 def default_folder(config: Config, root: str | Path = "runs") -> Path:

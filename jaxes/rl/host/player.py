@@ -16,7 +16,6 @@ from jaxes.envs.host import Lanes
 from jaxes.rl.host import programs
 from jaxes.rl.host.programs import Program
 
-
 GOLDEN = 0x9E3779B9  # 2^32 / golden ratio: seeds of a place's later episodes
 
 
