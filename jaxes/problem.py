@@ -112,12 +112,20 @@ def generation_with_fitness(strategy: Strategy, problem: Problem) -> Callable[..
     if problem.host:
         return _on_the_host(strategy, problem)
 
+    stream = strategy.stream if strategy.blocks > 1 else None
+
     def step(carry, _=None):
         state, problem_state = carry
         key = jax.random.fold_in(generation_key(state), PROBLEM_ID)
 
         def evaluate(block):
-            ask = lambda ids=None: strategy.ask(state, block if ids is None else ids)
+            members, noise = (None, None) if stream is None else stream.ask(state, block)
+
+            def ask(ids=None):
+                if ids is None and members is not None:
+                    return members
+                return strategy.ask(state, block if ids is None else ids)
+
             fitness, sums, *rows = problem.evaluate(problem_state, key, ask, block.ids)
             if fitness.shape != (block.size,):
                 raise ValueError(f"problem.evaluate must return fitness of shape ({block.size},), got {fitness.shape}")
@@ -126,10 +134,10 @@ def generation_with_fitness(strategy: Strategy, problem: Problem) -> Callable[..
                     f"problem.evaluate must return {'fitness, sums and rows' if problem.rows else 'fitness and sums'} "
                     f"where rows={problem.rows}, got {2 + len(rows)} values"
                 )
-            return (fitness, rows), sums
+            return (fitness, rows), (sums, () if stream is None else stream.add(fitness, noise))
 
-        (fitness, rows), sums = over_blocks(evaluate, strategy.population_size, strategy.blocks)
-        state, info = strategy.tell(state, fitness)
+        (fitness, rows), (sums, learned) = over_blocks(evaluate, strategy.population_size, strategy.blocks)
+        state, info = strategy.tell(state, fitness) if stream is None else stream.tell(state, fitness, learned)
         return (state, problem.update(problem_state, sums, *rows)), (info, fitness)
 
     return step

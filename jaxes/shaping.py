@@ -59,7 +59,7 @@ def sign() -> Shaping:
 @shared
 def identity() -> Shaping:
     """The fitness itself."""
-    return lambda fitness: finite(fitness)
+    return _affine(lambda fitness: finite(fitness))
 
 
 @shared
@@ -75,7 +75,7 @@ def z_score() -> Shaping:
         spread = jnp.sqrt(jnp.mean(scaled**2))
         return scaled * (1 / jnp.where(spread > 0, spread, 1))
 
-    return shape
+    return _affine(shape)
 
 
 @shared
@@ -106,6 +106,27 @@ def top(k: int) -> Shaping:
         return ranking.recombination(jnp.asarray((np.arange(n) < k) / k, fitness.dtype), fitness)
 
     return shape
+
+
+def _affine(shape: Shaping) -> Shaping:
+    shape.affine = True  # pyrefly: ignore[missing-attribute]
+    return shape
+
+
+def is_affine(shaping: Shaping) -> bool:
+    """Whether weights are `c * fitness + d` with one `c` and `d` for a generation, where all fitness is finite."""
+    return getattr(shaping, "affine", False)
+
+
+def slope(weights: jax.Array, fitness: jax.Array) -> jax.Array:
+    """The `c` of an affine shaping: what a weight grows by with fitness; 0 where all fitness is the same.
+
+    >>> slope(jnp.array([-1.0, 1.0, 0.0]), jnp.array([2.0, 6.0, 4.0])).item()
+    0.5
+    """
+    low, high = jnp.argmin(fitness), jnp.argmax(fitness)
+    range_ = fitness[high] - fitness[low]
+    return jnp.where(range_ > 0, (weights[high] - weights[low]) / jnp.where(range_ > 0, range_, 1), 0)
 
 
 def finite(fitness: jax.Array) -> jax.Array:

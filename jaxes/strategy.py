@@ -29,6 +29,21 @@ class Strategy(NamedTuple):
     """`recommend(state) -> params`: what to deploy"""
     population_size: int
     blocks: int = 1
+    stream: "Stream | None" = None
+
+
+class Stream(NamedTuple):
+    """How a strategy learns from a block of its population while it still has the block's noise.
+
+    So a generation in blocks draws every perturbation once, not once to ask and once more to tell.
+    """
+
+    ask: Callable[..., tuple[Any, Any]]
+    """`ask(state, block) -> (members, noise)`"""
+    add: Callable[..., Any]
+    """`add(fitness float[block.size], noise) -> sums`, a tree that is added up over the blocks"""
+    tell: Callable[..., Any]
+    """`tell(state, fitness, sums) -> (state, info)`"""
 
 
 class Info(NamedTuple):

@@ -7,7 +7,9 @@ arXiv:1703.03864, Algorithm 1, with mirrored sampling, rank shaping and weight d
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import optax
+from jax import lax
 
 from jaxes import checks, trees
 from jaxes.blocks import over_blocks
@@ -15,8 +17,8 @@ from jaxes.descent import Decay, descent
 from jaxes.instances import shared
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number
-from jaxes.shaping import Shaping, centered_rank
-from jaxes.strategy import Strategy, generation_key, place_members, pulls, signed
+from jaxes.shaping import Shaping, centered_rank, is_affine, slope
+from jaxes.strategy import Strategy, Stream, generation_key, place_members, pulls, signed
 
 
 class State(NamedTuple):
@@ -89,13 +91,34 @@ def open_es(
         place = lambda sign, z: noise.perturb(state.mean, signed(sign, state.sigma), z)
         return place_members(ids, population_size, antithetic, lambda which: draw(state, which), place)
 
-    def tell(state, fitness):
-        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        weights = shaping(fitness)
+    def summed(state, fitness, weights):
         pull = pulls(weights, fitness) if antithetic else weights
         block = lambda part: ((), noise.combine(part.of(pull), draw(state, part)))
-        _, total = over_blocks(block, units, blocks)
+        return over_blocks(block, units, blocks)[1]
+
+    def move(state, fitness, total):
         # Algorithm 1, line 5. optax descends, so it is given the negative gradient.
         return optimizer.step(state, fitness, trees.scaled(-1 / (population_size * state.sigma), total))
 
-    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)
+    def tell(state, fitness):
+        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
+        return move(state, fitness, summed(state, fitness, shaping(fitness)))
+
+    def ask_and_keep(state, block):
+        z = draw(state, block.pairs)
+        place = lambda sign, z: noise.perturb(state.mean, signed(sign, state.sigma), z)
+        return place_members(block, population_size, True, lambda which: z, place), z
+
+    def add(fitness, z):
+        return noise.combine(fitness[0::2] - fitness[1::2], z)
+
+    def tell_sums(state, fitness, total):
+        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
+        weights = shaping(fitness)
+        # Failed members weigh what depends on all others: then the noise is drawn again.
+        known = lambda: trees.scaled(slope(weights, fitness), total)
+        again = lambda: summed(state, fitness, weights)
+        return move(state, fitness, lax.cond(jnp.all(jnp.isfinite(fitness)), known, again))
+
+    stream = Stream(ask_and_keep, add, tell_sums) if antithetic and is_affine(shaping) else None
+    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks, stream)
