@@ -36,7 +36,8 @@ class Task(NamedTuple):
 
 VECTOR = "--sigma 0.02 --learning-rate 0.01 --weight-decay 0.005 --decay l2 --initialization normc --hidden 64 64"
 # Salimans et al. 2017: the network of A3C, virtual batch normalization, the best-scored action.
-ATARI = "--network cnn:a3c --virtual-batch-norm --sigma 0.02 --learning-rate 0.01 --population-size 40"
+ATARI = "--network cnn:a3c --virtual-batch-norm --noise low_rank --sigma 0.02 --learning-rate 0.01"
+ATARI += " --population-size 40 --lanes 20"
 # Mania et al. 2018: a linear policy from zero; open_es with a network does not get beyond standing in this time.
 LINEAR = "--strategy ars --hidden --last-scale 0 --head clip --normalize ars"
 LINEAR += " --population-size 32 --sigma 0.03 --learning-rate 0.02"
@@ -49,7 +50,7 @@ TASKS = {
     "Reacher-v5": Task("mujoco/Reacher-v5", f"{VECTOR} --head clip --population-size 64 --episodes 8", 300, -6.0),
     "Pusher-v5": Task("mujoco/Pusher-v5", f"{VECTOR} --head clip --population-size 64 --episodes 4", 240),
     "Humanoid-v5": Task("mujoco/Humanoid-v5", f"{VECTOR} --head clip --population-size 128", 300),
-    "Pong-v5": Task("ale/Pong-v5", ATARI, 900, episodes=16, every=4),
+    "Pong-v5": Task("ale/Pong-v5", ATARI, 720, episodes=16, every=4),
     "HumanoidStandup-v5": Task("mujoco/HumanoidStandup-v5", f"{VECTOR} --head clip --population-size 64", 240),
 }
 

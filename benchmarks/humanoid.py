@@ -23,7 +23,7 @@ import tyro
 
 from jaxes import training
 from jaxes.training import Config, metrics
-from jaxes.training.config import complete, with_limits
+from jaxes.training.config import complete, resumed
 
 SETTINGS = Config(
     env="brax/humanoid",
@@ -50,7 +50,7 @@ def one_piece(folder: Path, config: Config, **limits: Any) -> None:
     if held.is_dir() and any(path.name.isdigit() for path in held.iterdir()):
         reports = training.resume(folder, progress=False, **limits)
     else:
-        reports = training.train(with_limits(complete(config), limits), folder, progress=False)
+        reports = training.train(resumed(complete(config), limits), folder, progress=False)
     for report in reports:
         if report.evaluation is not None:
             row = report.metrics

@@ -109,6 +109,11 @@ def test_a_convolutional_policy_learns_from_pictures(pong):
     assert (int(state.steps), int(info.invalid)) == (12, 0)
 
 
+def test_a_policy_for_vectors_is_refused(pong):
+    with pytest.raises(ValueError, match=r"mlp needs vector observations, got .*84, 84, 4.* of ale/Pong-v5"):
+        rl.mlp(pong, head="categorical")
+
+
 def test_errors_say_what_is_missing(monkeypatch, tmp_path):
     with pytest.raises(ValueError, match=r"unknown Atari game 'Pong'; did you mean Pong-v5"):
         jaxes.envs.make("ale/Pong")

@@ -1,5 +1,6 @@
 """Environments on CPUs: the same bits as gymnasium's, and clear errors."""
 
+import sys
 import warnings
 
 import numpy as np
@@ -112,6 +113,13 @@ def test_an_unknown_name_says_so():
         jaxes.envs.make("gymnasium/Nothing-v1")
     with pytest.raises(ValueError, match=r"unknown environment 'mujoco/Hoper-v5'.*mujoco/Hopper-v5"):
         jaxes.envs.make("mujoco/Hoper-v5")
+
+
+@pytest.mark.parametrize("suite, name", [("mujoco", "Hopper-v5"), ("gymnasium", "CartPole-v1")])
+def test_without_the_package_it_says_what_to_install(suite, name, monkeypatch):
+    monkeypatch.setitem(sys.modules, "gymnasium", None)
+    with pytest.raises(ImportError, match=rf"pip install 'jaxes\[{suite}\]'"):
+        jaxes.envs.make(f"{suite}/{name}")
 
 
 class Restless(gymnasium.Env):

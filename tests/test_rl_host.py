@@ -218,3 +218,22 @@ def test_it_tells_how_far_a_long_generation_is():
     jaxes.generation(STRATEGY, problem)(carry)
     assert len(told) >= 3 and told == sorted(told)
     assert any(0 < share < 1 for share in told)
+
+
+def test_members_of_low_rank_are_played_by_their_factors(here):
+    """The same fitness as their dense equivalents, and the same bits from two processes."""
+    low = jaxes.open_es(16, 0.5, learning_rate=0.1, noise=jaxes.noise.low_rank())
+    dense = low._replace(ask=functools.partial(_dense, low.ask))
+    env = walk()
+    policy = rl.mlp(env, (4,))
+    ends = []
+    for strategy, workers in ((low, 0), (low, 2), (dense, 0)):
+        problem = rl.rollout(env, policy, workers=workers, lanes=16)
+        carry = strategy.init(KEY, policy.init(jax.random.key(1))), problem.init(KEY)
+        ends.append(jaxes.generation(strategy, problem)(carry))
+    assert_same(ends[0], ends[1])
+    np.testing.assert_allclose(ends[0][1].mean, ends[2][1].mean, rtol=1e-4)
+
+
+def _dense(ask, state, ids=None):
+    return jaxes.materialize(ask(state, ids))

@@ -53,6 +53,7 @@ class Player:
     def __init__(self, lanes: Lanes, program: Program):
         self._lanes, self._count, self._at_once = lanes, program.lanes, program.at_once
         self._enter, self._act = programs.load(program.enter), programs.load(program.act)
+        self._common_of = programs.load(program.common)
         self._blank = [[jnp.zeros(shape, dtype) for shape, dtype in part] for part in (program.params, program.memory)]
         self._remembers = bool(program.memory)
         self._seen = [np.zeros(x.shape, _small(x.dtype)) for x in jax.tree.leaves(lanes.observations)]
@@ -67,6 +68,7 @@ class Player:
         self._job = job
         self._state, self._normalizer = jax.device_put((job.state, job.normalizer))
         self._params, self._memory = self._blank
+        self._common = self._common_of(self._state)
         self._waiting: deque[int] = deque()
         self._place = np.full(n, -1)
         self._again, self._t = np.zeros(n, np.int32), np.zeros(n, np.int32)
@@ -106,7 +108,14 @@ class Player:
             seen[:] = raw
         acting = time.perf_counter()
         actions, self._memory = self._act(
-            self._params, self._memory, self._seen, self._normalizer, self._keys, self._again, self._t
+            self._params,
+            self._common,
+            self._memory,
+            self._seen,
+            self._normalizer,
+            self._keys,
+            self._again,
+            self._t,
         )
         actions = np.asarray(actions)
         self.acting += time.perf_counter() - acting

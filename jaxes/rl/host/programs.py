@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export
 
+from jaxes import lowrank
 from jaxes.envs.protocol import Env
-from jaxes.lowrank.population import materialize
 from jaxes.rl import normalizer as norm
 from jaxes.rl.episodes import ACTION_ID
 from jaxes.rl.policies import Policy
@@ -23,9 +23,11 @@ class Program(NamedTuple):
 
     enter: bytes
     """(strategy's state, params, memory, lanes int32[s], ids int32[s]) -> (params, memory): members take lanes"""
+    common: bytes
+    """(strategy's state) -> what members of low rank share"""
     act: bytes
-    """(params, memory, observations, normalizer, keys uint32[lanes, words], episode int32[lanes], t int32[lanes]) ->
-    (actions [lanes, ...], memory)"""
+    """(params, common, memory, observations, normalizer, keys uint32[lanes, words], episode int32[lanes],
+    t int32[lanes]) -> (actions [lanes, ...], memory)"""
     params: list[tuple[tuple[int, ...], Any]]  # shapes and dtypes, with the axis of lanes
     memory: list[tuple[tuple[int, ...], Any]]
     lanes: int
@@ -53,19 +55,24 @@ def make(
     """
     at_once = max(1, lanes // 8)
     int32 = lambda *shape: jax.ShapeDtypeStruct(shape, np.int32)
-    members = jax.eval_shape(lambda state, ids: materialize(ask(state, ids)), state, int32(lanes))
-    memory = jax.eval_shape(jax.vmap(policy.start), members)
+    population = jax.eval_shape(ask, state, int32(lanes))
+    members, matrices = lowrank.own(population), lowrank.shared(population)
+    memory = jax.eval_shape(lowrank.vmap(policy.start), population)
     observation = jax.tree.map(lambda x: jax.ShapeDtypeStruct((lanes, *x.shape), x.dtype), env.observation)
 
     def enter(state_leaves, params_leaves, memory_leaves, at, ids):
-        entering = materialize(ask(_unpack(state_leaves, state), ids))
-        fresh = jax.tree.leaves((entering, jax.vmap(policy.start)(entering)))
+        entering = ask(_unpack(state_leaves, state), ids)
+        fresh = jax.tree.leaves((lowrank.own(entering), lowrank.vmap(policy.start)(entering)))
         now = [*params_leaves, *memory_leaves]
         after = [x.at[at].set(y, mode="drop") for x, y in zip(now, fresh, strict=True)]
         return after[: len(params_leaves)], after[len(params_leaves) :]
 
-    def act(params_leaves, memory_leaves, seen_leaves, normalizer_leaves, key_data, episode, t):
-        params, before = _unpack(params_leaves, members), _unpack(memory_leaves, memory)
+    def common(state_leaves):
+        return jax.tree.leaves(lowrank.shared(ask(_unpack(state_leaves, state), jnp.zeros(1, jnp.int32))))
+
+    def act(params_leaves, common_leaves, memory_leaves, seen_leaves, normalizer_leaves, key_data, episode, t):
+        own, before = _unpack(params_leaves, members), _unpack(memory_leaves, memory)
+        params = lowrank.whole(_unpack(common_leaves, matrices), own)
         seen = _unpack(seen_leaves, observation)
         if normalizer is not None:
             seen = jax.vmap(norm.normalizing(_unpack(normalizer_leaves, normalizer)))(seen)
@@ -76,7 +83,7 @@ def make(
             return jax.random.fold_in(jax.random.fold_in(own, ACTION_ID), t)
 
         keys = jax.vmap(action_key)(key_data, episode, t) if training and policy.random else None
-        actions, after = jax.vmap(policy.act)(params, before, seen, keys)
+        actions, after = lowrank.vmap(policy.act)(params, before, seen, keys)
         return actions, jax.tree.leaves(after)
 
     def exported(function, *args):
@@ -87,7 +94,18 @@ def make(
     some, each = int32(at_once), int32(lanes)
     return Program(
         exported(enter, _shapes(state), params_leaves, memory_leaves, some, some),
-        exported(act, params_leaves, memory_leaves, _shapes(observation), _shapes(normalizer), words, each, each),
+        exported(common, _shapes(state)),
+        exported(
+            act,
+            params_leaves,
+            _shapes(matrices),
+            memory_leaves,
+            _shapes(observation),
+            _shapes(normalizer),
+            words,
+            each,
+            each,
+        ),
         [(x.shape, x.dtype) for x in params_leaves],
         [(x.shape, x.dtype) for x in memory_leaves],
         lanes,
