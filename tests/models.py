@@ -1,5 +1,6 @@
 """Flax models of many kinds, small."""
 
+import functools
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -80,7 +81,7 @@ class Linear(nnx.Module):
 
 
 def linen(module: nn.Module, low_rank: int, *inputs: Any) -> Model:
-    return Model(module.apply, module.init(KEY, *inputs), inputs, low_rank)
+    return Model(module.apply, jax.jit(module.init)(KEY, *inputs), inputs, low_rank)
 
 
 def of_nnx(low_rank: int, *inputs: Any) -> Model:
@@ -90,14 +91,22 @@ def of_nnx(low_rank: int, *inputs: Any) -> Model:
     return Model(apply, nnx.to_pure_dict(state), inputs, low_rank)
 
 
-def models() -> dict[str, Model]:
-    draw = lambda *shape: jax.random.normal(KEY, shape)
-    return {
-        "linen MLP": linen(MLP(), 3, draw(5, 8)),
-        "CNN": linen(CNN(), 4, draw(2, 16, 16, 3)),
-        "GRU in a scan": linen(GRU(), 7, draw(2, 7, 5)),
-        "transformer, tied embedding": linen(Transformer(), 7, jnp.arange(6)[None] % 11),
-        "stacked layers": linen(Stacked(), 2, draw(5, 8)),
-        "stacked layers, remat": linen(Stacked(remat=True), 2, draw(5, 8)),
-        "nnx MLP": of_nnx(2, draw(5, 8)),
-    }
+def draw(*shape: int) -> jax.Array:
+    return jax.random.normal(KEY, shape)
+
+
+MODELS = {
+    "linen MLP": lambda: linen(MLP(), 3, draw(5, 8)),
+    "CNN": lambda: linen(CNN(), 4, draw(2, 16, 16, 3)),
+    "GRU in a scan": lambda: linen(GRU(), 7, draw(2, 7, 5)),
+    "transformer, tied embedding": lambda: linen(Transformer(), 7, jnp.arange(6)[None] % 11),
+    "stacked layers": lambda: linen(Stacked(), 2, draw(5, 8)),
+    "stacked layers, remat": lambda: linen(Stacked(remat=True), 2, draw(5, 8)),
+    "nnx MLP": lambda: of_nnx(2, draw(5, 8)),
+}
+
+
+@functools.cache
+def model(name: str) -> Model:
+    """One of `MODELS`, made once."""
+    return MODELS[name]()

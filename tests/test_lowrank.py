@@ -5,11 +5,12 @@ import math
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import models
 import numpy as np
 import pytest
 import toys
 from flax import nnx
-from models import CNN, KEY, MLP, models
+from models import CNN, KEY, MLP, MODELS
 
 import jaxes
 from jaxes import lowrank, noise, rl
@@ -25,23 +26,6 @@ def as_flax_needs():
         yield
 
 
-@pytest.fixture(scope="module")
-def all_models():
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        return models()
-
-
-NAMES = (
-    "linen MLP",
-    "CNN",
-    "GRU in a scan",
-    "transformer, tied embedding",
-    "stacked layers",
-    "stacked layers, remat",
-    "nnx MLP",
-)
-
-
 def population(model, rank=2, distribution="normal", plan=None, sigma=0.1):
     strategy = jaxes.open_es(POPULATION, sigma, noise=noise.low_rank(rank, distribution, plan))
     return strategy.ask(strategy.init(jax.random.key(1), model.params))
@@ -52,9 +36,9 @@ def repeated(inputs):
 
 
 @pytest.mark.parametrize("rank", [1, 2])
-@pytest.mark.parametrize("name", NAMES)
-def test_a_model_gives_what_its_dense_members_give(all_models, name, rank):
-    model = all_models[name]
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_gives_what_its_dense_members_give(name, rank):
+    model = models.model(name)
     plan = lowrank.plan(model.apply, model.params, *model.inputs)
     assert sum(entry.split is not None for entry in plan.entries) == model.low_rank, str(plan)
     members = population(model, rank, plan=plan)
@@ -68,9 +52,9 @@ def test_a_model_gives_what_its_dense_members_give(all_models, name, rank):
     assert uses and all(use.kept for use in uses)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_gradient_is_the_sum_over_dense_perturbations(all_models, name):
-    model = all_models[name]
+@pytest.mark.parametrize("name", MODELS)
+def test_the_gradient_is_the_sum_over_dense_perturbations(name):
+    model = models.model(name)
     kind = noise.low_rank(2, plan=lowrank.plan(model.apply, model.params, *model.inputs))
     z = kind.sample(KEY, jnp.arange(5), model.params)
     weights = jax.random.normal(KEY, (5,))
@@ -78,8 +62,8 @@ def test_the_gradient_is_the_sum_over_dense_perturbations(all_models, name):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), kind.combine(weights, z), want)
 
 
-def test_members_are_the_same_however_they_are_asked_for(all_models):
-    model = all_models["linen MLP"]
+def test_members_are_the_same_however_they_are_asked_for():
+    model = models.model("linen MLP")
     strategy = jaxes.open_es(8, 0.1, noise=noise.low_rank())
     state = strategy.init(KEY, model.params)
     everyone = jaxes.materialize(strategy.ask(state))
