@@ -44,7 +44,7 @@ class Config:
     shaping: str | None = None
     """From fitness to weights, e.g. centered_rank."""
     noise: str | None = None
-    """Kind of perturbation, e.g. gaussian."""
+    """Kind of perturbation: gaussian, rademacher, low_rank (matrices of rank 1), table or orthogonal."""
     antithetic: bool | None = None
     """Whether members come in mirrored pairs."""
     elite_fraction: float | None = None
