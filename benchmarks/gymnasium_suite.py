@@ -51,7 +51,7 @@ TASKS = {
     "Pusher-v5": Task("mujoco/Pusher-v5", f"{VECTOR} --head clip --population-size 64 --episodes 4", 240),
     "Humanoid-v5": Task("mujoco/Humanoid-v5", f"{VECTOR} --head clip --population-size 128", 300),
     "Pong-v5": Task("ale/Pong-v5", ATARI, 720, episodes=16, every=4),
-    "HumanoidStandup-v5": Task("mujoco/HumanoidStandup-v5", f"{VECTOR} --head clip --population-size 64", 240),
+    "HumanoidStandup-v5": Task("mujoco/HumanoidStandup-v5", f"{VECTOR} --head clip --population-size 64", 240, every=2),
 }
 
 
@@ -98,7 +98,7 @@ def draw(name: str, task: Task, run: dict[str, Any]) -> None:
     strategy = (re.findall(r"--strategy (\S+)", task.settings) or ["open_es"])[0]
     axes.set_title(f"{task.env}: {strategy}, {rows[-1]['steps'] / 1e6:.2g}M steps", fontsize="medium")
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
+    axes.legend(loc="best")
     figure.savefig(_measure.RESULTS / f"suite-{name}.png", dpi=110)
 
 
@@ -118,18 +118,23 @@ def main() -> None:
         print(name, {key: value for key, value in run.items() if key != "rows"}, flush=True)
         if not args.extra:
             runs[name] = run
-            draw(name, TASKS[name], run)
-            scores = {name: run["mean"] for name, run in runs.items()}
-            bounds = {
-                f"{name}: mean of {task.episodes} episodes": {
-                    "measured": scores[name],
-                    "at_least": task.score,
-                    "reached": scores[name] >= task.score,
-                }
-                for name, task in TASKS.items()
-                if name in runs and task.score is not None
-            }
-            print(_measure.save("gymnasium_suite", {"bounds": bounds, "runs": runs}))
+            report(runs)
+    if not args.extra:
+        report(runs)
+
+
+def report(runs: dict[str, Any]) -> None:
+    """Write the results and the pictures."""
+    bounds = {}
+    for name, run in runs.items():
+        task = TASKS[name]
+        draw(name, task, run)
+        if task.score is not None:
+            what = f"{name}: mean of {run['episodes']} episodes"
+            bounds[what] = {"measured": run["mean"], "at_least": task.score, "reached": run["mean"] >= task.score}
+    _measure.save("gymnasium_suite", {"bounds": bounds, "runs": runs})
+    for what, line in bounds.items():
+        print(f"{'ok  ' if line['reached'] else 'MISS'} {line['measured']:10.1f}  {what}")
 
 
 if __name__ == "__main__":
