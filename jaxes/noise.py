@@ -1,8 +1,8 @@
 """Perturbations: sample, apply to parameters, add many up.
 
 Every kind is one `Noise`, so every gradient-type strategy works with each of them; members of `low_rank` are trees of
-factors, which `jaxes.vmap` runs. A perturbation is a function of the generation's key and its unit's id alone (a unit is
-an antithetic pair, or a member where there are no pairs).
+factors, which `jaxes.vmap` runs. A perturbation is a function of the generation's key and its unit's id alone (a unit
+is an antithetic pair, or a member where there are no pairs).
 
 >>> import jax, jax.numpy as jnp
 >>> params = {"w": jnp.zeros((3, 2)), "b": jnp.zeros(2)}
