@@ -51,7 +51,7 @@ TASKS = {
     "Pusher-v5": Task("mujoco/Pusher-v5", f"{VECTOR} --head clip --population-size 64 --episodes 4", 240),
     "Humanoid-v5": Task("mujoco/Humanoid-v5", f"{VECTOR} --head clip --population-size 128", 300),
     "Pong-v5": Task("ale/Pong-v5", ATARI, 720, episodes=16, every=4),
-    "HumanoidStandup-v5": Task("mujoco/HumanoidStandup-v5", f"{VECTOR} --head clip --population-size 64", 240, every=2),
+    "HumanoidStandup-v5": Task("mujoco/HumanoidStandup-v5", f"{VECTOR} --head clip --population-size 64", 150, every=2),
 }
 
 
