@@ -60,7 +60,8 @@ def low_rank(rank: int = 1, distribution: str = "rademacher", plan: Plan | None 
     """Matrices of low rank: `A B^T / sqrt(rank)`, dense numbers for what is no matrix (Sarkar et al. 2025, section 4).
 
     Members keep their factors: `jaxes.vmap(apply)(population, x)` runs any model at about the cost of one, rollouts and
-    `jaxes.problem` do so by themselves, and `jaxes.materialize(population)` gives the dense equivalent.
+    `jaxes.problem` do so by themselves, and `jaxes.materialize(population)` gives the dense equivalent. Convolutions
+    gain nothing on CPUs, where a kernel of each member's own is slow even with one channel.
 
     Args:
         rank: of each matrix; one that has fewer rows or columns gets as many as these.

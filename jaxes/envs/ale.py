@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from jaxes import checks
-from jaxes.envs.host import host_env
+from jaxes.envs.host import host_env, threaded_step
 from jaxes.envs.protocol import Discrete, Env
 
 # Those of Salimans et al. 2017, Table 2, by the size of their action sets; any other game of ale-py works too.
@@ -149,15 +149,9 @@ class AtariLanes:
         self._see(lane, observation)
 
     def step(self, lanes: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        some = lanes.tolist()
-        for lane, action in zip(some, actions.astype(np.int64), strict=True):
-            self._envs[lane].send(action[None])
-        rewards, done = np.zeros(len(some)), np.zeros(len(some), bool)
-        for k, lane in enumerate(some):
-            observation, reward, ended, cut, _ = self._envs[lane].recv()
-            rewards[k], done[k] = reward[0], ended[0] or cut[0]
-            self._see(lane, observation)
-        return rewards, done
+        whole = actions.astype(np.int64)
+        send = lambda k, lane: self._envs[lane].send(whole[k : k + 1])
+        return threaded_step(lanes, send, lambda lane: self._envs[lane].recv()[:4], self._see)
 
     def _see(self, lane: int, observation: np.ndarray) -> None:
         self.observations[lane] = np.moveaxis(observation[0], 0, -1)

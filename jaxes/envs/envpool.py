@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxes import checks
 from jaxes.envs.gymnasium import actions_of, shapes
-from jaxes.envs.host import host_env
+from jaxes.envs.host import host_env, threaded_step
 from jaxes.envs.protocol import Env
 
 # Those that are listed; any other of `envpool.list_all_envs()` for one player works too.
@@ -85,15 +85,8 @@ class EnvPoolLanes:
             self._see(lane, self._pools[lane].reset()[0])
 
     def step(self, lanes: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        some = lanes.tolist()
-        for k, lane in enumerate(some):
-            self._pools[lane].send(actions[k : k + 1], self._first)
-        rewards, done = np.zeros(len(some)), np.zeros(len(some), bool)
-        for k, lane in enumerate(some):
-            observation, reward, ended, cut, _ = self._pools[lane].recv()
-            rewards[k], done[k] = reward[0], ended[0] or cut[0]
-            self._see(lane, observation)
-        return rewards, done
+        send = lambda k, lane: self._pools[lane].send(actions[k : k + 1], self._first)
+        return threaded_step(lanes, send, lambda lane: self._pools[lane].recv()[:4], self._see)
 
     def _see(self, lane: int, observation: Any) -> None:
         for seen, x in zip(jax.tree.leaves(self.observations), jax.tree.leaves(observation), strict=True):

@@ -58,6 +58,31 @@ def host_env(
     return Env(name, refuse, refuse, observation, action, max_steps, step_seconds, lanes=lanes, film=film)
 
 
+def threaded_step(
+    lanes: np.ndarray,
+    send: Callable[[int, int], None],
+    receive: Callable[[int], tuple[Any, Any, Any, Any]],
+    see: Callable[[int, Any], None],
+) -> tuple[np.ndarray, np.ndarray]:
+    """`Lanes.step` of environments in threads of their own: all have their action before the first one answers.
+
+    Args:
+        lanes: int[k].
+        send: `send(k, lane)`: the k-th action goes to this lane.
+        receive: `receive(lane) -> (observation, reward, ended, cut)`, arrays with an axis of one.
+        see: `see(lane, observation)`.
+    """
+    some = lanes.tolist()
+    for k, lane in enumerate(some):
+        send(k, lane)
+    rewards, done = np.zeros(len(some)), np.zeros(len(some), bool)
+    for k, lane in enumerate(some):
+        observation, reward, ended, cut = receive(lane)
+        rewards[k], done[k] = reward[0], ended[0] or cut[0]
+        see(lane, observation)
+    return rewards, done
+
+
 class Repeated:
     """Lanes in which every action is held for `times` steps, or until the episode ends."""
 
