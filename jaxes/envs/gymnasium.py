@@ -56,7 +56,7 @@ def make(name: str, **options: Any) -> Env:
     if not all(np.array_equal(x, y) for x, y in zip(first, again, strict=True)):
         warnings.warn(f"{name} ignores the seed of its reset: runs on it cannot be repeated", stacklevel=3)
     lanes = functools.partial(GymnasiumLanes, name, options)
-    limit = gymnasium.spec(name).max_episode_steps or NO_LIMIT
+    limit = gymnasium.spec(name.rpartition(":")[2]).max_episode_steps or NO_LIMIT
     seconds = 1 / env.metadata["render_fps"] if env.metadata.get("render_fps") else 0.0
     film_of = functools.partial(_film, name, options)
     observation = shapes(name, env.observation_space)

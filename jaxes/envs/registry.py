@@ -33,6 +33,7 @@ SUITES = {
     "envpool": Suite("jaxes.envs.envpool", "envpool", "envpool", open=True),
     "gymnasium": Suite("jaxes.envs.gymnasium", "gymnasium", "gymnasium", open=True),
     "gymnax": Suite("jaxes.envs.gymnax", "gymnax", "gymnax"),
+    "jaxes": Suite("jaxes.envs.own", "jaxes", None),
     "mujoco": Suite("jaxes.envs.mujoco", "gymnasium", "mujoco"),
     "playground": Suite("jaxes.envs.playground", "mujoco_playground", "playground"),
 }
