@@ -3,12 +3,13 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from jaxes import lowrank, noise, shaping, wrappers
+from jaxes import lowrank, noise, parallel, shaping, wrappers
 from jaxes.blocks import Block
 from jaxes.clip_up import clip_up
 from jaxes.esopt import ESOpt
 from jaxes.lowrank import materialize, vmap
 from jaxes.minimization import minimize_function
+from jaxes.parallel import strict
 from jaxes.problem import Problem, generation, minimize, problem
 from jaxes.run import run
 from jaxes.smoothing import es_value_and_grad
@@ -108,11 +109,13 @@ __all__ = [
     "minimize_function",
     "problem",
     "run",
+    "strict",
     "unrolled",
     "materialize",
     "vmap",
     "lowrank",
     "noise",
+    "parallel",
     "shaping",
     "wrappers",
     "Report",

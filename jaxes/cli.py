@@ -13,6 +13,8 @@ import tyro
 
 from jaxes.training.config import LIMITS, WHERE, Config
 
+PROCESSES = ("coordinator", "processes", "process_id", "heartbeat", "patience")
+
 
 @dataclasses.dataclass(frozen=True)
 class Train(Config):
@@ -27,6 +29,16 @@ class Train(Config):
     who plays (workers, ray)."""
     progress: bool = True
     """Whether to show progress."""
+    coordinator: str | None = None
+    """HOST:PORT of the first of several processes, which all run this command; "auto" on SLURM and TPU pods."""
+    processes: int | None = None
+    """How many processes there are."""
+    process_id: int | None = None
+    """Which of them this is, 0 for the one at the coordinator's address, which writes the folder."""
+    heartbeat: int = 30
+    """Seconds after which a process that has died ends the others; restart all of them with --resume."""
+    patience: int = 60
+    """Seconds to wait for the coordinator and the other processes."""
     video: bool = True
     """Whether to leave a GIF of the trained policy in the folder, where this machine can draw one."""
 
@@ -96,7 +108,7 @@ def train(args: Train) -> int:
     given = _given(args)
     if args.resume is not None:
         changeable = (*LIMITS, *WHERE)
-        other = sorted(set(given) - {"resume", "progress", "video", *changeable})
+        other = sorted(set(given) - {"resume", "progress", "video", *PROCESSES, *changeable})
         if other:
             raise ValueError(
                 f"a resumed run keeps its settings: with --resume give only --{', --'.join(changeable)}; got "
@@ -104,7 +116,8 @@ def train(args: Train) -> int:
             )
         folder = args.resume
         changes = {name: given[name] for name in changeable if name in given}
-        reports = training.resume(folder, progress=args.progress, **changes)
+        hosts = _joined(args, training.to_resume(folder, changes))
+        reports = training.resume(folder, progress=args.progress, hosts=hosts, **changes)
     else:
         if not args.env:
             raise ValueError("train needs an environment, such as brax/hopper; `jaxes envs` lists them")
@@ -114,9 +127,13 @@ def train(args: Train) -> int:
         from jaxes.training.train import default_folder
 
         config = complete(config)
+        hosts = _joined(args, config)
         folder = args.out or default_folder(config)
-        reports = training.train(config, folder, progress=args.progress)
+        reports = training.train(config, folder, progress=args.progress, hosts=hosts)
     stop = _consume(reports)
+    hosts.leave()
+    if not hosts.first:
+        return 0 if stop is None else 128 + stop
     if stop is not None:
         print(f"\nSaved. Go on with: jaxes train --resume {folder}", file=sys.stderr)
         return 128 + stop
@@ -127,6 +144,15 @@ def train(args: Train) -> int:
             print(f"no GIF: {error}", file=sys.stderr)
     print(f"{folder}: reward.png, metrics.jsonl, checkpoints, policy; next: jaxes evaluate {folder}", file=sys.stderr)
     return 0
+
+
+def _joined(args: Train, config: Config) -> Any:
+    """This process among those that run the command."""
+    from jaxes import parallel, training
+
+    training.prepare(config)
+    where = args.coordinator, args.processes, args.process_id
+    return parallel.join(*where, timeout=args.patience, heartbeat=args.heartbeat)
 
 
 def _consume(reports: Iterator[Any]) -> int | None:
@@ -258,11 +284,19 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         print(f"jaxes: {error}", file=sys.stderr)
         code = 2
+        if _among_others():  # who would be waited for at a usual exit; this one's end is theirs
+            sys.stderr.flush()
+            os._exit(code)
     except KeyboardInterrupt:
         print("\njaxes: interrupted; nothing had to be saved", file=sys.stderr)
         sys.stderr.flush()
         os._exit(130)  # a compilation in the background cannot be stopped in any other way
     sys.exit(code)
+
+
+def _among_others() -> bool:
+    jax = sys.modules.get("jax")
+    return jax is not None and jax.distributed.is_initialized()
 
 
 def _given(args: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxes.blocks import over_blocks
+from jaxes.blocks import comm, over_blocks
 from jaxes.lowrank.population import vmap
 from jaxes.strategy import Strategy, generation_key
 
@@ -112,10 +112,10 @@ def generation_with_fitness(strategy: Strategy, problem: Problem) -> Callable[..
     if problem.host:
         return _on_the_host(strategy, problem)
 
-    stream = strategy.stream if strategy.blocks > 1 else None
-
     def step(carry, _=None):
         state, problem_state = carry
+        # Sums for learning are as large as the parameters; where only scalars are sent, noise is drawn again instead.
+        stream = strategy.stream if strategy.blocks > 1 and comm() != "scalars" else None
         key = jax.random.fold_in(generation_key(state), PROBLEM_ID)
 
         def evaluate(block):
@@ -136,7 +136,9 @@ def generation_with_fitness(strategy: Strategy, problem: Problem) -> Callable[..
                 )
             return (fitness, rows), (sums, () if stream is None else stream.add(fitness, noise))
 
-        (fitness, rows), (sums, learned) = over_blocks(evaluate, strategy.population_size, strategy.blocks)
+        (fitness, rows), (sums, learned) = over_blocks(
+            evaluate, strategy.population_size, strategy.blocks, evaluating=True
+        )
         state, info = strategy.tell(state, fitness) if stream is None else stream.tell(state, fitness, learned)
         return (state, problem.update(problem_state, sums, *rows)), (info, fitness)
 

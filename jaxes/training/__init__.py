@@ -3,7 +3,19 @@
 from jaxes.training.config import Config
 from jaxes.training.interruption import Interrupted
 from jaxes.training.loop import Report, fit
-from jaxes.training.train import build, resume, train
+from jaxes.training.train import build, prepare, resume, to_resume, train
 from jaxes.training.trained import Trained, load
 
-__all__ = ["Config", "Interrupted", "Report", "Trained", "build", "fit", "load", "resume", "train"]
+__all__ = [
+    "Config",
+    "Interrupted",
+    "Report",
+    "Trained",
+    "build",
+    "fit",
+    "load",
+    "prepare",
+    "resume",
+    "to_resume",
+    "train",
+]

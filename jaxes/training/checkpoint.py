@@ -1,4 +1,7 @@
-"""Checkpoints by Orbax: the whole carry of a run in one tree, the last two kept, written atomically."""
+"""Checkpoints by Orbax: the whole carry of a run in one tree, the last two kept, written atomically.
+
+On disk are plain arrays, keys as their numbers, so that what one process has saved any number of devices can read.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -16,24 +19,31 @@ class Checkpoints:
     """
 
     def __init__(self, folder: Path):
-        from orbax.checkpoint import v1
+        import orbax.checkpoint as ocp
 
-        self._manager = v1.training.Checkpointer(
-            folder.absolute(),
-            preservation_policy=v1.training.preservation_policies.LatestN(2),
+        folder.mkdir(parents=True, exist_ok=True)
+        self._args = ocp.args
+        mine = jax.process_index()  # of several processes the one that saves must not wait for the others
+        alone = ocp.options.MultiprocessingOptions(primary_host=mine, active_processes={mine})
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=2,
+            create=False,
             cleanup_tmp_directories=True,
+            enable_async_checkpointing=False,
+            multiprocessing_options=alone,
         )
+        self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
 
     @property
     def latest(self) -> int | None:
         """The generation of the newest whole checkpoint, None if there is none."""
-        newest = self._manager.latest
-        return None if newest is None else newest.step
+        return self._manager.latest_step()
 
     def save(self, generation: int, tree: Any) -> None:
         """Save now, and return when it is on disk."""
         if generation != self.latest:
-            self._manager.save(generation, tree, force=True, custom_metadata={"layout": _layout(tree)})
+            save = self._args.StandardSave(_plain(tree))
+            self._manager.save(generation, args=save, force=True, custom_metadata={"layout": _layout(tree)})
 
     def load(self, like: Any) -> Any:
         """The newest checkpoint.
@@ -51,17 +61,24 @@ class Checkpoints:
                 f"checkpoint {generation} was made with other settings: {'; '.join(differences[:3])}"
                 + (f" and {len(differences) - 3} more" if len(differences) > 3 else "")
             )
-        return jax.tree.map(_uncommitted, self._manager.load(generation, like))
+        found = self._manager.restore(generation, args=self._args.StandardRestore(_plain(like)))
+        return jax.tree.map(_array, found, like)
 
     def close(self) -> None:
         self._manager.close()
 
 
-def _uncommitted(x: jax.Array) -> jax.Array:
-    """The same array, free to go to any device, as `init` would make it: so that the same executable fits it."""
-    if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
-        return jax.random.wrap_key_data(_uncommitted(jax.random.key_data(x)), impl=jax.random.key_impl(x))
-    return jnp.asarray(np.asarray(x))
+def _is_key(x: Any) -> bool:
+    return jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
+
+
+def _plain(tree: Any) -> Any:
+    return jax.tree.map(lambda x: np.asarray(jax.random.key_data(x) if _is_key(x) else x), tree)
+
+
+def _array(x: np.ndarray, like: jax.Array) -> jax.Array:
+    """Free to go to any device, as `init` would make it: so that the same executable fits it."""
+    return jax.random.wrap_key_data(jnp.asarray(x), impl=jax.random.key_impl(like)) if _is_key(like) else jnp.asarray(x)
 
 
 def _layout(tree: Any) -> dict[str, str]:

@@ -103,6 +103,15 @@ class Config:
     ray: str | None = None
     """Address of a Ray cluster that plays it instead, such as HOST:6379."""
 
+    # where it is computed
+    devices: int | None = None
+    """Devices that the population is spread over (of each process, if there are several); on a CPU that many are made
+    of it. Needs blocks that they divide."""
+    comm: Literal["scalars", "blocks", "psum"] | None = None
+    """What devices send beside fitness: nothing, sums of noise for each block (default), or one for each device."""
+    strict: bool = False
+    """Whether all numbers of devices give the same bits, for some percent of the time."""
+
     # when to stop
     generations: int | None = None
     """Stop after that many generations in all."""
@@ -129,13 +138,15 @@ NETWORKS = ("mlp", "gru", "lstm", "cnn:nature", "cnn:a3c")
 # LIMITS and WHERE may differ when a run is resumed: no number of a generation depends on them.
 LIMITS = ("generations", "steps", "seconds", "target")
 
-WHERE = ("workers", "ray")  # who plays
+PLAYERS = ("workers", "ray")
+DEVICES = ("devices", "comm")
+WHERE = (*PLAYERS, *DEVICES)
 _STRATEGY = ["sigma", "learning_rate", "sigma_learning_rate", "weight_decay", "decay", "shaping", "noise", "antithetic"]
 _STRATEGY += ["elite_fraction", "blocks"]
 _PYTHON_ONLY = ("population_size", "tx")  # the first has a field; the second is a function
 _POLICY = ["hidden", "head", "activation", "last_scale", "initialization", "action_noise"]
 _ROLLOUT = ["episodes", "least_steps", "max_steps", "cap", "shift", "alive_bonus", "normalize", "seeds"]
-_ROLLOUT += ["mode", "lanes", "check_every", *WHERE]
+_ROLLOUT += ["mode", "lanes", "check_every", *PLAYERS]
 
 
 def complete(config: Config) -> Config:
@@ -245,9 +256,9 @@ def load(path: Path) -> Config:
 
 
 def resumed(config: Config, changes: dict[str, Any]) -> Config:
-    """The same with other limits, or played elsewhere; one new limit drops the old ones, and likewise who plays."""
+    """The same with other limits, or elsewhere; one new limit drops the old ones, and likewise who plays or computes."""
     values = dataclasses.asdict(config)
-    for group in (LIMITS, WHERE):
+    for group in (LIMITS, PLAYERS, DEVICES):
         if set(group) & set(changes):
             values |= dict.fromkeys(group)
     return Config(**{**values, **changes})

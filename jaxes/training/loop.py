@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxes import checks
+from jaxes import checks, parallel
+from jaxes.parallel import Comm, Hosts
 from jaxes.problem import Problem, generation_with_fitness
 from jaxes.strategy import Info, Strategy
 from jaxes.training.interruption import Interrupted, Interruption
@@ -78,6 +79,10 @@ def fit(
     title: str = "",
     chunk_seconds: float = 1.0,
     checkpoint_seconds: float = 30.0,
+    mesh: jax.sharding.Mesh | None = None,
+    comm: Comm = "blocks",
+    block_by_block: bool = False,
+    hosts: Hosts | None = None,
 ) -> Iterator[Report]:
     """Run generations until a limit is reached, and report after each compiled chunk of them.
 
@@ -100,6 +105,12 @@ def fit(
         title: stands before it.
         chunk_seconds: the time between two reports to aim at.
         checkpoint_seconds: the least time between two checkpoints; there is one at the end, and when interrupted.
+        mesh: spread the population over its axis "population" (`jaxes.parallel.mesh`), sending `comm`, see
+            `jaxes.parallel.spread`. A run may be resumed on another number of devices.
+        block_by_block: the same bits on any number of devices of any kind (`jaxes.parallel.block_by_block`), which
+            takes the devices of the mesh.
+        hosts: from `jaxes.parallel.join`, where several processes run this same program on one mesh: the first one
+            writes `out`, shows progress and keeps the time; all of them report.
 
     Yields:
         A `Report` for each chunk. Its metrics: `generation`, `seconds`, the problem's totals (of a rollout `steps`,
@@ -132,11 +143,12 @@ def fit(
     problem_state = problem.init(problem_key)
     if steps is not None and "steps" not in problem.counters(problem_state):
         raise ValueError("steps needs a problem that counts them, such as jaxes.rl.rollout")
-    run = _Run(strategy, problem, evaluate, evaluation_key, limits, evaluate_every)
+    hosts = Hosts() if hosts is None else hosts
+    where = _Where(mesh, comm, block_by_block, hosts, problem)
+    run = _Run(strategy, problem, evaluate, evaluation_key, limits, evaluate_every, where)
     carry, spent, folder = (state, problem_state), 0.0, None
     if out is not None:
-        folder = _Folder(Path(out), carry, resume)
-        carry, spent = folder.carry, folder.seconds
+        folder, carry, spent = _opened(Path(out), carry, resume, hosts)
         reached = limits.reached(int(carry[0].step), _steps(problem, carry[1]), spent)
         if reached is not None:
             raise ValueError(
@@ -144,17 +156,52 @@ def fit(
             )
     elif resume:
         raise ValueError("resume needs out: the folder of the run to go on with")
-    bar = Progress(title, limits.lengths(), progress)
+    bar = Progress(title, limits.lengths(), progress and hosts.first)
     return run.reports(carry, spent, folder, bar, chunk_seconds, checkpoint_seconds)
+
+
+class _Where(NamedTuple):
+    """On which devices, and how."""
+
+    mesh: jax.sharding.Mesh | None
+    comm: Comm
+    block_by_block: bool
+    hosts: Hosts
+    problem: Problem
+
+    def check(self) -> None:
+        if self.mesh is None:
+            if self.hosts.count > 1 or self.block_by_block:
+                raise ValueError("several hosts, or one executable for all devices, need a mesh: jaxes.parallel.mesh()")
+        elif self.problem.host:
+            raise ValueError(
+                "mesh is for problems that run in compiled programs; this one is played by worker processes"
+            )
+        elif self.block_by_block and self.hosts.count > 1:
+            raise ValueError("block_by_block takes the devices of one process, and there are several")
+
+    def everywhere(self, carry: Any) -> Any:
+        """From one device to all."""
+        return carry if self.mesh is None or self.block_by_block else parallel.replicated(carry, self.mesh)
+
+    def here(self, carry: Any) -> Any:
+        """From all devices to one of this process."""
+        return carry if self.mesh is None or self.block_by_block else parallel.local(carry)
 
 
 class _Run:
     """The parts of a run that do not change."""
 
-    def __init__(self, strategy, problem, evaluate, evaluation_key, limits, evaluate_every):
+    def __init__(self, strategy, problem, evaluate, evaluation_key, limits, evaluate_every, where):
         self.strategy, self.problem, self.limits, self.evaluate_every = strategy, problem, limits, evaluate_every
-        once = generation_with_fitness(strategy, problem)
-        step = once if problem.host else jax.jit(once)  # so that it is traced once
+        where.check()
+        self.where, self.hosts = where, where.hosts
+        in_python = problem.host or where.block_by_block
+        if where.block_by_block:
+            once = parallel.block_by_block(strategy, problem, list(where.mesh.devices.flat))
+        else:
+            once = generation_with_fitness(strategy, problem)
+        step = once if in_python else jax.jit(once)  # so that it is traced once
 
         def chunk(carry, length):
             seen = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(step, carry)[1])
@@ -166,7 +213,9 @@ class _Run:
                 carry, seen = step(carry)
             return carry, seen
 
-        self.chunk = chunk_in_python if problem.host else jax.jit(chunk)
+        if where.mesh is not None and not in_python:
+            chunk = parallel.spread(chunk, where.mesh, where.comm)
+        self.chunk = chunk_in_python if in_python else jax.jit(chunk)
         self.evaluate = None
         if evaluate is not None:
             score = lambda carry: evaluate(strategy.recommend(carry[0]), carry[1], evaluation_key)
@@ -177,14 +226,15 @@ class _Run:
         began = time.monotonic() - spent
         clock = lambda: time.monotonic() - began
         length, score, saved_at = 1, None, clock()
-        compiled = {"chunk": _Compiling(self.chunk, carry, jnp.int32(1))}
+        here, carry = carry, self.where.everywhere(carry)  # on one device, and on all
+        compiled = {"chunk": _Compiling(self.chunk, carry, np.int32(1))}
         if self.evaluate is not None:
-            compiled["evaluate"] = _Compiling(self.evaluate, carry)
+            compiled["evaluate"] = _Compiling(self.evaluate, here)
         if folder is not None:
             folder.open()
         if self.problem.listen is not None:
             self.problem.listen(_patiently(bar.part))
-        start = {"generations": int(carry[0].step), "steps": _steps(self.problem, carry[1]), "seconds": spent}
+        start = {"generations": int(here[0].step), "steps": _steps(self.problem, here[1]), "seconds": spent}
         now, text = start["generations"], ""
         try:
             while True:
@@ -192,19 +242,21 @@ class _Run:
                     chunk = compiled["chunk"].wait(bar, interruption)
                     if self.problem.host and length == 1:
                         bar.say("starting worker processes")
-                    before, chunk_began = _totals(self.problem, carry[1]), time.monotonic()
+                    before, chunk_began = _totals(self.problem, here[1]), time.monotonic()
                     length = min(length, self._until_evaluation(now))
-                    carry, (info, fitness) = jax.block_until_ready(chunk(carry, jnp.int32(length)))
-                    took = time.monotonic() - chunk_began
+                    carry, told = jax.block_until_ready(chunk(carry, np.int32(length)))
+                    here, (info, fitness) = self.where.here(carry), self.where.here(told)
+                    took, seconds = self.hosts.agree(time.monotonic() - chunk_began, clock())
+                    received = int(self.hosts.most(interruption.received or 0))
                     now += length
-                    totals = _totals(self.problem, carry[1])
+                    totals = _totals(self.problem, here[1])
                     grown = {name: count - before[name] for name, count in totals.items()}
                     steps = totals.get("steps", 0)
-                    stopped = self.limits.reached(now, steps, clock())
+                    stopped = self.limits.reached(now, steps, seconds)
                     scores = None
                     if self.evaluate is not None and (now % self.evaluate_every == 0 or stopped):
-                        scores = compiled["evaluate"].wait(bar, interruption)(carry)
-                        score = float(jnp.mean(scores))
+                        scores = compiled["evaluate"].wait(bar, interruption)(here)
+                        (score,) = self.hosts.agree(float(jnp.mean(scores)))
                         if self.limits.target is not None and score >= self.limits.target:
                             stopped = "target"
                     row = {"generation": now, **totals, "seconds": round(clock(), 3), **_numbers(info)}
@@ -216,13 +268,13 @@ class _Run:
                     length = max(1, round(length * min(chunk_seconds / took, 10.0)))
                     if folder is not None:
                         folder.write(row)
-                        if stopped or interruption.received or clock() - saved_at > checkpoint_seconds:
-                            folder.save(carry, clock())
+                        if stopped or received or clock() - saved_at > checkpoint_seconds:
+                            folder.save(here, clock())
                             saved_at = clock()
-                recommended = self.strategy.recommend(carry[0])
-                if interruption.received:
+                recommended = self.strategy.recommend(here[0])
+                if received:
                     text = f"interrupted at generation {now}"
-                    raise Interrupted(now, interruption.received)
+                    raise Interrupted(now, received)
                 if stopped:
                     text = f"{stopped} reached at generation {now}" + (
                         f", score {score:.4g}" if score is not None else ""
@@ -234,8 +286,8 @@ class _Run:
                     Info(**_numbers(info)),
                     row["evaluation"],
                     row,
-                    carry[0],
-                    carry[1],
+                    here[0],
+                    here[1],
                     recommended,
                     stopped,
                 )
@@ -245,7 +297,7 @@ class _Run:
             bar.close(text)
             if folder is not None:
                 if now > start["generations"]:
-                    folder.save(carry, clock())
+                    folder.save(here, clock())
                 folder.close()
 
     def _until_evaluation(self, now: int) -> int:
@@ -305,6 +357,23 @@ class _Plain(NamedTuple):
 
     def compile(self) -> Callable:
         return self.function
+
+
+def _opened(path: Path, carry: Any, resume: bool, hosts: Hosts) -> tuple["_Folder | None", Any, float]:
+    """The run's folder where this process writes it, and what all of them begin with."""
+    folder, fault = None, None
+    if hosts.first:
+        try:
+            folder = _Folder(path, carry, resume)
+            carry = folder.carry
+        except (OSError, ValueError) as error:
+            fault = error
+    found, seconds = hosts.agree(float(fault is None), 0.0 if folder is None else folder.seconds)
+    if fault is not None:
+        raise fault
+    if not found:
+        raise OSError(f"process 0 cannot use {path}: its own message says why")
+    return folder, hosts.shared(carry), seconds
 
 
 class _Folder:

@@ -1,13 +1,15 @@
 """Train a policy on an environment: from settings to a run's folder, and back."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 
-from jaxes import lowrank, noise, rl
+from jaxes import lowrank, noise, parallel, rl
 from jaxes.envs import Env
+from jaxes.parallel import Hosts
 from jaxes.problem import Problem
 from jaxes.rl.policies import Policy
 from jaxes.strategies import STRATEGIES
@@ -60,47 +62,72 @@ def default_folder(config: Config, root: str | Path = "runs") -> Path:
     return path
 
 
-def train(config: Config, out: str | Path | None = None, *, progress: bool = True) -> Iterator[Report]:
+def train(
+    config: Config, out: str | Path | None = None, *, progress: bool = True, hosts: Hosts | None = None
+) -> Iterator[Report]:
     """Train from the beginning.
 
     Args:
-        config: its gaps are filled from the environment's preset.
+        config: its gaps are filled from the environment's preset. With `devices` or `strict` JAX must not have started
+            yet, unless there are that many devices and `jaxes.strict()` was called.
         out: the run's folder, `default_folder` if None; must not hold a run.
         progress: show a bar.
+        hosts: from `jaxes.parallel.join`, where several processes do the same; the first one writes the folder.
 
     Yields:
         A `Report` for each chunk of generations. The trained policy is in the folder whenever the iteration ends.
     """
     config = settings.complete(config)
     folder = Path(out) if out is not None else default_folder(config)
-    return _run(config, folder, resume=False, progress=progress)
+    return _run(config, folder, resume=False, progress=progress, hosts=hosts)
 
 
-def resume(folder: str | Path, *, progress: bool = True, **changes: Any) -> Iterator[Report]:
+def resume(
+    folder: str | Path, *, progress: bool = True, hosts: Hosts | None = None, **changes: Any
+) -> Iterator[Report]:
     """Go on with a run.
 
     Args:
         folder: of the run.
         progress: show a bar.
+        hosts: as of `train`; any number of processes may go on with a run.
         **changes: new limits (`generations`, `steps`, `seconds`, `target`), replacing all the old ones, or who plays
-            (`workers`, `ray`), replacing who did.
+            (`workers`, `ray`) or computes (`devices`, `comm`), replacing who did.
     """
-    folder = Path(folder)
-    path = folder / "config.json"
+    return _run(to_resume(folder, changes), Path(folder), resume=True, progress=progress, hosts=hosts)
+
+
+def to_resume(folder: str | Path, changes: dict[str, Any]) -> Config:
+    """The settings of a run with some changes; raises FileNotFoundError if there is none in the folder."""
+    path = Path(folder) / "config.json"
     if not path.is_file():
         raise FileNotFoundError(f"{folder} holds no run to resume: it has no config.json")
     config = settings.load(path)
-    if changes:
-        config = settings.resumed(config, changes)
-    return _run(config, folder, resume=True, progress=progress)
+    return settings.resumed(config, changes) if changes else config
 
 
-def _run(config: Config, folder: Path, *, resume: bool, progress: bool) -> Iterator[Report]:
+def prepare(config: Config) -> None:
+    """What has to be set before JAX starts, and before processes join: strict mode, and devices made of a CPU."""
+    if config.strict:
+        parallel.strict()
+    if config.devices is not None and not parallel.started():
+        jax.config.update("jax_num_cpu_devices", config.devices)
+
+
+def _run(config: Config, folder: Path, *, resume: bool, progress: bool, hosts: Hosts | None) -> Iterator[Report]:
+    hosts = Hosts() if hosts is None else hosts
+    prepare(config)
+    same = {name: value for name, value in dataclasses.asdict(config).items() if name not in settings.LIMITS}
+    hosts.check_alike(same)
+    one_executable = config.strict and jax.default_backend() != "cpu"
+    mesh = None
+    if hosts.count > 1 or config.devices is not None or one_executable:
+        mesh = parallel.mesh(config.devices if hosts.count == 1 else None)
     parts = build(config)
     key = jax.random.key(config.seed, impl=config.random)
     params = jax.jit(parts.policy.init)(jax.random.fold_in(key, PARAMS_ID))
-    where = {name: getattr(config, name) for name in settings.WHERE}
-    held_out = rl.evaluation(parts.env, parts.policy, episodes=config.evaluation_episodes, **where)
+    players = {name: getattr(config, name) for name in settings.PLAYERS}
+    held_out = rl.evaluation(parts.env, parts.policy, episodes=config.evaluation_episodes, **players)
     reports = fit(
         parts.strategy,
         parts.problem,
@@ -113,8 +140,12 @@ def _run(config: Config, folder: Path, *, resume: bool, progress: bool) -> Itera
         resume=resume,
         progress=progress,
         title=config.env,
+        mesh=mesh,
+        comm=config.comm or "blocks",
+        block_by_block=one_executable,
+        hosts=hosts,
     )
-    return _saving(reports, config, folder)
+    return _saving(reports, config, folder) if hosts.first else reports
 
 
 def _saving(reports: Iterator[Report], config: Config, folder: Path) -> Iterator[Report]:

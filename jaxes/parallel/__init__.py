@@ -1,0 +1,25 @@
+"""One population on any number of devices and hosts, with the same bits."""
+
+from jaxes.blocks import AXIS, Comm
+from jaxes.parallel.block_by_block import block_by_block
+from jaxes.parallel.hosts import Hosts, join
+from jaxes.parallel.spread import local, mesh, replicated, spread
+from jaxes.parallel.strict import is_strict, started, strict
+from jaxes.parallel.traffic import Sent, traffic
+
+__all__ = [
+    "AXIS",
+    "Comm",
+    "Hosts",
+    "Sent",
+    "block_by_block",
+    "is_strict",
+    "join",
+    "local",
+    "mesh",
+    "replicated",
+    "spread",
+    "started",
+    "strict",
+    "traffic",
+]

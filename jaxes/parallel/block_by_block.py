@@ -1,0 +1,68 @@
+"""The same bits on any number of devices of any kind: one executable, compiled for one device and one block.
+
+What the compiler fuses depends on the whole program, and how it rounds depends on that. Where no switch forbids it, as
+`jaxes.strict` does on CPUs, all devices run the very same program, one block at a time.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxes.blocks import Block
+from jaxes.problem import PROBLEM_ID, Problem
+from jaxes.strategy import Strategy, generation_key
+
+
+def block_by_block(
+    strategy: Strategy, problem: Problem, devices: Sequence[jax.Device] | None = None
+) -> Callable[..., Any]:
+    """A generation that Python deals to devices, a block at a time: `(state, problem_state) -> (carry, (info, fitness))`.
+
+    Args:
+        strategy: with `blocks=`.
+        problem: one that runs in compiled programs, without rows.
+        devices: of this process; all by default. Their number need not divide the blocks.
+
+    It cannot be compiled into another program. All devices are at work at once, and the first one learns.
+
+    >>> import jax, jaxes, jax.numpy as jnp
+    >>> strategy = jaxes.open_es(8, 0.1, blocks=4)
+    >>> sphere = jaxes.problem(lambda x: -jnp.sum(x**2))
+    >>> step = jaxes.parallel.block_by_block(strategy, sphere)
+    >>> carry, (info, fitness) = step((strategy.init(jax.random.key(0), jnp.ones(3)), ()))
+    >>> fitness.shape
+    (8,)
+    """
+    if problem.host or problem.rows:
+        raise ValueError("problem must run in compiled programs and keep no rows of its members")
+    devices = list(jax.local_devices() if devices is None else devices)
+    size = strategy.population_size // strategy.blocks
+
+    @jax.jit
+    def evaluate(carry, start):
+        state, problem_state = carry
+        block = Block(start, size)
+        ask = lambda ids=None: strategy.ask(state, block if ids is None else ids)
+        key = jax.random.fold_in(generation_key(state), PROBLEM_ID)
+        return problem.evaluate(problem_state, key, ask, block.ids)
+
+    @jax.jit
+    def learn(carry, parts):
+        state, problem_state = carry
+        fitness = jnp.concatenate([fitness for fitness, _ in parts])
+        total = parts[0][1]
+        for _, sums in parts[1:]:
+            total = jax.tree.map(jnp.add, total, sums)
+        state, info = strategy.tell(state, fitness)
+        return (state, problem.update(problem_state, total)), (info, fitness)
+
+    def step(carry, _=None):
+        copies = [jax.device_put(carry, device) for device in devices[: strategy.blocks]]
+        parts = [
+            evaluate(copies[i % len(copies)], jnp.int32(i * size)) for i in range(strategy.blocks)
+        ]  # dispatched, not waited for
+        return learn(copies[0], jax.device_put(parts, devices[0]))
+
+    return step

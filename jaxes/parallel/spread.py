@@ -1,0 +1,124 @@
+"""A population over the devices of a mesh: each evaluates its blocks of members, and all of them learn alike.
+
+Salimans et al. 2017, Algorithm 2: workers know each other's noise, so that only fitness has to be sent.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, get_args
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from jaxes import checks
+from jaxes.blocks import AXIS, Comm, communicating
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def mesh(devices: int | Sequence[jax.Device] | None = None, parameters: int = 1) -> Mesh:
+    """A mesh with the axis "population".
+
+    Args:
+        devices: how many of all processes' devices, or which; all by default.
+        parameters: more than 1 adds an axis "parameters" of that size, over which a large model may be sharded:
+            `jax.device_put` its matrices with it, and the compiler keeps them so.
+
+    Raises:
+        ValueError: if there are fewer devices; on a CPU, `jax.config.update("jax_num_cpu_devices", n)` before JAX
+            starts makes n of it.
+
+    >>> mesh(1).shape
+    OrderedDict({'population': 1})
+    """
+    every = jax.devices()
+    if devices is None or isinstance(devices, int):
+        count = len(every) if devices is None else devices
+        checks.count("devices", count)
+        if count > len(every):
+            hint = "; before JAX starts, jax_num_cpu_devices makes more of them" if every[0].platform == "cpu" else ""
+            raise ValueError(f"devices must be at most the {len(every)} that there are, got {count}{hint}")
+        devices = every[:count]
+    checks.count("parameters", parameters)
+    if len(devices) % parameters:
+        raise ValueError(f"parameters must divide the {len(devices)} devices, got {parameters}")
+    shape, names = (len(devices),), (AXIS,)
+    if parameters > 1:
+        shape, names = (len(devices) // parameters, parameters), (AXIS, "parameters")
+    return Mesh(np.asarray(devices).reshape(shape), names, axis_types=(AxisType.Auto,) * len(names))
+
+
+def spread(function: F, mesh: Mesh, comm: Comm = "blocks") -> F:
+    """A generation, or any function made of generations, over the devices of a mesh.
+
+    Args:
+        function: `jaxes.generation(strategy, problem)`, or a loop over it: its arguments and results are whole on every
+            device. The strategy has `blocks=`, which the number of devices must divide.
+        mesh: with an axis "population" (`jaxes.parallel.mesh`). Its other axes are left to the compiler, which shards
+            over them what is sharded.
+        comm: what is sent beside each member's fitness and the problem's sums. "scalars": nothing, every device draws
+            all noise again (the paper's scheme). "blocks": each device learns from its own members, and sums of noise
+            as large as the parameters are sent, one a block. Both give the same bits on any number of devices (on CPUs
+            in strict mode, see `jaxes.strict`). "psum": one sum a device; the fastest for large models, but the order
+            of the sums depends on the number of devices, and so do the last bits.
+
+    Returns:
+        The same function, to be called in `jit` or `scan`, on one process or on all of them at once.
+
+    The function itself also runs under `jax.pmap(..., axis_name="population")`, as with comm "blocks".
+
+    Raises:
+        ValueError: for a mesh without the axis; when traced, if its size does not divide the blocks.
+
+    >>> import jax, jaxes, jax.numpy as jnp
+    >>> strategy = jaxes.open_es(8, 0.1, blocks=4)
+    >>> sphere = jaxes.problem(lambda x: -jnp.sum(x**2))
+    >>> step = jaxes.parallel.spread(jaxes.generation(strategy, sphere), jaxes.parallel.mesh())
+    >>> carry = strategy.init(jax.random.key(0), jnp.ones(3)), sphere.init(jax.random.key(1))
+    >>> carry, infos = jax.jit(lambda carry: jax.lax.scan(step, carry, length=5))(carry)
+    >>> infos.best.shape
+    (5,)
+    """
+    if not isinstance(mesh, Mesh) or AXIS not in mesh.axis_names:
+        got = f"axes {mesh.axis_names}" if isinstance(mesh, Mesh) else repr(mesh)
+        raise ValueError(f"mesh must be a jax.sharding.Mesh with an axis {AXIS!r}, got {got}")
+    checks.choice("comm", comm, get_args(Comm))
+
+    def body(*args):
+        with communicating(comm):
+            return function(*args)
+
+    on_devices = jax.shard_map(
+        body, mesh=mesh, in_specs=PartitionSpec(), out_specs=PartitionSpec(), axis_names={AXIS}, check_vma=False
+    )
+
+    @functools.wraps(function)
+    def run(*args):
+        return on_devices(*args)
+
+    return run  # pyrefly: ignore[bad-return]
+
+
+def replicated(tree: Any, mesh: Mesh) -> Any:
+    """A tree of arrays that every process has, whole on each device of the mesh.
+
+    Args:
+        tree: the same in all processes.
+        mesh: of all of them.
+    """
+    sharding = NamedSharding(mesh, PartitionSpec())
+
+    def place(x):
+        x = jax.numpy.asarray(x)
+        if jax.numpy.issubdtype(x.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(place(jax.random.key_data(x)), impl=jax.random.key_impl(x))
+        value = np.asarray(x)
+        return jax.make_array_from_callback(value.shape, sharding, lambda index: value[index])
+
+    return jax.tree.map(place, tree)
+
+
+def local(tree: Any) -> Any:
+    """The arrays of a replicated tree on one device of this process."""
+    return jax.tree.map(lambda x: x.addressable_data(0) if isinstance(x, jax.Array) else x, tree)
