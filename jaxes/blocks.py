@@ -1,4 +1,4 @@
-"""A population cut into blocks: bounded memory, and sums that are added in one fixed order, on any number of devices."""
+"""A population cut into blocks: bounded memory, and sums in one fixed order, on any number of devices."""
 
 import contextlib
 import contextvars

@@ -18,6 +18,7 @@ from references import unrolled as unrolled_reference
 
 import jaxes
 from jaxes.noise import gaussian
+from jaxes.strategies.asebo import largest_axes
 from jaxes.strategy import generation_key
 
 KEY = jax.random.key(5)
@@ -547,6 +548,11 @@ class TestASEBO:
         assert 0 < r < N
         scale = p * N / r * active + (1 - p) * N / (N - r) * (np.eye(N) - active)
         assert_unbiased(estimates(strategy, BOTH, state=state), scale @ gradient(BOTH))
+
+    def test_an_axis_across_the_gradient_is_kept(self):
+        axes = jnp.diag(jnp.array([3.0, 2.0, 1.0]))
+        kept = largest_axes(axes, jnp.array([0.0, 0.0, 1.0]), jnp.float32(0.5))
+        np.testing.assert_allclose(kept.T @ kept, jnp.diag(jnp.array([4.5, 2.0, 1.0])), atol=1e-5)
 
     def test_finds_the_subspace(self):
         """Of a function of two directions among thirty: they become the active ones, and p rises."""

@@ -18,7 +18,7 @@ from jaxes.strategy import Strategy, generation_key
 def block_by_block(
     strategy: Strategy, problem: Problem, devices: Sequence[jax.Device] | None = None
 ) -> Callable[..., Any]:
-    """A generation that Python deals to devices, a block at a time: `(state, problem_state) -> (carry, (info, fitness))`.
+    """A generation that Python deals to devices by blocks: `(state, problem_state) -> (carry, (info, fitness))`.
 
     Args:
         strategy: with `blocks=`.

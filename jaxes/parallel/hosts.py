@@ -63,14 +63,15 @@ class Hosts(NamedTuple):
         mine = {name: json.dumps(value, default=str) for name, value in {**versions, **settings}.items()}
         digest = lambda text: list(hashlib.sha256(text.encode()).digest()[:4])
         # Names first: rows of another length could not be compared.
-        same_names = self._bytes(digest(json.dumps(list(mine))))
-        rows = self._bytes(sum(map(digest, mine.values()), [])) if (same_names == same_names[0]).all() else same_names
+        rows = names = self._bytes(digest(json.dumps(list(mine))))
+        if (names == names[0]).all():
+            rows = self._bytes([byte for value in mine.values() for byte in digest(value)])
         if (rows == rows[0]).all():
             return
         other = int(np.nonzero((rows != rows[0]).any(axis=1))[0][0])
         differs = (rows[other] != rows[0]).reshape(-1, 4).any(axis=1)
-        names = [name for name, is_other in zip(mine, differs, strict=False) if is_other]
-        what = ", ".join(f"{name} (here {mine[name]})" for name in names) if rows is not same_names else "other names"
+        found = [name for name, is_other in zip(mine, differs, strict=False) if is_other]
+        what = ", ".join(f"{name} (here {mine[name]})" for name in found) if rows is not names else "other names"
         raise ValueError(f"all processes must have the same settings; process {other} differs from process 0 in {what}")
 
     def leave(self) -> None:

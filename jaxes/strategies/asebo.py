@@ -195,8 +195,9 @@ def largest_axes(axes: jax.Array, gradient: jax.Array, kept: jax.Array) -> jax.A
     largest = jnp.max(jnp.abs(rows))
     unit = rows * (1 / jnp.where(largest > 0, largest, 1))
     squares, turned = jnp.linalg.eigh(flat.times(unit, unit.T))
-    # What is left of an axis by rounding has no direction; the sign of the others is that of the gradient along them.
-    signs = jnp.where(squares > jnp.finfo(axes.dtype).eps * rows.shape[0] * squares[-1], jnp.sign(turned[-1]), 0)
+    # What is left of an axis by rounding has no direction; the others point as the gradient does, if it is not across.
+    sign = jnp.where(turned[-1] < 0, -1, 1)
+    signs = jnp.where(squares > jnp.finfo(axes.dtype).eps * rows.shape[0] * squares[-1], sign, 0).astype(axes.dtype)
     return flat.times((turned * signs[None]).T[::-1][: axes.shape[0]], rows)
 
 

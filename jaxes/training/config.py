@@ -256,7 +256,7 @@ def load(path: Path) -> Config:
 
 
 def resumed(config: Config, changes: dict[str, Any]) -> Config:
-    """The same with other limits, or elsewhere; one new limit drops the old ones, and likewise who plays or computes."""
+    """The same with other limits, or elsewhere: one new limit drops the old ones, and so it is with who computes."""
     values = dataclasses.asdict(config)
     for group in (LIMITS, PLAYERS, DEVICES):
         if set(group) & set(changes):
