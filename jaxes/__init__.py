@@ -52,10 +52,11 @@ from jaxes.strategies import (
     xnes,
 )
 from jaxes.strategy import Info, Strategy
+from jaxes.trees import flatten_params
 from jaxes.unrolled import unrolled
 
 if TYPE_CHECKING:
-    from jaxes import envs, plots, rl, training
+    from jaxes import envs, plots, rl, supervised, training
     from jaxes.training import Report, fit, load
 
 __version__ = "0.1.0"
@@ -103,6 +104,7 @@ __all__ = [
     "Strategy",
     "clip_up",
     "es_value_and_grad",
+    "flatten_params",
     "generation",
     "guide",
     "minimize",
@@ -124,6 +126,7 @@ __all__ = [
     "load",
     "plots",
     "rl",
+    "supervised",
     "training",
 ]
 
@@ -131,6 +134,7 @@ __all__ = [
 _LATER = {
     "envs": "jaxes.envs",
     "rl": "jaxes.rl",
+    "supervised": "jaxes.supervised",
     "training": "jaxes.training",
     "plots": "jaxes.plots",
     "Report": "jaxes.training:Report",

@@ -1,11 +1,14 @@
 """Arithmetic on whole trees of parameters."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+
+from jaxes import checks
 
 
 def add_scaled(tree: Any, scale: Any, other: Any) -> Any:
@@ -63,3 +66,36 @@ def unravel(flat: jax.Array, like: Any) -> Any:
     ends = np.cumsum([x.size for x in leaves])
     parts = [flat[end - x.size : end].reshape(x.shape).astype(x.dtype) for x, end in zip(leaves, ends, strict=True)]
     return tree.unflatten(parts)
+
+
+def flatten_params(params: Any) -> tuple[jax.Array, Callable[[jax.Array], Any]]:
+    """A model's parameters as one vector, and the way back.
+
+    Args:
+        params: tree of float arrays, such as the variables of a linen module or `nnx.state(module, nnx.Param)`.
+
+    Returns:
+        float[size], the leaves in the tree's order, in the dtype that holds all of theirs; and `unflatten(vector) ->
+        params`, which gives every leaf its shape and dtype and goes through `jit`, `vmap` and `grad`.
+
+    Raises:
+        TypeError: if a leaf is no float array. `unflatten` raises ValueError for a vector of another size.
+
+    >>> import jax.numpy as jnp, jaxes
+    >>> vector, unflatten = jaxes.flatten_params({"b": jnp.zeros(2), "w": jnp.ones((2, 3))})
+    >>> vector.tolist()
+    [0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    >>> unflatten(2 * vector)["w"].shape
+    (2, 3)
+    """
+    params = checks.params(params)
+    like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), params)
+    with jax.numpy_dtype_promotion("standard"):
+        count, dtype = size(like), jnp.result_type(*jax.tree.leaves(like))
+
+    def unflatten(vector: jax.Array) -> Any:
+        if jnp.shape(vector) != (count,):
+            raise ValueError(f"vector must have shape ({count},), one number per parameter; got {jnp.shape(vector)}")
+        return unravel(jnp.asarray(vector), like)
+
+    return ravel(params, dtype), unflatten
