@@ -73,10 +73,9 @@ def test_the_fitness_is_the_mean_loss_turned(stripes):
     problem = supervised.problem(model.apply, x, labels, loss=CROSS_ENTROPY)
     members = jax.vmap(lambda key: model.init(key, x[:1]))(jax.random.split(KEY, 3))
     fitness, count = problem.evaluate(problem.init(KEY), KEY, lambda: members, jnp.arange(3))
-    for i in range(3):
-        logits = model.apply(jax.tree.map(lambda leaf: leaf[i], members), x)
-        by_hand = np.log(np.exp(logits).sum(1)) - np.take_along_axis(np.array(logits), np.array(labels)[:, None], 1)[:, 0]
-        np.testing.assert_allclose(-fitness[i], by_hand.mean(), rtol=1e-5)
+    for logits, value in zip(np.array(jax.vmap(lambda member: model.apply(member, x))(members)), fitness):
+        by_hand = np.log(np.exp(logits).sum(1)) - np.take_along_axis(logits, np.array(labels)[:, None], 1)[:, 0]
+        np.testing.assert_allclose(-value, by_hand.mean(), rtol=1e-5)
     state = problem.update(problem.init(KEY), count)
     assert {name: int(total) for name, total in problem.counters(state).items()} == {"examples": 3 * 60}
 
@@ -228,7 +227,11 @@ def test_idx(kind, dtype, tmp_path):
 
 def test_files_that_are_not_idx(tmp_path):
     path, content = tmp_path / "some", idx(np.zeros((2, 2), "u1"), 8)
-    for wrong, message in ((b"PK\x03\x04", "not in the IDX format"), (content[:-1], "must have 16 bytes"), (b"", "not")):
+    for wrong, message in (
+        (b"PK\x03\x04", "not in the IDX format"),
+        (content[:-1], "must have 16 bytes"),
+        (b"", "not"),
+    ):
         path.write_bytes(wrong)
         with pytest.raises(ValueError, match=message):
             supervised.read_idx(path)
