@@ -56,7 +56,7 @@ from jaxes.trees import flatten_params
 from jaxes.unrolled import unrolled
 
 if TYPE_CHECKING:
-    from jaxes import envs, plots, rl, supervised, training
+    from jaxes import envs, planning, plots, rl, supervised, training
     from jaxes.training import Report, fit, load
 
 __version__ = "0.1.0"
@@ -124,6 +124,7 @@ __all__ = [
     "envs",
     "fit",
     "load",
+    "planning",
     "plots",
     "rl",
     "supervised",
@@ -136,6 +137,7 @@ _LATER = {
     "rl": "jaxes.rl",
     "supervised": "jaxes.supervised",
     "training": "jaxes.training",
+    "planning": "jaxes.planning",
     "plots": "jaxes.plots",
     "Report": "jaxes.training:Report",
     "fit": "jaxes.training:fit",

@@ -100,6 +100,17 @@ def count(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be an int of 1 or more, got {value!r}")
 
 
+def ordered(low: Any, high: Any) -> None:
+    """Raise unless every concrete lower bound (a tree) lies below its upper one; traced values pass."""
+    if any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((low, high))):
+        return
+    for (path, a), b in zip(jax.tree_util.tree_leaves_with_path(low), jax.tree.leaves(high), strict=True):
+        if not bool(jnp.all(a < b)):
+            at = tuple(int(i) for i in jnp.argwhere(~(a < b))[0])
+            name = f"params{jax.tree_util.keystr(path)}{list(at) if at else ''}"
+            raise ValueError(f"low must be below high, got {a[at]:g} and {b[at]:g} for {name}")
+
+
 def elite_count(fraction: float, size: int) -> int:
     """How many of `size` members are the elite: the nearest whole number, at least one."""
     if isinstance(fraction, bool) or not isinstance(fraction, int | float) or not 0 < fraction <= 1:

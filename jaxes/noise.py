@@ -12,6 +12,7 @@ is an antithetic pair, or a member where there are no pairs).
 (4, 3, 2)
 """
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -215,6 +216,45 @@ def orthogonal(group: int = 8) -> Noise:
         return jax.vmap(lambda z: trees.unravel(z, like))(flat)
 
     return Noise(sample, trees.add_scaled, _weighted_sum)
+
+
+@shared
+def colored(exponent: float = 2.0) -> Noise:
+    """Normal numbers that are correlated along the first axis of every parameter, its time.
+
+    Their power falls with frequency as `f ** -exponent` (that of frequency 0 is that of the lowest one above it), and
+    each number alone has variance 1. Time is a ring: its last step goes with its first. For sequences of actions, where
+    white noise would cancel itself out (Pinneri et al. 2020, "Sample-efficient Cross-Entropy Method for Real-time
+    Planning", section 3.1).
+
+    Args:
+        exponent: 0 for white noise, 1 for pink, 2 for red; iCEM's values lie between 0.25 and 4.
+    """
+    if isinstance(exponent, bool) or not isinstance(exponent, int | float) or not exponent >= 0:
+        raise ValueError(f"exponent must be a number of 0 or more, got {exponent!r}")
+
+    def ring(power: float, x: Any) -> jax.Array:
+        """The `power` of the covariance along the first of x's axes."""
+        size = x.shape[0]
+        spectrum = np.maximum(np.abs(np.fft.fftfreq(size)), 1 / size) ** -float(exponent)
+        row = np.fft.ifft((spectrum / spectrum.mean()) ** power).real
+        return jnp.asarray(row[(np.arange(size)[:, None] - np.arange(size)) % size], x.dtype)
+
+    def along_time(power: float, x: jax.Array) -> jax.Array:
+        flat = x.reshape(x.shape[0], -1)
+        return jnp.matmul(ring(power, x), flat, precision=lax.Precision.HIGHEST).reshape(x.shape)
+
+    def sample(key, units, like):
+        for path, x in jax.tree_util.tree_leaves_with_path(like):
+            if not x.shape:
+                raise ValueError(f"params{jax.tree_util.keystr(path)} must have an axis of time for colored noise")
+        white = gaussian().sample(key, units, like)
+        return jax.tree.map(jax.vmap(functools.partial(along_time, 0.5)), white)
+
+    def combine(weights, z):
+        return jax.tree.map(functools.partial(along_time, -1.0), _weighted_sum(weights, z))
+
+    return Noise(sample, trees.add_scaled, combine)
 
 
 @shared

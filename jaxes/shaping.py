@@ -108,6 +108,27 @@ def top(k: int) -> Shaping:
     return shape
 
 
+@shared
+def boltzmann(temperature: float = 1.0) -> Shaping:
+    """`exp(f / temperature)` with sum 1, the weights of MPPI (Williams et al. 2017); NaN gets nothing.
+
+    Args:
+        temperature: above 0, in units of the fitness; towards 0 the best member gets everything.
+    """
+    if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not temperature > 0:
+        raise ValueError(f"temperature must be a number above 0, got {temperature!r}")
+
+    def shape(fitness):
+        valid = ~jnp.isnan(fitness)
+        best = jnp.max(jnp.where(valid, fitness, -jnp.inf))
+        raw = jnp.where(fitness == best, 1, jnp.exp((fitness - best) * (1 / temperature)))
+        raw = jnp.where(valid, raw, 0)
+        total = jnp.sum(raw)
+        return raw * (1 / jnp.where(total > 0, total, 1))
+
+    return shape
+
+
 def _affine(shape: Shaping) -> Shaping:
     shape.affine = True  # pyrefly: ignore[missing-attribute]
     return shape

@@ -99,3 +99,13 @@ def flatten_params(params: Any) -> tuple[jax.Array, Callable[[jax.Array], Any]]:
         return unravel(jnp.asarray(vector), like)
 
     return ravel(params, dtype), unflatten
+
+
+def like(part: Any, tree: Any, name: str) -> Any:
+    """`part`, a scalar, array or prefix of `tree`, as a tree of arrays of the leaves' shapes and dtypes."""
+    spread = lambda value, below: jax.tree.map(lambda x: jnp.broadcast_to(jnp.asarray(value, x.dtype), x.shape), below)
+    try:
+        return jax.tree.map(spread, part, tree)
+    except ValueError as error:
+        message = f"{name} must be a number, or a prefix of the parameters' tree whose shapes fit: {error}"
+        raise ValueError(message) from None

@@ -182,8 +182,8 @@ TABLE: dict[str, Row] = {
     ),
     "cem": row(
         functools.partial(jaxes.cem, elite_fraction=0.5),
-        {"sigma": 0.3, "variance_noise": 0.2},
-        schedules=("variance_noise",),
+        {"sigma": 0.3, "variance_noise": 0.2, "minimum_sigma": 0.2, "momentum": 0.2},
+        schedules=("variance_noise", "minimum_sigma", "momentum"),
     ),
     "cma_es": row(jaxes.cma_es, {"sigma": 0.3, **RATES}, schedules=tuple(RATES)),
     "xnes": row(

@@ -35,6 +35,9 @@ MODULES = [
     *(f"jaxes.{name}" for name in CORE),
     *(f"jaxes.strategies.{m.name}" for m in pkgutil.iter_modules(jaxes.strategies.__path__)),
     *(f"jaxes.rl.{m.name}" for m in pkgutil.iter_modules(jaxes.rl.__path__)),
+    *(f"jaxes.planning.{m.name}" for m in pkgutil.iter_modules(jaxes.planning.__path__)),
+    "jaxes.envs.cartpole_swingup",
+    "jaxes.envs.tetris.env",
 ]
 
 

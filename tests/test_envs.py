@@ -12,7 +12,7 @@ import pytest
 from toys import clock
 
 import jaxes
-from jaxes.envs import Box, Discrete, action_size, observation_size
+from jaxes.envs import Box, Discrete, action_size, observation_size, own
 from jaxes.envs import brax as adapter
 from jaxes.envs.foreign import foreign
 
@@ -86,6 +86,17 @@ def test_what_is_missing_is_listed(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "gymnax" else found(name))
     missing = {row.name.split("/")[0]: row.extra for row in jaxes.envs.listing()}
     assert missing["gymnax"] == "gymnax" and missing["brax"] is None
+
+
+@pytest.mark.parametrize("name", own.OWN)
+def test_our_own_are_what_their_table_says(name):
+    env = jaxes.envs.make(f"jaxes/{name}")
+    state = jax.eval_shape(env.reset, jax.random.key(0))
+    action = jnp.int32(0) if isinstance(env.action, Discrete) else jnp.zeros(env.action.low.shape)
+    types = lambda tree: jax.tree.map(lambda x: (x.shape, x.dtype, x.weak_type), tree)
+    assert types(jax.eval_shape(env.step, state, action)) == types(state)
+    size = env.action if isinstance(env.action, Discrete) else action_size(env)
+    assert (observation_size(env), size, env.max_steps) == own.OWN[name][1:]
 
 
 # --- Brax -----------------------------------------------------------------------------------------------------------

@@ -185,3 +185,31 @@ def test_es_value_and_grad():
         jaxes.es_value_and_grad(linear, sigma=0.0)
     with pytest.raises(TypeError, match="typed random key"):
         estimate(LIKE, 0)
+
+
+def ring(size, exponent):
+    """The covariance of colored noise from its power at each frequency, term by term."""
+    power = [max(min(k, size - k), 1) ** -exponent for k in range(size)]
+    at = lambda lag: sum(p * np.cos(2 * np.pi * k * lag / size) for k, p in enumerate(power)) / sum(power)
+    return np.array([[at(i - j) for j in range(size)] for i in range(size)])
+
+
+@pytest.mark.parametrize("exponent", [0.0, 1.0, 2.5])
+def test_colored(exponent):
+    """Its covariance along time, none between the other axes, variance 1, and unbiased sums."""
+    like, count, kind = jnp.zeros((6, 2)), 20_000, noise.colored(exponent)
+    z = kind.sample(KEY, Block(0, count), like)
+    wanted = np.kron(ring(6, exponent), np.eye(2))
+    assert np.allclose(np.diag(wanted), 1) and (exponent > 0) == (wanted[0, 2] > 0.1)
+    np.testing.assert_allclose(flat(z).T @ flat(z) / count, wanted, atol=0.04)
+    gradient = jnp.linspace(-1, 1, 12).reshape(6, 2)
+    weights = jnp.einsum("kij,ij->k", z, gradient) / count
+    np.testing.assert_allclose(kind.combine(weights, z), gradient, atol=0.1 if exponent < 2 else 0.3)
+    np.testing.assert_allclose(kind.sample(KEY, jnp.array([7]), like)[0], z[7], atol=1e-6)
+
+
+def test_colored_noise_needs_time():
+    with pytest.raises(ValueError, match=r"params\['c'\] must have an axis of time for colored noise"):
+        noise.colored().sample(KEY, jnp.arange(2), LIKE)
+    with pytest.raises(ValueError, match="exponent must be a number of 0 or more, got -1"):
+        noise.colored(-1)

@@ -113,3 +113,15 @@ def test_dtype_and_permutation(make, dtype):
         np.testing.assert_allclose(shape(fitness[order]), weights[order], rtol=1e-5, atol=1e-7)
         assert bool(jnp.all(jnp.isfinite(shape(jnp.asarray(BAD, dtype)))))
         assert bool(jnp.all(jnp.isfinite(shape(jnp.full(5, jnp.nan, dtype)))))
+
+
+def test_boltzmann():
+    fitness = jnp.array([1.0, 3.0, jnp.nan, -jnp.inf, 2.0])
+    weights = shaping.boltzmann(0.5)(fitness)
+    raw = np.exp(np.array([1.0, 3.0, 2.0]) / 0.5)
+    np.testing.assert_allclose(weights, [*(raw / raw.sum())[:2], 0, 0, (raw / raw.sum())[2]], rtol=1e-5)
+    np.testing.assert_allclose(shaping.boltzmann(0.5)(1e4 + fitness), weights, rtol=1e-3)
+    assert shaping.boltzmann()(jnp.array([jnp.inf, 1.0, jnp.inf])).tolist() == [0.5, 0, 0.5]
+    assert shaping.boltzmann()(jnp.array([jnp.nan, jnp.nan])).tolist() == [0, 0]
+    with pytest.raises(ValueError, match="temperature must be a number above 0, got 0"):
+        shaping.boltzmann(0)

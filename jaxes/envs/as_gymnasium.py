@@ -66,6 +66,8 @@ def _space(observation: Any) -> Any:
     """Boxes without limits, in a dictionary where the observation is one."""
     if isinstance(observation, dict):
         return gymnasium.spaces.Dict({name: _space(part) for name, part in observation.items()})
+    if observation.dtype == np.bool_:
+        return gymnasium.spaces.Box(0, 1, observation.shape, np.bool_)  # pyrefly: ignore[bad-argument-type]
     if np.issubdtype(observation.dtype, np.integer):
         limits = np.iinfo(observation.dtype)
         return gymnasium.spaces.Box(limits.min, limits.max, observation.shape, observation.dtype)

@@ -62,7 +62,7 @@ def scenes(
 
 def cart_pole(axes: Any, state: Any, params: Any) -> None:
     x, angle, length = float(state.x), float(state.theta), 2 * params.length
-    _window(axes, 0.5, 1.6 * params.x_threshold)
+    window(axes, 0.5, 1.6 * params.x_threshold)
     axes.axhline(0, color="0.7", linewidth=1, zorder=0)
     axes.vlines([-params.x_threshold, params.x_threshold], -0.3, 0.3, color="0.5")
     axes.fill_between([x - 0.25, x + 0.25], -0.12, 0.12, color="tab:blue")
@@ -71,7 +71,7 @@ def cart_pole(axes: Any, state: Any, params: Any) -> None:
 
 def pendulum(axes: Any, state: Any, params: Any) -> None:
     angle = float(state.theta)  # 0 is upright
-    _window(axes, 0, 2.4 * params.l)
+    window(axes, 0, 2.4 * params.l)
     axes.plot([0, -params.l * np.sin(angle)], [0, params.l * np.cos(angle)], color="tab:orange", linewidth=8)
     axes.plot(0, 0, "o", color="0.2")
 
@@ -82,7 +82,7 @@ def acrobot(axes: Any, state: Any, params: Any) -> None:
     reach = params.link_length_1 + params.link_length_2
     x = np.cumsum([0, params.link_length_1 * np.sin(first), params.link_length_2 * np.sin(both)])
     y = np.cumsum([0, -params.link_length_1 * np.cos(first), -params.link_length_2 * np.cos(both)])
-    _window(axes, 0, 2.3 * reach)
+    window(axes, 0, 2.3 * reach)
     axes.axhline(params.link_length_1, color="0.7", linewidth=1)  # the goal
     axes.plot(x, y, "-o", color="tab:blue", markerfacecolor="0.2", markeredgecolor="0.2", linewidth=6)
 
@@ -91,7 +91,7 @@ def mountain_car(axes: Any, state: Any, params: Any) -> None:
     hill = lambda x: np.sin(3 * x)
     x = np.linspace(params.min_position, params.max_position, 100)
     at = float(state.position)
-    _window(axes, 0.1, 2.8, (params.min_position + params.max_position) / 2)
+    window(axes, 0.1, 2.8, (params.min_position + params.max_position) / 2)
     axes.plot(x, hill(x), color="0.5")
     axes.plot([params.goal_position] * 2, hill(params.goal_position) + np.array([0, 0.3]), color="tab:green", lw=3)
     axes.plot(at, hill(at) + 0.08, "o", color="tab:orange", markersize=12)
@@ -106,7 +106,7 @@ CLASSIC = {
 }
 
 
-def _window(axes: Any, middle: float, height: float, center: float = 0.0) -> None:
+def window(axes: Any, middle: float, height: float, center: float = 0.0) -> None:
     """Show `height` and a third more in width around (center, middle), both axes to scale."""
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_xlim(center - height * 2 / 3, center + height * 2 / 3)

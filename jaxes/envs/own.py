@@ -17,6 +17,8 @@ class Row(NamedTuple):
 OWN = {
     "CyclicMDP": Row("jaxes.envs.cyclic_mdp:cyclic_mdp", 3, Discrete(3), 1000),
     "CyclicMDPEqual": Row("jaxes.envs.cyclic_mdp:cyclic_mdp_equal", 3, Discrete(3), 1000),
+    "cartpole_swingup": Row("jaxes.envs.cartpole_swingup:make", 5, 1, 1000),
+    "tetris": Row("jaxes.envs.tetris:make", 34 * 22 + 34, Discrete(34), 100_000),
 }
 MAX_STEPS = {name: row.max_steps for name, row in OWN.items()}
 SIZES = {name: (row.observation, row.action) for name, row in OWN.items()}

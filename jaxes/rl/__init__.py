@@ -1,5 +1,6 @@
 """Reinforcement learning: policies, rollouts, evaluation."""
 
+from jaxes.rl.choosing import Values, values
 from jaxes.rl.episodes import Episodes, play
 from jaxes.rl.evaluate import evaluation
 from jaxes.rl.networks import CNN, GRU, LSTM, MLP
@@ -8,6 +9,7 @@ from jaxes.rl.policies import Policy, policy
 from jaxes.rl.ready_made import cnn, gru, lstm, mlp
 from jaxes.rl.reference import reference_batch
 from jaxes.rl.rollout import rollout
+from jaxes.rl.uncapped import uncapped_mean
 from jaxes.rl.virtual_batch_norm import VirtualBatchNorm
 
 __all__ = [
@@ -17,10 +19,12 @@ __all__ = [
     "lstm",
     "mlp",
     "policy",
+    "values",
     "CNN",
     "GRU",
     "LSTM",
     "MLP",
+    "Values",
     "VirtualBatchNorm",
     "reference_batch",
     "Episodes",
@@ -28,4 +32,5 @@ __all__ = [
     "evaluation",
     "play",
     "rollout",
+    "uncapped_mean",
 ]

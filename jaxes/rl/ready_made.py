@@ -6,6 +6,7 @@ from typing import Any
 from jaxes import checks
 from jaxes.envs.protocol import Env
 from jaxes.rl import heads
+from jaxes.rl.choosing import describes_choices
 from jaxes.rl.networks import ACTIVATIONS, CNN, CNNS, GRU, INITIALIZATIONS, LSTM, MLP, Recurrent, smallest
 from jaxes.rl.policies import Policy, policy
 
@@ -155,6 +156,5 @@ def _check(env: Env, network: str, dimensions: int, hidden, activation: str, ini
         raise ValueError(f"hidden must be positive ints, got {tuple(hidden)}")
     if len(getattr(env.observation, "shape", ())) != dimensions:
         wanted = {1: "vector observations", 3: "observations of shape (height, width, channels)"}[dimensions]
-        raise ValueError(
-            f"{network} needs {wanted}, got {env.observation} of {env.name}; give your own module to policy"
-        )
+        other = "use values" if describes_choices(env) else "give your own module to policy"
+        raise ValueError(f"{network} needs {wanted}, got {env.observation} of {env.name}; {other}")

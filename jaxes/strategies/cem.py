@@ -1,7 +1,8 @@
 """The cross-entropy method with a diagonal Gaussian and additive variance noise.
 
 Szita, Lorincz: "Learning Tetris Using the Noisy Cross-Entropy Method", Neural Computation 18 (2006) 2936-2941; the
-update as in Thiery, Scherrer: "Improvements on Learning Tetris with Cross Entropy", ICGA Journal 32 (2009) 23-33.
+update as in Thiery, Scherrer: "Improvements on Learning Tetris with Cross Entropy", ICGA Journal 32 (2009) 23-33. With
+clipped members as in planning (Hafner et al. 2019, PlaNet), and what iCEM adds (Pinneri et al. 2020).
 """
 
 from typing import Any, NamedTuple
@@ -9,11 +10,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxes import checks, diagonal, trees
+from jaxes import checks, trees
+from jaxes.blocks import Block, over_blocks
+from jaxes.diagonal import moved
 from jaxes.instances import shared
-from jaxes.schedules import Number, follow, start
-from jaxes.shaping import top
-from jaxes.strategy import Strategy, summarize
+from jaxes.noise import Noise, gaussian
+from jaxes.schedules import Number, follow_all, start, start_all
+from jaxes.shaping import Shaping, top
+from jaxes.strategy import Strategy, generation_key, place_members, summarize
 
 
 class State(NamedTuple):
@@ -22,6 +26,11 @@ class State(NamedTuple):
     mean: Any  # the parameters
     sigma: Any  # like the mean, f32 or wider: standard deviation of each coordinate
     variance_noise: jax.Array  # float[]: added to the variance of each coordinate
+    minimum_sigma: jax.Array  # float[]: sigma never falls below it
+    momentum: jax.Array  # float[]: the part of the old mean and sigma that stays
+    low: Any  # like the mean: members are clipped to these bounds; None without any
+    high: Any  # likewise
+    kept: Any  # members that come again, leaves [k, ...]; None if there are none
 
 
 @shared
@@ -31,6 +40,13 @@ def cem(
     *,
     elite_fraction: float = 0.1,
     variance_noise: Number = 0.0,
+    minimum_sigma: Number = 0.0,
+    momentum: Number = 0.0,
+    low: Any = None,
+    high: Any = None,
+    kept_fraction: float = 0.0,
+    shaping: Shaping | None = None,
+    noise: Noise | None = None,
     blocks: int = 1,
 ) -> Strategy:
     """The cross-entropy method.
@@ -43,9 +59,19 @@ def cem(
         sigma: initial standard deviation of every coordinate, in units of the parameters.
         elite_fraction: the part of the population that the Gaussian is fitted to; in (0, 1].
         variance_noise: added to the VARIANCE of each coordinate in every generation; a number or an optax schedule.
+        minimum_sigma: standard deviations never fall below it; a number or an optax schedule.
+        momentum: the part of the old mean and standard deviations that stays, below 1; a number or an optax schedule.
+        low: members are clipped to be at least this, and the Gaussian is fitted to the clipped ones: a number or a
+            prefix of the parameters' tree; None for no bound. (`jaxes.wrappers.bounded` reflects instead.)
+        high: the upper bound, likewise.
+        kept_fraction: the part of the elite that comes again in the next generation, in place of the last members; in
+            [0, 1]. In the first, these are the parameters that were given.
+        shaping: the weights of the fit, instead of the elite's equal ones: 0 or more, with sum 1, such as
+            `jaxes.shaping.boltzmann()`.
+        noise: normal numbers of variance 1, Gaussian ones by default; e.g. `jaxes.noise.colored()`.
         blocks: the population is drawn and summed in that many parts, one at a time.
 
-    Numbers that `init` takes: `sigma`, `variance_noise`.
+    Numbers that `init` takes: `sigma`, `variance_noise`, `minimum_sigma`, `momentum`, `low`, `high`.
 
     >>> import jax, jaxes, jax.numpy as jnp
     >>> strategy = jaxes.cem(100, 1.0)
@@ -56,37 +82,94 @@ def cem(
     """
     checks.population_size(population_size, blocks=blocks)
     checks.adapted("sigma", sigma)
-    select = top(checks.elite_count(elite_fraction, population_size))
-    default, noise = sigma, variance_noise
+    elites = checks.elite_count(elite_fraction, population_size)
+    if isinstance(kept_fraction, bool) or not isinstance(kept_fraction, int | float) or not 0 <= kept_fraction <= 1:
+        raise ValueError(f"kept_fraction must be a number in [0, 1], got {kept_fraction!r}")
+    keep = round(kept_fraction * elites)
+    weigh = top(elites) if shaping is None else shaping
+    draw = gaussian() if noise is None else noise
+    first_sigma, bounds = sigma, {"low": low, "high": high}
+    numbers = {"variance_noise": variance_noise, "minimum_sigma": minimum_sigma, "momentum": momentum}
 
-    def init(key, params, *, sigma=None, variance_noise=None) -> State:
+    def init(key, params, *, sigma=None, low=None, high=None, **given) -> State:
         params = checks.params(params)
         dtype = trees.number_dtype(params)
-        first = start("sigma", sigma, default, dtype, exclusive=True)
+        first = start("sigma", sigma, first_sigma, dtype, exclusive=True)
+        values = start_all(numbers, given, dict.fromkeys(numbers, 0.0), dtype)
+        checks.number("momentum", values["momentum"], below=1.0)
+        low, high = _bounds({"low": low, "high": high}, bounds, params)
         return State(
             key=checks.key(key),
             step=jnp.int32(0),
             mean=params,
             sigma=jax.tree.map(lambda x: jnp.full(x.shape, first), params),
-            variance_noise=start("variance_noise", variance_noise, noise, dtype),
+            **values,
+            low=low,
+            high=high,
+            kept=jax.tree.map(lambda x: jnp.broadcast_to(x, (keep, *x.shape)), params) if keep else None,
         )
 
     def ask(state, ids=None):
-        return diagonal.members(state, ids, population_size)
+        def sample(which):
+            z = draw.sample(generation_key(state), which, state.mean)
+            return z, which.ids if isinstance(which, Block) else which
+
+        def place(_, drawn):
+            z, index = drawn
+            member = moved(state.mean, state.sigma, z)
+            if state.low is not None:
+                member = jax.tree.map(jnp.clip, member, state.low, state.high)
+            if keep:
+                again = index - (population_size - keep)
+                old = jax.tree.map(lambda x: x[jnp.maximum(again, 0)], state.kept)
+                member = trees.where(again >= 0, old, member)
+            return member
+
+        return place_members(ids, population_size, False, sample, place)
 
     def tell(state, fitness):
         fitness = checks.fitness(fitness, population_size, state.variance_noise.dtype)
-        first, second = diagonal.moments(state, select(fitness), blocks)
-        mean = diagonal.moved(state.mean, state.sigma, first)
-        # Biased variance of the elite, E[x^2] - E[x]^2 in units of the old one and never below zero, plus the noise.
-        spread = jax.tree.map(lambda square, z: jnp.maximum(square - z**2, 0), second, first)
-        fit = lambda s, v: jnp.sqrt(s**2 * v + state.variance_noise)
-        sigma = jax.tree.map(fit, state.sigma, spread)
+        weights = weigh(fitness)
+
+        def block(part):
+            if state.low is None and not keep:
+                step = lambda s, z: s[None] * z.astype(s.dtype)
+                away = jax.tree.map(step, state.sigma, draw.sample(generation_key(state), part, state.mean))
+            else:
+                step = lambda s, x, mean: x.astype(s.dtype) - mean.astype(s.dtype)[None]
+                away = jax.tree.map(step, state.sigma, ask(state, part), state.mean)
+            add = lambda power: jax.tree.map(lambda x: trees.weighted_rows(part.of(weights), x**power), away)
+            return (), (add(1), add(2))
+
+        _, (first, second) = over_blocks(block, population_size, blocks)
+        # Biased variance of the elite, E[x^2] - E[x]^2 and never below zero, plus the noise.
+        fitted = lambda square, x: jnp.sqrt(jnp.maximum(square - x**2, 0) + state.variance_noise)
+        rest = 1 - state.momentum
+        mix = lambda old, new: jnp.maximum(state.momentum * old + rest * new, state.minimum_sigma)
+        sigma = jax.tree.map(mix, state.sigma, jax.tree.map(fitted, second, first))
+        mean = moved(state.mean, rest, first)
+        new = (mean, sigma, _best(ask, state, fitness, keep) if keep else None)
         some = ~jnp.all(jnp.isnan(fitness))
-        mean, sigma = trees.where(some, (mean, sigma), (state.mean, state.sigma))
+        mean, sigma, kept = trees.where(some, new, (state.mean, state.sigma, state.kept))
         step = state.step + 1
         info = summarize(fitness, state.mean, mean, state.sigma)
-        variance_noise = follow(noise, state.variance_noise, step)
-        return state._replace(step=step, mean=mean, sigma=sigma, variance_noise=variance_noise), info
+        state = state._replace(step=step, mean=mean, sigma=sigma, kept=kept)
+        return state._replace(**follow_all(numbers, state, step)), info
 
     return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)
+
+
+def _best(ask: Any, state: State, fitness: jax.Array, count: int) -> Any:
+    """The `count` best members."""
+    return ask(state, jax.lax.top_k(jnp.where(jnp.isnan(fitness), -jnp.inf, fitness), count)[1])
+
+
+def _bounds(given: dict[str, Any], default: dict[str, Any], params: Any) -> tuple[Any, Any]:
+    """Both bounds as trees like `params`, or None twice."""
+    chosen = {name: default[name] if value is None else value for name, value in given.items()}
+    if all(value is None for value in chosen.values()):
+        return None, None
+    ends = {"low": -jnp.inf, "high": jnp.inf}
+    low, high = (trees.like(ends[name] if value is None else value, params, name) for name, value in chosen.items())
+    checks.ordered(low, high)
+    return low, high

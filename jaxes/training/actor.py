@@ -8,6 +8,7 @@ from jaxes.rl.policies import Policy
 from jaxes.training import config as settings
 from jaxes.training.config import Config
 
+_NETWORKS = {"mlp": rl.mlp, "gru": rl.gru, "lstm": rl.lstm, "cnn": rl.cnn, "values": rl.values}
 REFERENCE_ID = 4  # the key of the reference batch, beside those that `fit` and `train` take
 
 
@@ -26,5 +27,4 @@ def actor(config: Config) -> tuple[Env, Policy]:
     if config.virtual_batch_norm:
         key = jax.random.fold_in(jax.random.key(config.seed, impl=config.random), REFERENCE_ID)
         options["reference"] = rl.reference_batch(env, key)
-    make = {"mlp": rl.mlp, "gru": rl.gru, "lstm": rl.lstm, "cnn": rl.cnn}[config.network.partition(":")[0]]
-    return env, make(env, **options)
+    return env, _NETWORKS[config.network.partition(":")[0]](env, **options)

@@ -56,7 +56,7 @@ class Config:
 
     # the policy
     network: str = "mlp"
-    """mlp, gru, lstm, cnn:nature or cnn:a3c."""
+    """mlp, gru, lstm, cnn:nature, cnn:a3c, or values, which chooses among described choices (jaxes/tetris)."""
     hidden: tuple[int, ...] | None = None
     """Sizes of the hidden layers: of the cells of gru and lstm, of the dense layers of cnn."""
     head: str | None = None
@@ -133,7 +133,7 @@ class Config:
     """Implementation of the random keys."""
 
 
-NETWORKS = ("mlp", "gru", "lstm", "cnn:nature", "cnn:a3c")
+NETWORKS = ("mlp", "gru", "lstm", "cnn:nature", "cnn:a3c", "values")
 
 # LIMITS and WHERE may differ when a run is resumed: no number of a generation depends on them.
 LIMITS = ("generations", "steps", "seconds", "target")
@@ -185,7 +185,7 @@ def complete(config: Config) -> Config:
         preset.pop("learning_rate")
     if config.network != "mlp":
         preset.pop("hidden")
-    if config.virtual_batch_norm or config.network.startswith("cnn"):
+    if config.virtual_batch_norm or config.network.startswith(("cnn", "values")):
         preset["normalize"] = "off"
     if any(getattr(config, name) is not None for name in LIMITS):
         preset = {name: value for name, value in preset.items() if name not in LIMITS}

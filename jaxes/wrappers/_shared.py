@@ -31,16 +31,6 @@ def numbers(ids: Any, size: int) -> jax.Array:
     return ids.ids if isinstance(ids, Block) else jnp.asarray(ids)
 
 
-def like(part: Any, tree: Any, name: str) -> Any:
-    """`part`, a scalar, array or prefix of `tree`, as a tree of arrays of the leaves' shapes and dtypes."""
-    spread = lambda value, below: jax.tree.map(lambda x: jnp.broadcast_to(jnp.asarray(value, x.dtype), x.shape), below)
-    try:
-        return jax.tree.map(spread, part, tree)
-    except ValueError as error:
-        message = f"{name} must be a number, or a prefix of the parameters' tree whose shapes fit: {error}"
-        raise ValueError(message) from None
-
-
 def deviations(state: Any, params: Any) -> Any:
     """The standard deviation of every coordinate of a Gaussian strategy's members: a tree like `params`."""
     sigma = getattr(state, "sigma", None)

@@ -5,11 +5,11 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxes import checks
+from jaxes import checks, trees
 from jaxes.instances import shared
 from jaxes.lowrank.population import materialize
 from jaxes.strategy import Strategy
-from jaxes.wrappers._shared import Inside, like
+from jaxes.wrappers._shared import Inside
 
 
 class _Fields(NamedTuple):
@@ -56,8 +56,8 @@ def bounded(
 
     def init(key, params, *, low=None, high=None, **numbers) -> State:
         params = checks.params(params)
-        low = like(default["low"] if low is None else low, params, "low")
-        high = like(default["high"] if high is None else high, params, "high")
+        low = trees.like(default["low"] if low is None else low, params, "low")
+        high = trees.like(default["high"] if high is None else high, params, "high")
         _check(params, low, high)
         return State(strategy.init(key, jax.tree.map(back, params, low, high), **numbers), low, high)
 
