@@ -1,7 +1,6 @@
 """Reinforcement learning as a problem: the fitness of a member is the return of its episodes."""
 
 import math
-from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -15,6 +14,7 @@ from jaxes.rl.cap import Cap
 from jaxes.rl.cap import cap as read_cap
 from jaxes.rl.episodes import play
 from jaxes.rl.policies import Policy
+from jaxes.rl.reward import pay as read_pay
 from jaxes.schedules import Number, follow, start
 
 SEEDS = ("pair", "generation", "independent")
@@ -53,6 +53,7 @@ def rollout(
     least_steps: int = 0,
     max_steps: int | None = None,
     cap: str | int | None = None,
+    clip_reward: tuple[float, float] | None = None,
     shift: Number = 0.0,
     alive_bonus: tuple[int, int, float] | None = None,
     normalize: bool | str = True,
@@ -75,6 +76,10 @@ def rollout(
         max_steps: time limit of an episode; the environment's own by default.
         cap: a lower time limit in training: a number of steps, "2x_mean" or "adaptive:START,THRESHOLD,RATIO", see
             `jaxes.rl.cap.cap`.
+        clip_reward: (low, high): in training, rewards below and above become these, before anything is taken off or
+            added. Where an end costs more than an episode can earn at first (BipedalWalker takes 100 off for a fall),
+            members learn to stand still; (-1, 1) lets them fall while they learn to walk. Infinite numbers leave a side
+            open.
         shift: taken off every reward in training, so that surviving alone earns nothing (Mania et al. 2018, section 4:
             1 for hopper, walker and ant, 5 for humanoid); a number, or an optax schedule over generations.
         alive_bonus: (t0, t1, bonus), added to the rewards in training: nothing before step t0 of an episode, from t1
@@ -95,8 +100,8 @@ def rollout(
             "ray://HOST:10001", or "auto". One for each CPU by default. The numbers are the same.
 
     The metrics of a run have the mean length of episodes, the share that the time limit ended, and the utilization: the
-    share of the lanes' steps that belong to an episode. Evaluation (`jaxes.rl.evaluation`) has neither cap, shift,
-    bonus nor noise.
+    share of the lanes' steps that belong to an episode. Evaluation (`jaxes.rl.evaluation`) has neither cap, clip,
+    shift, bonus nor noise.
 
     Returns:
         A `Problem` whose state is a `jaxes.rl.rollout.State`.
@@ -128,8 +133,7 @@ def rollout(
     if mode in ("while", "scan") and (lanes is not None or least_steps):
         raise ValueError(f"lanes and least_steps need mode 'refill' or 'auto', got mode {mode!r}")
     preset = _preset(normalize)
-    bonus_numbers = _bonus_numbers(alive_bonus)
-    bonus = _bonus(bonus_numbers)
+    pay = read_pay(clip_reward, alive_bonus)
     most = env.max_steps if max_steps is None else max_steps
     limit = read_cap(cap, most)
     check_every = min(check_every, most)
@@ -162,7 +166,7 @@ def rollout(
             scan_steps=most if mode == "scan" else None,
             check_every=check_every,
             least_steps=-(-least_steps // episodes),
-            reward=lambda reward, t: reward - state.shift + bonus(t),
+            reward=lambda reward, t: pay(reward, t, state.shift, jnp),
             probe=key,
             watch=watch,
             training=True,
@@ -202,7 +206,7 @@ def rollout(
         host.pool().start()  # workers get ready while the strategy's programs are compiled
         return init(key)
 
-    evaluate = evaluating(host, episode_keys, episodes, least_steps, bonus_numbers, watch)
+    evaluate = evaluating(host, episode_keys, episodes, least_steps, pay, watch)
     return Problem(start_and_init, evaluate, update, counters, ratios, host=True, listen=host.listen)
 
 
@@ -224,23 +228,3 @@ def _preset(normalize: bool | str) -> str | None:
             f"normalize must be one of {', '.join((*norm.PRESETS, 'off'))}, True or False; got {normalize!r}"
         )
     return None if name == "off" else name
-
-
-def _bonus_numbers(given: tuple[int, int, float] | None) -> tuple[float, float, float] | None:
-    if given is None:
-        return None
-    try:
-        first, last, bonus = map(float, given)
-        if 0 <= first < last:
-            return first, last, bonus
-    except (TypeError, ValueError):
-        pass
-    raise ValueError(f"alive_bonus must be (t0, t1, bonus) with 0 <= t0 < t1, got {given!r}")
-
-
-def _bonus(given: tuple[float, float, float] | None) -> Callable[[jax.Array], Any]:
-    """From the step of an episode to what is added to its reward."""
-    if given is None:
-        return lambda t: 0.0
-    first, last, bonus = given
-    return lambda t: bonus * jnp.clip((t.astype(jnp.float32) - first) * (1 / (last - first)), 0, 1)

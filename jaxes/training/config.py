@@ -84,6 +84,8 @@ class Config:
     """A lower time limit in training: a number of steps, 2x_mean (twice the mean length), or
     adaptive:START,THRESHOLD,RATIO: START steps, multiplied by RATIO when a share THRESHOLD of the episodes reaches it.
     """
+    clip_reward: tuple[float, float] | None = None
+    """LOW HIGH: in training, rewards below and above become these; evaluation never has it."""
     shift: float | None = None
     """Taken off every reward in training, such as the bonus for being alive; evaluation never has it."""
     alive_bonus: tuple[int, int, float] | None = None
@@ -145,8 +147,8 @@ _STRATEGY = ["sigma", "learning_rate", "sigma_learning_rate", "weight_decay", "d
 _STRATEGY += ["elite_fraction", "blocks"]
 _PYTHON_ONLY = ("population_size", "tx")  # the first has a field; the second is a function
 _POLICY = ["hidden", "head", "activation", "last_scale", "initialization", "action_noise"]
-_ROLLOUT = ["episodes", "least_steps", "max_steps", "cap", "shift", "alive_bonus", "normalize", "seeds"]
-_ROLLOUT += ["mode", "lanes", "check_every", *PLAYERS]
+_ROLLOUT = ["episodes", "least_steps", "max_steps", "cap", "clip_reward", "shift", "alive_bonus", "normalize"]
+_ROLLOUT += ["seeds", "mode", "lanes", "check_every", *PLAYERS]
 
 
 def complete(config: Config) -> Config:
@@ -249,7 +251,7 @@ def load(path: Path) -> Config:
     unknown = set(values) - {field.name for field in dataclasses.fields(Config)}
     if unknown:
         raise ValueError(f"{path} has settings that this version of jaxes does not know: {', '.join(sorted(unknown))}")
-    for name in ("hidden", "options", "alive_bonus"):
+    for name in ("hidden", "options", "alive_bonus", "clip_reward"):
         if values.get(name) is not None:
             values[name] = tuple(values[name])
     return Config(**values)

@@ -15,6 +15,7 @@ import numpy as np
 from jaxes.envs.host import Lanes
 from jaxes.rl.host import programs
 from jaxes.rl.host.programs import Program
+from jaxes.rl.reward import Pay
 
 GOLDEN = 0x9E3779B9  # 2^32 / golden ratio: seeds of a place's later episodes
 
@@ -31,7 +32,7 @@ class Job(NamedTuple):
     limit: int  # steps of an episode at most
     least_steps: int  # a place with fewer plays another episode
     shift: float  # taken off every reward
-    bonus: tuple[float, float, float] | None  # (t0, t1, bonus): added to rewards, see `jaxes.rl.rollout`
+    pay: Pay  # what becomes of rewards else
 
 
 class Results(NamedTuple):
@@ -121,7 +122,7 @@ class Player:
         self.acting += time.perf_counter() - acting
         self._watch(busy)
         rewards, done = self._lanes.step(busy, actions[busy])
-        self._returns[busy] += rewards - self._job.shift + self._bonus(self._t[busy])
+        self._returns[busy] += self._job.pay(rewards, self._t[busy], self._job.shift)
         self._t[busy] += 1
         self._lengths[busy] += 1
         cut = ~done & (self._t[busy] >= self._job.limit)
@@ -150,12 +151,6 @@ class Player:
         for total, square, x in zip(self._totals, self._squares, rows, strict=True):
             total[watched] += x
             square[watched] += x * x
-
-    def _bonus(self, t: np.ndarray) -> np.ndarray | float:
-        if self._job.bonus is None:
-            return 0.0
-        first, last, bonus = self._job.bonus
-        return bonus * np.clip((t - first) / (last - first), 0, 1)
 
     def _fill(self) -> None:
         free = np.nonzero(self._place < 0)[0][: len(self._waiting)]

@@ -16,6 +16,7 @@ from jaxes.rl.host.fleet import Fleet
 from jaxes.rl.host.player import Job, Results
 from jaxes.rl.host.pool import Pool
 from jaxes.rl.policies import Policy
+from jaxes.rl.reward import Pay
 from jaxes.rl.rollout import Sums
 
 LANES = 64  # of a process: fewer and calling the policy costs more than stepping, more and the caches are left
@@ -62,7 +63,7 @@ class Host:
         *,
         least_steps: int = 0,
         shift: float = 0.0,
-        bonus: tuple[float, float, float] | None = None,
+        pay: Pay = Pay(),
         watch: float = 0.0,
     ) -> Results:
         """Results of all places, in order.
@@ -95,7 +96,7 @@ class Host:
             limit,
             least_steps,
             shift,
-            bonus,
+            pay,
         )
         return workers.play(number, job, self._tell)
 
@@ -105,7 +106,7 @@ def evaluating(
     episode_keys: Callable,
     episodes: int,
     least_steps: int,
-    bonus: tuple[float, float, float] | None,
+    pay: Pay,
     watch: float,
 ) -> Callable:
     """`Problem.evaluate` of a rollout.
@@ -125,7 +126,7 @@ def evaluating(
             int(state.cap.limit),
             least_steps=-(-least_steps // episodes),
             shift=float(state.shift),
-            bonus=bonus,
+            pay=pay,
             watch=watch,
         )
         per_member = lambda x: x.reshape(-1, episodes).sum(axis=1)
