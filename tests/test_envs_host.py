@@ -11,6 +11,7 @@ from jaxes import rl
 from jaxes.envs import Box, Discrete, mujoco
 
 gymnasium = pytest.importorskip("gymnasium")
+mj = pytest.importorskip("mujoco")
 
 STEPS = 1000
 
@@ -63,6 +64,36 @@ def test_mujoco_is_bit_for_bit_gymnasium(name):
     env = jaxes.envs.make(f"mujoco/{name}")
     ended = same_as_gymnasium(env, name, lanes=2)
     assert ended or mujoco.MAX_STEPS[name] == STEPS
+
+
+@pytest.mark.parametrize("name", mujoco.MAX_STEPS)
+def test_a_reset_is_gymnasiums_whatever_came_before(name):
+    ours, theirs = jaxes.envs.make(f"mujoco/{name}").lanes(2), gymnasium.make(name)
+    random, lane = np.random.default_rng(1), np.array([1])
+    ours.reset(0, 7)
+    elsewhere = ours.observations[0].copy()
+    for seed in (0, 1, 2**31, 2**32 - 1, *random.integers(2**32, size=16).tolist()):
+        ours.reset(1, seed)
+        np.testing.assert_array_equal(ours.observations[1], theirs.reset(seed=seed)[0])
+        for _ in range(3):
+            action = random.uniform(theirs.action_space.low, theirs.action_space.high).astype(np.float32)
+            rewards, _ = ours.step(lane, action[None])
+            observation, reward, *_ = theirs.step(action)
+            np.testing.assert_array_equal(ours.observations[1], observation)
+            assert rewards[0] == reward
+    np.testing.assert_array_equal(ours.observations[0], elsewhere)
+
+
+def test_what_cannot_matter_is_turned_off():
+    disabled = {}
+    for name in ("InvertedPendulum-v5", "HalfCheetah-v5", "Reacher-v5"):
+        disabled[name] = jaxes.envs.make(f"mujoco/{name}").lanes(1)._model.opt.disableflags
+    island, contact = (int(getattr(mj.mjtDisableBit, f"mjDSBL_{flag}")) for flag in ("ISLAND", "CONTACT"))
+    assert disabled == {
+        "InvertedPendulum-v5": island | contact,  # none of its geoms collide
+        "HalfCheetah-v5": island,
+        "Reacher-v5": contact,  # the target is a second tree
+    }
 
 
 @pytest.mark.parametrize("name", ["CartPole-v1", "Pendulum-v1", "LunarLander-v3"])

@@ -1,5 +1,7 @@
 """Episodes: time limits, masks, early exit, keys, memory; against a plain Python loop over `env.step`."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -211,6 +213,8 @@ def test_nan_observations_stay_out_of_the_normalizer():
         ({"normalize": "mean"}, "normalize must be one of on, salimans, ars, off, True or False; got 'mean'"),
         ({"alive_bonus": (5, 5, 1.0)}, r"alive_bonus must be \(t0, t1, bonus\) with 0 <= t0 < t1, got \(5, 5, 1.0\)"),
         ({"alive_bonus": 3.0}, "alive_bonus must be"),
+        ({"clip_reward": (1, -1)}, r"clip_reward must be \(low, high\) with low < high, got \(1, -1\)"),
+        ({"clip_reward": (-1, 0, 1)}, "clip_reward must be"),
     ],
 )
 def test_bad_rollout_options(options, message):
@@ -288,6 +292,13 @@ def test_a_shift_is_taken_off_every_reward():
     state = plain.init(KEYS[0, 0])
     (a, sums), (b, _) = fitness_of(plain, state), fitness_of(shifted, shifted.init(KEYS[0, 0]))
     np.testing.assert_allclose(jnp.sum(a - b), 2.0 * float(sums.steps), rtol=1e-6)
+
+
+def test_rewards_are_clipped_before_anything_is_taken_off():
+    """The clock's rewards are about 1."""
+    clipped = rl.rollout(clock(), POLICY, seeds="independent", clip_reward=(-math.inf, 0.25), shift=0.5)
+    fitness, sums = fitness_of(clipped, clipped.init(KEYS[0, 0]))
+    np.testing.assert_allclose(jnp.sum(fitness), -0.25 * float(sums.steps), rtol=1e-6)
 
 
 @pytest.mark.parametrize(

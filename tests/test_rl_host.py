@@ -138,6 +138,8 @@ def test_caps_shift_and_bonus():
     shifted, _ = generations(walk(), 1, workers=0, cap=5, normalize=False, shift=1.0, alive_bonus=(0, 1, 1.0))
     gap = float(plain[0].mean - shifted[0].mean)
     np.testing.assert_allclose(gap, 1.0, rtol=1e-4)  # the bonus begins with the second step
+    nothing, _ = generations(walk(), 1, workers=0, cap=5, normalize=False, clip_reward=(-1.0, 1e-9))
+    assert 0 < float(nothing[0].mean) < 1e-8 < float(plain[0].mean)
 
 
 def test_a_recurrent_policy_with_noise_keeps_its_memory():

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from jaxes.envs.host import host_env
-from jaxes.envs.mujoco_tools import quiet
+from jaxes.envs.mujoco_tools import quiet, spare
 from jaxes.envs.protocol import Box, Env
 
 MAX_STEPS = {
@@ -40,6 +40,14 @@ SIZES = {
     "Reacher-v5": (10, 2),
     "Swimmer-v5": (8, 2),
     "Walker2d-v5": (17, 6),
+}
+
+# What a lane keeps of MjData, in the order of mj_getState; a step computes everything else anew.
+KEPT = {
+    "qpos": "mjSTATE_QPOS",
+    "qvel": "mjSTATE_QVEL",
+    "qacc_warmstart": "mjSTATE_WARMSTART",  # where the solver begins
+    "ctrl": "mjSTATE_CTRL",
 }
 
 
@@ -72,47 +80,65 @@ def _film(name: str, options: dict[str, Any], seed: int, actions: list[np.ndarra
 
 
 class MujocoLanes:
-    """Lanes of one task: a model, and a state for each lane (`jaxes.envs.host.Lanes`)."""
+    """Lanes of one task (`jaxes.envs.host.Lanes`).
+
+    All of them are stepped in one `MjData`, which stays in the fastest cache.
+    """
 
     def __init__(self, name: str, options: dict[str, Any], count: int):
         import mujoco
 
         self._mujoco = mujoco
         self._env: Any = _gymnasium(name, options)
-        self._model, self._frame_skip = self._env.model, self._env.frame_skip
+        self._model, self._data, self._frame_skip = self._env.model, self._env.data, self._env.frame_skip
+        spare(self._model)
         self._task = TASKS[name](self._env)
-        self._data = [mujoco.MjData(self._model) for _ in range(count)]
-        views = {field: [getattr(data, field) for data in self._data] for field in self._task.fields}
-        self._views = list(views.items())
-        self._controls = [data.ctrl for data in self._data]
-        self._now = {field: np.stack(of_lanes) for field, of_lanes in views.items()}
+        self._kept, columns = 0, {}
+        for field, kind in KEPT.items():
+            begin = mujoco.mj_stateSize(self._model, self._kept)
+            self._kept |= int(getattr(mujoco.mjtState, kind))
+            columns[field] = slice(begin, mujoco.mj_stateSize(self._model, self._kept))
+        self._states = np.zeros((count, mujoco.mj_stateSize(self._model, self._kept)))
+        self._rows = list(self._states)
+        self._controls = self._states[:, columns["ctrl"]]
+        self._now = {field: self._states[:, where] for field, where in columns.items() if field in self._task.fields}
+        self._derived = []
+        for field in self._task.fields:
+            if field not in columns:
+                view = getattr(self._data, field)
+                self._now[field] = np.zeros((count, *view.shape))
+                self._derived.append((self._now[field], view))
         self.observations = np.zeros((count, *self._env.observation_space.shape))
 
     def reset(self, lane: int, seed: int) -> None:
-        # gymnasium's own reset, on this lane's state
-        self._env.data = self._data[lane]
         self._env.np_random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
-        self._mujoco.mj_resetData(self._model, self._data[lane])
-        self.observations[lane] = self._env.reset_model()
-        for field, views in self._views:
-            self._now[field][lane] = views[lane]
+        for field in ("qacc_warmstart", "ctrl", "cfrc_ext"):  # what mj_forward reads or leaves alone
+            getattr(self._data, field)[:] = 0
+        self.observations[lane] = self._env.reset_model()  # gymnasium's own
+        self._save(lane)
 
     def step(self, lanes: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        before = {field: self._now[field][lanes] for field in self._task.remembered}
-        mj_step, post, now = self._mujoco.mj_step, self._mujoco.mj_rnePostConstraint, self._now
-        model, data, controls, frames = self._model, self._data, self._controls, self._frame_skip
+        now = self._now
+        before = {field: now[field][lanes] for field in self._task.remembered}
+        self._controls[lanes] = actions
+        load, mj_step, post = self._mujoco.mj_setState, self._mujoco.mj_step, self._mujoco.mj_rnePostConstraint
+        model, data, frames, kept = self._model, self._data, self._frame_skip, self._kept
         forces = "cfrc_ext" in now  # all that mj_rnePostConstraint gives to these tasks
-        for k, lane in enumerate(lanes.tolist()):
-            controls[lane][:] = actions[k]
-            mj_step(model, data[lane], frames)
+        for lane in lanes.tolist():
+            load(model, data, self._rows[lane], kept)
+            mj_step(model, data, frames)
             if forces:
-                post(model, data[lane])
-            for field, views in self._views:
-                now[field][lane] = views[lane]
+                post(model, data)
+            self._save(lane)
         after = {field: x[lanes] for field, x in now.items()}
         observations, rewards, done = self._task.outcome(before, after, actions)
         self.observations[lanes] = observations
         return rewards, done
+
+    def _save(self, lane: int) -> None:
+        self._mujoco.mj_getState(self._model, self._data, self._rows[lane], self._kept)
+        for of_lanes, view in self._derived:
+            of_lanes[lane] = view
 
 
 class _Task:

@@ -53,9 +53,9 @@ class Player:
 
     def __init__(self, lanes: Lanes, program: Program):
         self._lanes, self._count, self._at_once = lanes, program.lanes, program.at_once
-        self._enter, self._act = programs.load(program.enter), programs.load(program.act)
+        self._enter, self._act = programs.load(program.enter, (1, 2)), programs.load(program.act)
         self._common_of = programs.load(program.common)
-        self._blank = [[jnp.zeros(shape, dtype) for shape, dtype in part] for part in (program.params, program.memory)]
+        self._shapes = program.params, program.memory
         self._remembers = bool(program.memory)
         self._seen = [np.zeros(x.shape, _small(x.dtype)) for x in jax.tree.leaves(lanes.observations)]
         self._raw = jax.tree.leaves(lanes.observations)
@@ -68,7 +68,7 @@ class Player:
         n = self._count
         self._job = job
         self._state, self._normalizer = jax.device_put((job.state, job.normalizer))
-        self._params, self._memory = self._blank
+        self._params, self._memory = ([jnp.zeros(*leaf) for leaf in part] for part in self._shapes)
         self._common = self._common_of(self._state)
         self._waiting: deque[int] = deque()
         self._place = np.full(n, -1)
@@ -165,12 +165,17 @@ class Player:
             array[free] = 0
         for lane in free.tolist():
             self._restart(lane, new=True)
+        self._let_in(free)
+
+    def _let_in(self, lanes: np.ndarray) -> None:
+        """Members take these lanes, with a fresh memory."""
         some = self._at_once
-        for start in range(0, len(free), some):
-            at, ids = np.full(some, self._count, np.int32), np.zeros(some, np.int32)
-            part = free[start : start + some]
+        for start in range(0, len(lanes), some):
+            part = lanes[start : start + some]
+            at, ids = np.zeros((2, some), np.int32)
             at[: len(part)], ids[: len(part)] = part, self._job.members[self._place[part]]
-            self._params, self._memory = self._enter(self._state, self._params, self._memory, at, ids)
+            count = np.int32(len(part))
+            self._params, self._memory = self._enter(self._state, self._params, self._memory, at, ids, count)
 
     def _restart(self, lane: int, new: bool = False) -> None:
         place, again = self._place[lane], int(self._again[lane])
@@ -178,9 +183,7 @@ class Player:
         self._lanes.reset(lane, (seed + again * GOLDEN) % 2**32)
         self._t[lane] = 0
         if not new and self._remembers:  # the same member goes on, with a fresh memory
-            at, ids = np.full(self._at_once, self._count, np.int32), np.zeros(self._at_once, np.int32)
-            at[0], ids[0] = lane, self._job.members[place]
-            self._params, self._memory = self._enter(self._state, self._params, self._memory, at, ids)
+            self._let_in(np.array([lane]))
 
     def _taken_down(self, lanes: np.ndarray) -> Results:
         results = Results(

@@ -22,7 +22,8 @@ class Program(NamedTuple):
     """What a player runs; the functions take and give flat lists of arrays."""
 
     enter: bytes
-    """(strategy's state, params, memory, lanes int32[s], ids int32[s]) -> (params, memory): members take lanes"""
+    """(strategy's state, params, memory, lanes int32[s], ids int32[s], count int32[]) -> (params, memory): the first
+    `count` of these members take lanes; params and memory are given away"""
     common: bytes
     """(strategy's state) -> what members of low rank share"""
     act: bytes
@@ -60,11 +61,15 @@ def make(
     memory = jax.eval_shape(lowrank.vmap(policy.start), population)
     observation = jax.tree.map(lambda x: jax.ShapeDtypeStruct((lanes, *x.shape), x.dtype), env.observation)
 
-    def enter(state_leaves, params_leaves, memory_leaves, at, ids):
-        entering = ask(_unpack(state_leaves, state), ids)
-        fresh = jax.tree.leaves((lowrank.own(entering), lowrank.vmap(policy.start)(entering)))
-        now = [*params_leaves, *memory_leaves]
-        after = [x.at[at].set(y, mode="drop") for x, y in zip(now, fresh, strict=True)]
+    def enter(state_leaves, params_leaves, memory_leaves, at, ids, count):
+        asked = _unpack(state_leaves, state)
+
+        def one(k, now):  # at a time: where episodes end, one enters much more often than several
+            entering = ask(asked, ids[k][None])
+            fresh = jax.tree.leaves((lowrank.own(entering), lowrank.vmap(policy.start)(entering)))
+            return [x.at[at[k]].set(y[0]) for x, y in zip(now, fresh, strict=True)]
+
+        after = jax.lax.fori_loop(0, count, one, [*params_leaves, *memory_leaves])
         return after[: len(params_leaves)], after[len(params_leaves) :]
 
     def common(state_leaves):
@@ -93,7 +98,7 @@ def make(
     words = jax.ShapeDtypeStruct((lanes, *jax.random.key_data(key).shape), np.uint32)
     some, each = int32(at_once), int32(lanes)
     return Program(
-        exported(enter, _shapes(state), params_leaves, memory_leaves, some, some),
+        exported(enter, _shapes(state), params_leaves, memory_leaves, some, some, int32()),
         exported(common, _shapes(state)),
         exported(
             act,
@@ -113,9 +118,9 @@ def make(
     )
 
 
-def load(exported: bytes) -> Callable[..., Any]:
-    """The compiled function, in the process that calls it."""
-    return jax.jit(export.deserialize(bytearray(exported)).call)
+def load(exported: bytes, donated: tuple[int, ...] = ()) -> Callable[..., Any]:
+    """The compiled function, in the process that calls it; `donated`: arguments that it may write over."""
+    return jax.jit(export.deserialize(bytearray(exported)).call, donate_argnums=donated)
 
 
 def _shapes(tree: Any) -> list[jax.ShapeDtypeStruct]:
