@@ -2,8 +2,11 @@
 
 python benchmarks/host.py; writes benchmarks/results/host.json. Every side plays members with networks of their own
 (64-64 tanh, one jitted call a step for all lanes) on as many cores as there are: the engine in one process a core,
-SyncVectorEnv in one, AsyncVectorEnv in a process an environment, EnvPool in one thread a core. The share of
-`mj_step` in the engine's time says how much faster any engine could be that calls it for each step.
+SyncVectorEnv in one, AsyncVectorEnv in a process an environment, EnvPool in one thread a core. The engine's time is
+that of a generation, drawing the members and adding up their results included, in which each member plays as many
+steps as the tasks' episodes have at most; the others' is that of their steps alone, and those that only reset an
+environment (gymnasium's and EnvPool's autoreset takes one) do not count. The share of `mj_step` in the engine's time
+says how much faster any engine could be that calls it for each step.
 
 EnvPool counts where it is bit for bit gymnasium's, which is measured too; it brings another version of MuJoCo.
 """
@@ -32,16 +35,17 @@ ENVS = ["HalfCheetah-v5", "Hopper-v5", "Ant-v5", "Humanoid-v5", "InvertedPendulu
 OTHER = "of the engine"
 OVER_SYNC = {"HalfCheetah-v5": 4.0, "Ant-v5": 2.0}
 LANES = 64
-STEPS = 100  # of each lane
+STEPS = 1000  # of each member: the longest episodes
+STEPS_OF_OTHERS = 100  # of each lane, in every round
 CORES = len(os.sched_getaffinity(0))
 
 
 class Engine:
-    """A generation of the engine: four times as many members as lanes, each of which plays `STEPS` steps."""
+    """A generation of the engine: a member for each lane, which plays `STEPS` steps in as many episodes as it takes."""
 
     def __init__(self, name: str, members: int | None = None, cap: int | None = STEPS, **where):
         env = jaxes.envs.make(f"mujoco/{name}")
-        self.members = 4 * CORES * LANES if members is None else members
+        self.members = CORES * LANES if members is None else members
         policy = rl.mlp(env, (64, 64))
         self.problem = rl.rollout(env, policy, max_steps=cap, least_steps=cap or 0, seeds="independent", **where)
         self.strategy = jaxes.open_es(self.members, 0.02)
@@ -49,16 +53,17 @@ class Engine:
         self.problem_state = self.problem.init(jax.random.key(2))
         self.pool = host.pool(env, **where)
 
-    def __call__(self) -> int:
-        """Play; the steps it took."""
+    def __call__(self) -> tuple[int, float]:
+        """Play: the steps, and the seconds they took."""
         ask = jax.tree_util.Partial(self.strategy.ask, self.state)
         key = jax.random.key(3)
+        began = time.perf_counter()
         _, sums = self.problem.evaluate(self.problem_state, key, ask, jnp.arange(self.members))
-        return int(sums.steps)
+        return int(sums.steps), time.perf_counter() - began
 
 
 class Vector:
-    """`STEPS` steps of a vector environment of `LANES` members."""
+    """`STEPS_OF_OTHERS` steps of a vector environment of `LANES` members."""
 
     def __init__(self, name: str, make):
         env = jaxes.envs.make(f"mujoco/{name}")
@@ -67,12 +72,16 @@ class Vector:
         act = jax.jit(lambda observations: jax.vmap(lambda p, x: policy.act(p, (), x)[0])(params, observations))
         self.act, self.envs = act, make(name)
 
-    def __call__(self) -> int:
-        observations = self.envs.reset()[0]
-        for _ in range(STEPS):
+    def __call__(self) -> tuple[int, float]:
+        """Play: the steps, and the seconds they took."""
+        observations, ended, resets = self.envs.reset()[0], np.zeros(LANES, bool), 0
+        began = time.perf_counter()
+        for _ in range(STEPS_OF_OTHERS):
             actions = np.asarray(self.act(observations.astype(np.float32)))
-            observations = self.envs.step(actions)[0]
-        return STEPS * LANES
+            resets += int(ended.sum())
+            observations, _, over, cut, _ = self.envs.step(actions)
+            ended = over | cut
+        return STEPS_OF_OTHERS * LANES - resets, time.perf_counter() - began
 
     def close(self):
         self.envs.close()
@@ -110,9 +119,8 @@ def rates(name: str, rounds: int) -> dict:
         side()  # compiles
     for _ in range(rounds):
         for side, play in sides.items():
-            began = time.perf_counter()
-            steps = play()
-            found[side].append(steps / (time.perf_counter() - began))
+            steps, seconds = play()
+            found[side].append(steps / seconds)
         acting.append(sides["jaxes"].pool.acting)
     for side in sides.values():
         if isinstance(side, Vector):
@@ -138,7 +146,7 @@ def simulating(name: str) -> float:
 
 def share(name: str) -> float:
     jax.config.update("jax_cpu_enable_async_dispatch", False)
-    engine = Engine(name, members=2 * LANES, workers=0)
+    engine = Engine(name, members=LANES, workers=0)
     engine()
     player = engine.pool._local._playing
     lanes, spent = player._lanes, 0.0
@@ -183,14 +191,13 @@ def fleet(rounds: int) -> float:
     import ray as package
 
     package.init(num_cpus=CORES, include_dashboard=False, log_to_driver=False)
-    here, there = (Engine("HalfCheetah-v5", 16 * CORES * LANES, ray=ray) for ray in (None, "auto"))
+    here, there = (Engine("HalfCheetah-v5", 2 * CORES * LANES, ray=ray) for ray in (None, "auto"))
     rates = {here: [], there: []}
     for turn in range(rounds + 1):
         for side in rates:
-            began = time.perf_counter()
-            steps = side()
+            steps, seconds = side()
             if turn:
-                rates[side].append(steps / (time.perf_counter() - began))
+                rates[side].append(steps / seconds)
     there.pool.close()
     package.shutdown()
     return float(np.median(np.array(rates[there]) / np.array(rates[here])))

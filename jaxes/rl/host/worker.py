@@ -53,9 +53,13 @@ def serve(connection: Connection) -> None:
                 sys.path[:] = paths
                 worker = Worker(lanes, count)
                 continue
-            connection.send(("ok", getattr(worker, name)(*arguments)))
+            answer = "ok", getattr(worker, name)(*arguments)
         except Exception:
-            connection.send(("error", traceback.format_exc()))
+            answer = "error", traceback.format_exc()
+        try:
+            connection.send(answer)
+        except BrokenPipeError:
+            return
 
 
 if __name__ == "__main__":
