@@ -38,7 +38,7 @@ VECTOR = "--sigma 0.02 --learning-rate 0.01 --weight-decay 0.005 --decay l2 --in
 # Salimans et al. 2017: the network of A3C, virtual batch normalization, the best-scored action.
 ATARI = "--network cnn:a3c --virtual-batch-norm --noise low_rank --sigma 0.02 --learning-rate 0.01"
 ATARI += " --population-size 40 --lanes 20"
-# A linear policy from zero, as in Mania et al. 2018, has 100 parameters, and CMA-ES learns which of them belong together.
+# A linear policy from zero, as in Mania et al. 2018: CMA-ES learns which of its 100 parameters belong together.
 # A fall costs 100, more than a beginner's steps earn, so that standing still is best at first; in training it costs 1.
 WALKER = "--strategy cma_es --hidden --last-scale 0 --head clip --normalize ars --clip-reward -1 1"
 WALKER += " --population-size 24 --sigma 0.2 --evaluation-episodes 32"
