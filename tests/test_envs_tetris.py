@@ -250,9 +250,14 @@ def test_values_takes_the_best_that_is_allowed(player):
     assert deep.init(jax.random.key(0))["params"]["Dense_1"]["kernel"].shape == (4, 1)
 
 
-def test_values_needs_described_choices(player):
+def test_values_needs_described_choices_as_they_are(player):
     other = jaxes.envs.make("jaxes/CyclicMDP")
     with pytest.raises(ValueError, match=r"values needs choices, and observations \{'features'.*jaxes/CyclicMDP has"):
         rl.values(other)
+    env, policy, zeros = player
+    strategy, problem = jaxes.cem(4), rl.rollout(env, policy)
+    carry = strategy.init(jax.random.key(0), zeros), problem.init(jax.random.key(1))
+    with pytest.raises(ValueError, match=r"values needs observations as they are: use .*normalize=False"):
+        jax.eval_shape(jaxes.generation(strategy, problem), carry)
     with pytest.raises(ValueError, match=r"mlp needs vector observations, got .* of jaxes/tetris; use values"):
         rl.mlp(player[0], head="categorical")

@@ -25,6 +25,8 @@ class Values(nn.Module):
 
     @nn.compact
     def __call__(self, observation: dict[str, jax.Array]) -> jax.Array:
+        if observation["allowed"].dtype != jnp.bool_:
+            raise ValueError("values needs observations as they are: use jaxes.rl.rollout(..., normalize=False)")
         first, last = kernels(self.initialization, self.last_scale)
         x = observation["features"]
         for size in self.hidden:
