@@ -175,16 +175,17 @@ def test_cem_elites_come_again(x64):
     strategy = jaxes.cem(n, 0.3, elite_fraction=0.5, kept_fraction=0.5)
     state = strategy.init(KEY, jnp.asarray(START))
     np.testing.assert_allclose(strategy.ask(state)[-again:], np.tile(START, (again, 1)))
+    ask, tell = jax.jit(strategy.ask), jax.jit(strategy.tell)
     kept = np.tile(START, (again, 1))
     for t in range(4):
         drawn = np.asarray(state.mean) + np.asarray(state.sigma) * normals(KEY, t, n)
         members = np.concatenate([drawn[:-again], kept])
-        np.testing.assert_allclose(strategy.ask(state), members, rtol=1e-6)
-        np.testing.assert_allclose(strategy.ask(state, jnp.array([n - 1, 0])), members[[-1, 0]], rtol=1e-6)
+        np.testing.assert_allclose(ask(state), members, rtol=1e-6)
+        np.testing.assert_allclose(ask(state, jnp.array([n - 1, 0])), members[[-1, 0]], rtol=1e-6)
         fitness = np.array([objective(x) for x in members])
         fitness[0] = np.nan if t == 1 else fitness[0]
         order = np.argsort(-np.nan_to_num(fitness, nan=-np.inf))
-        state, _ = strategy.tell(state, fitness)
+        state, _ = tell(state, fitness)
         kept = members[order[:again]]
         np.testing.assert_allclose(state.kept, kept, rtol=1e-6)
         if len(set(fitness[order[: k + 1]])) == k + 1:  # no tie at the border
@@ -203,6 +204,20 @@ def test_cem_elites_come_again(x64):
 def test_cem_bad_numbers(options, message):
     with pytest.raises(ValueError, match=message):
         jaxes.cem(8, **options).init(KEY, jnp.zeros(2))
+
+
+def test_cem_with_other_weights_and_noise():
+    strategy = jaxes.cem(6, 0.5, weights=shaping.boltzmann(2.0), noise=jaxes.noise.rademacher())
+    state = strategy.init(KEY, jnp.asarray(START))
+    members, fitness = np.asarray(strategy.ask(state)), np.arange(6.0)
+    np.testing.assert_allclose(np.abs(members - START), 0.5, rtol=1e-5)
+    state, _ = strategy.tell(state, fitness)
+    shares = np.exp(fitness / 2) / np.exp(fitness / 2).sum()
+    np.testing.assert_allclose(state.mean, shares @ members, rtol=1e-5)
+    np.testing.assert_allclose(state.sigma**2, shares @ members**2 - (shares @ members) ** 2, rtol=1e-4, atol=1e-6)
+    low = jaxes.cem(6, noise=jaxes.noise.low_rank())
+    with pytest.raises(ValueError, match="noise must be dense for cem"):
+        low.ask(low.init(KEY, jnp.zeros((2, 2))))
 
 
 def test_simple_es_sigma_has_no_drift():

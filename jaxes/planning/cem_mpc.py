@@ -115,7 +115,7 @@ def cem_mpc(
         low=-1.0,
         high=1.0,
         kept_fraction=kept_fraction,
-        shaping=None if temperature is None else shaping.boltzmann(temperature),
+        weights=None if temperature is None else shaping.boltzmann(temperature),
         noise=None if noise_exponent is None else noise.colored(noise_exponent),
     )
     blank = strategy.init(jax.random.key(0), jnp.zeros((horizon, *low.shape), jnp.float32))

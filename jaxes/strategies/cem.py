@@ -14,6 +14,7 @@ from jaxes import checks, trees
 from jaxes.blocks import Block, over_blocks
 from jaxes.diagonal import moved
 from jaxes.instances import shared
+from jaxes.lowrank.leaf import any_low_rank
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.shaping import Shaping, top
@@ -45,7 +46,7 @@ def cem(
     low: Any = None,
     high: Any = None,
     kept_fraction: float = 0.0,
-    shaping: Shaping | None = None,
+    weights: Shaping | None = None,
     noise: Noise | None = None,
     blocks: int = 1,
 ) -> Strategy:
@@ -66,9 +67,9 @@ def cem(
         high: the upper bound, likewise.
         kept_fraction: the part of the elite that comes again in the next generation, in place of the last members; in
             [0, 1]. In the first, these are the parameters that were given.
-        shaping: the weights of the fit, instead of the elite's equal ones: 0 or more, with sum 1, such as
-            `jaxes.shaping.boltzmann()`.
-        noise: normal numbers of variance 1, Gaussian ones by default; e.g. `jaxes.noise.colored()`.
+        weights: from the fitness to the weights of the fit, 0 or more with sum 1, such as `jaxes.shaping.boltzmann()`;
+            equal ones for the elite by default.
+        noise: dense numbers of variance 1, Gaussian ones by default; e.g. `jaxes.noise.colored()`.
         blocks: the population is drawn and summed in that many parts, one at a time.
 
     Numbers that `init` takes: `sigma`, `variance_noise`, `minimum_sigma`, `momentum`, `low`, `high`.
@@ -86,7 +87,7 @@ def cem(
     if isinstance(kept_fraction, bool) or not isinstance(kept_fraction, int | float) or not 0 <= kept_fraction <= 1:
         raise ValueError(f"kept_fraction must be a number in [0, 1], got {kept_fraction!r}")
     keep = round(kept_fraction * elites)
-    weigh = top(elites) if shaping is None else shaping
+    weigh = top(elites) if weights is None else weights
     draw = gaussian() if noise is None else noise
     first_sigma, bounds = sigma, {"low": low, "high": high}
     numbers = {"variance_noise": variance_noise, "minimum_sigma": minimum_sigma, "momentum": momentum}
@@ -112,6 +113,8 @@ def cem(
     def ask(state, ids=None):
         def sample(which):
             z = draw.sample(generation_key(state), which, state.mean)
+            if any_low_rank(z):
+                raise ValueError("noise must be dense for cem, whose Gaussian has a variance for every parameter")
             return z, which.ids if isinstance(which, Block) else which
 
         def place(_, drawn):
@@ -129,7 +132,7 @@ def cem(
 
     def tell(state, fitness):
         fitness = checks.fitness(fitness, population_size, state.variance_noise.dtype)
-        weights = weigh(fitness)
+        shares = weigh(fitness)
 
         def block(part):
             if state.low is None and not keep:
@@ -138,7 +141,7 @@ def cem(
             else:
                 step = lambda s, x, mean: x.astype(s.dtype) - mean.astype(s.dtype)[None]
                 away = jax.tree.map(step, state.sigma, ask(state, part), state.mean)
-            add = lambda power: jax.tree.map(lambda x: trees.weighted_rows(part.of(weights), x**power), away)
+            add = lambda power: jax.tree.map(lambda x: trees.weighted_rows(part.of(shares), x**power), away)
             return (), (add(1), add(2))
 
         _, (first, second) = over_blocks(block, population_size, blocks)
