@@ -157,16 +157,16 @@ def main() -> None:
     args = parser.parse_args()
     parts = () if args.draw else args.only or ("tasks", "shooting", "options", "speed")
     size = {"seeds": args.seeds, "episodes": args.episodes, "steps": args.steps}
+    few = {**size, "episodes": max(1, args.episodes // 5)}
     for name in args.tasks if "tasks" in parts else ():
         row = play(TASKS[name], planning.cem_mpc, **size, title=name)
         note("tasks", name, {**row, "published": TASKS[name].published})
     for name, candidates in {"one iteration": 1000, "ten iterations": 10_000}.items() if "shooting" in parts else ():
         title = f"random shooting, as many samples as {name}"
         planner = functools.partial(planning.random_shooting, candidates=candidates)
-        note("shooting", title, play(TASKS[CART_POLE], planner, **size, title=title))
+        note("shooting", title, play(TASKS[CART_POLE], planner, **(size if candidates == 1000 else few), title=title))
     for name, options in OPTIONS.items() if "options" in parts else ():
         planner = functools.partial(planning.cem_mpc, **options)
-        few = {**size, "episodes": max(1, args.episodes // 5)}
         note("options", name, play(TASKS[CART_POLE], planner, **few, title=name))
     if "speed" in parts:
         note("speed", "plan", speed())

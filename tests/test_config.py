@@ -2,11 +2,14 @@
 
 import inspect
 
+import jax
+import jax.numpy as jnp
 import pytest
 
 from jaxes import envs, rl
 from jaxes.strategies import STRATEGIES
 from jaxes.training import config as settings
+from jaxes.training.actor import actor
 from jaxes.training.config import Config
 from jaxes.training.presets import PRESETS
 
@@ -113,3 +116,12 @@ def test_a_resumed_run_may_have_other_limits_and_workers():
     assert (longer.generations, longer.seconds, longer.ray, longer.sigma) == (8, None, "HOST:6379", 0.3)
     here = settings.resumed(config, {"workers": 2})
     assert (here.generations, here.seconds, here.ray, here.workers) == (5, 9.0, None, 2)
+
+
+def test_the_network_that_values_choices():
+    config = settings.complete(Config(env="jaxes/tetris", network="values", strategy="cem", last_scale=0.0))
+    assert config.normalize == "off" and config.hidden is None
+    env, policy = actor(config)
+    assert jax.tree.map(jnp.shape, policy.init(jax.random.key(0))) == {"params": {"Dense_0": {"kernel": (22, 1)}}}
+    observation = jax.tree.map(lambda x: jnp.ones(x.shape, x.dtype), env.observation)
+    assert policy.act(policy.init(jax.random.key(0)), (), observation)[0] == 0
