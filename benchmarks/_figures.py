@@ -21,7 +21,7 @@ def rows() -> list[tuple[str, str, str]]:
         scores = ", ".join(f"{run['evaluation']:.0f} in {run['training_seconds']:.0f} s" for run in runs)
         wanted = f"{bound['evaluation']} in {bound['training_seconds']} s"
         out.append((f"`make train` of {env}, seeds 0-{len(runs) - 1}: evaluation, training seconds", scores, wanted))
-    for name in ("core", "strategies", "rollout", "rollout_memory", "host"):
+    for name in ("core", "strategies", "rollout", "rollout_memory", "host", "tetris", "planning"):
         out += [
             (what, f"{row['measured']:.3g}", asked(row))
             for what, row in results.get(name, {}).get("bounds", {}).items()
@@ -36,6 +36,8 @@ def rows() -> list[tuple[str, str, str]]:
 
 
 def asked(row: dict) -> str:
+    if "at_most" in row and "at_least" in row:
+        return f"{row['at_least']:g} to {row['at_most']:g}"
     return f"at most {row['at_most']:g}" if "at_most" in row else f"at least {row['at_least']:g}"
 
 

@@ -131,11 +131,11 @@ def test_elites_come_again():
 
 def test_other_options_change_the_plan():
     _, plain = small()(jnp.float32(0.3), KEY)
-    for options in ({"temperature": 0.5}, {"noise_exponent": 2.0}, {"momentum": 0.5}, {"minimum_std": 0.4}):
+    for options in ({"temperature": 0.5, "noise_exponent": 2.0}, {"momentum": 0.5, "minimum_std": 0.1}):
         _, belief = small(**options)(jnp.float32(0.3), KEY)
         assert not np.allclose(belief.mean, plain.mean) or not np.allclose(belief.sigma, plain.sigma), options
         assert belief.mean[0] > 0.3, "and it still is a plan"
-    assert (small(minimum_std=0.4)(jnp.float32(0.3), KEY)[1].sigma >= 0.4).all()
+        assert (belief.sigma >= options.get("minimum_std", 0) * 0.999).all()
 
 
 # --- episodes -------------------------------------------------------------------------------------------------------
@@ -166,8 +166,8 @@ def test_nothing_counts_after_the_end():
 def test_exploration():
     env = chase()
     plan = planning.cem_mpc(*planning.simulator(env), 1, 8, 2, 1, action=env.action)
-    still, strayed = (jax.jit(planning.episode(env, plan, exploration=x))(KEY).actions for x in (0.0, 0.5))
-    assert not np.array_equal(still, strayed) and (np.abs(strayed) <= 1).all()
+    actions = jax.jit(planning.episode(env, plan, exploration=30.0))(KEY).actions
+    assert (np.abs(actions) <= 1).all() and (np.abs(actions) == 1).mean() > 0.8 and len(np.unique(actions)) > 1
 
 
 # --- bad input ------------------------------------------------------------------------------------------------------
