@@ -122,5 +122,5 @@ def _spread(fn: Callable, size: int, blocks: int, devices: int) -> tuple[Any, An
     else:
         rows, sums = everywhere(lax.map(lambda index: fn(Block(index * size, size)), first + jnp.arange(count)))
         zero = jax.tree.map(lambda x: jnp.zeros_like(x[0]), sums)
-        total, _ = lax.scan(lambda total, one: (jax.tree.map(jnp.add, total, one), None), zero, sums)
+        total, _ = lax.scan(lambda total, one: (jax.tree.map(jnp.add, total, one), None), zero, sums, blocks)
     return jax.tree.map(lambda x: x.reshape(blocks * size, *x.shape[2:]), rows), total

@@ -5,9 +5,10 @@ import inspect
 import os
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import tyro
 
@@ -284,17 +285,26 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         print(f"jaxes: {error}", file=sys.stderr)
         code = 2
-        if _among_others():  # who would be waited for at a usual exit; this one's end is theirs
-            sys.stderr.flush()
-            os._exit(code)
     except KeyboardInterrupt:
         print("\njaxes: interrupted; nothing had to be saved", file=sys.stderr)
-        sys.stderr.flush()
-        os._exit(130)  # a compilation in the background cannot be stopped in any other way
+        _leave(130)  # a compilation in the background cannot be stopped in any other way
+    except Exception:
+        if not _among_others():
+            raise
+        traceback.print_exc()  # of a process that has lost the others, most likely
+        code = 1
+    if code and _among_others():
+        _leave(code)  # a usual exit would wait for them
     sys.exit(code)
 
 
+def _leave(code: int) -> NoReturn:
+    sys.stderr.flush()
+    os._exit(code)
+
+
 def _among_others() -> bool:
+    """Whether this is one of several processes that have not parted yet."""
     jax = sys.modules.get("jax")
     return jax is not None and jax.distributed.is_initialized()
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.extend.core import primitives
 
@@ -57,7 +58,7 @@ def _dot_general(lhs, rhs, *, dimension_numbers, precision=None, preferred_eleme
     if not second:  # its free axes come first
         free = tuple(range(len(batch), thin.ndim - 1))
         correction = jnp.moveaxis(correction, free, tuple(d + far.ndim - 1 - m.stack for d in free))
-    return out + correction.astype(out.dtype)
+    return lax.add(out, lax.convert_element_type(correction, out.dtype))
 
 
 def _onto(near, x, summed, x_summed, batch, x_batch, how):
@@ -66,19 +67,23 @@ def _onto(near, x, summed, x_summed, batch, x_batch, how):
     if not batch and near.shape[0] == 1 and tuple(x_summed) == last and tuple(summed) == tuple(range(1, near.ndim)):
         # For one member a dot product, which a compiler does not merge with what stands around it.
         kind = how["preferred_element_type"] or x.dtype
-        wide = lax.broadcast_in_dim(near[0], x.shape, last)
-        return jnp.sum((x * wide).astype(kind), axis=last, dtype=kind)[..., None]
+        wide = lax.broadcast_in_dim(lax.squeeze(near, (0,)), x.shape, last)
+        terms = lax.convert_element_type(lax.mul(x, wide), kind)
+        total = lax.reduce(terms, np.zeros((), kind), lax.add, last)
+        return lax.expand_dims(total, (total.ndim,))
     return lax.dot_general(x, near, ((tuple(x_summed), tuple(summed)), (tuple(x_batch), tuple(batch))), **how)
 
 
 def _back(thin, far, scale, batch, how):
     """From the rank to the other side: [batch, free axes of x, far side]."""
-    thin = (thin * jnp.asarray(scale, thin.dtype)).astype(far.dtype)
+    by = lax.broadcast_in_dim(jnp.asarray(scale, thin.dtype), thin.shape, ())
+    thin = lax.convert_element_type(lax.mul(thin, by), far.dtype)
     if not batch and far.shape[0] == 1:
         shape = (*thin.shape[:-1], *far.shape[1:])
         kind = how["preferred_element_type"] or far.dtype
-        along = lax.broadcast_in_dim(thin[..., 0], shape, tuple(range(thin.ndim - 1)))
-        return (along * lax.broadcast_in_dim(far[0], shape, tuple(range(thin.ndim - 1, len(shape))))).astype(kind)
+        along = lax.broadcast_in_dim(lax.squeeze(thin, (thin.ndim - 1,)), shape, tuple(range(thin.ndim - 1)))
+        across = lax.broadcast_in_dim(lax.squeeze(far, (0,)), shape, tuple(range(thin.ndim - 1, len(shape))))
+        return lax.convert_element_type(lax.mul(along, across), kind)
     batches = (tuple(range(len(batch))), tuple(batch))
     return lax.dot_general(thin, far, (((thin.ndim - 1,), (len(batch),)), batches), **how)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.metadata
+import itertools
 import json
 import socket
 import time
@@ -13,6 +14,7 @@ import numpy as np
 
 from jaxes import checks
 
+_meetings = itertools.count()
 HEARTBEAT = 30  # seconds without a sign of a process after which the others end
 PATIENCE = 60  # seconds to wait for all processes at the start
 
@@ -27,6 +29,14 @@ class Hosts(NamedTuple):
     def first(self) -> bool:
         """Whether this process is the one that writes."""
         return self.mine == 0
+
+    def meet(self, patience: float = 3600.0) -> None:
+        """Wait for all processes: one may have compiled, or written, for longer than a collective would wait for it."""
+        if self.count > 1:
+            from jax._src import distributed  # JAX has no public way to wait without a collective
+
+            name = f"jaxes {next(_meetings)}"
+            distributed.global_state.client.wait_at_barrier(name, timeout_in_ms=int(1000 * patience))
 
     def agree(self, *numbers: float) -> list[float]:
         """The numbers of the first process, in all of them."""
@@ -58,6 +68,7 @@ class Hosts(NamedTuple):
         """Raise ValueError in every process unless all have these settings and the same versions."""
         if self.count == 1:
             return
+        self.meet()
         version = importlib.metadata.version
         versions = {f"version of {name}": version(name) for name in ("jaxes", "jax", "jaxlib", "flax", "optax")}
         mine = {name: json.dumps(value, default=str) for name, value in {**versions, **settings}.items()}

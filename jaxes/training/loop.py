@@ -242,6 +242,7 @@ class _Run:
                     chunk = compiled["chunk"].wait(bar, interruption)
                     if self.problem.host and length == 1:
                         bar.say("starting worker processes")
+                    self.hosts.meet()
                     before, chunk_began = _totals(self.problem, here[1]), time.monotonic()
                     length = min(length, self._until_evaluation(now))
                     carry, told = jax.block_until_ready(chunk(carry, np.int32(length)))
@@ -368,6 +369,7 @@ def _opened(path: Path, carry: Any, resume: bool, hosts: Hosts) -> tuple["_Folde
             carry = folder.carry
         except (OSError, ValueError) as error:
             fault = error
+    hosts.meet()
     found, seconds = hosts.agree(float(fault is None), 0.0 if folder is None else folder.seconds)
     if fault is not None:
         raise fault
