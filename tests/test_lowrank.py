@@ -242,7 +242,9 @@ def test_a_convolutional_model_through_an_objective():
     assert bool(jnp.isfinite(infos.mean).all())
 
 
-@pytest.mark.parametrize(("network", "mode"), [("mlp", "scan"), ("gru", "refill"), ("nnx", "refill")])
+@pytest.mark.parametrize(
+    ("network", "mode"), [("mlp", "scan"), ("gru", "refill"), pytest.param("nnx", "refill", marks=pytest.mark.slow)]
+)
 def test_a_rollout_plays_members_by_their_factors(network, mode):
     """The returns of the dense members; linen and nnx, with a memory, with lanes that take the next member."""
     env = toys.chase()

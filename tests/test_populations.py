@@ -152,7 +152,18 @@ def evaluations(values, target):
     return reached[0] + 1 if reached.size else np.inf
 
 
-@pytest.mark.parametrize("name", CASES)
+RARE = (
+    "randtobest1bin",
+    "currenttobest1exp",
+    "best2bin",
+    "rand2exp",
+    "mr15_ga",
+    "samr_ga",
+)  # share their parts with others
+cases = lambda names: [pytest.param(name, marks=pytest.mark.slow) if name in RARE else name for name in names]
+
+
+@pytest.mark.parametrize("name", cases(CASES))
 def test_step_by_step(name):
     run, theirs = ours(name), reference(name)
     for t in range(40):
@@ -175,7 +186,7 @@ def test_random_search_hits_as_often_as_the_reference_does():
     assert abs(np.mean(values < target) - share) < 4 * (share / values.size) ** 0.5
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name != "random_search"])
+@pytest.mark.parametrize("name", cases(name for name in CASES if name != "random_search"))
 def test_reaches_the_target_as_the_reference_does(name):
     """Median evaluations over seeds, each with random numbers of its own."""
     case, run = CASES[name], ours(name)

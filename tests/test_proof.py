@@ -6,7 +6,7 @@ import pytest
 
 import jaxes
 
-KINDS = ("cma_es", "snes", "simple_ga")
+KINDS = ("snes", "simple_ga")
 every = pytest.mark.parametrize(
     "name", [name if name in KINDS else pytest.param(name, marks=pytest.mark.slow) for name in proof.SETTINGS]
 )

@@ -35,8 +35,8 @@ class Hosts(NamedTuple):
         if self.count > 1:
             from jax._src import distributed  # JAX has no public way to wait without a collective
 
-            name = f"jaxes {next(_meetings)}"
-            distributed.global_state.client.wait_at_barrier(name, timeout_in_ms=int(1000 * patience))
+            client: Any = distributed.global_state.client
+            client.wait_at_barrier(f"jaxes {next(_meetings)}", timeout_in_ms=int(1000 * patience))
 
     def agree(self, *numbers: float) -> list[float]:
         """The numbers of the first process, in all of them."""
