@@ -75,6 +75,9 @@ def learn(name: str, head: str, length: int, seeds: int) -> dict[str, Any]:
     each = jax.jit(lambda numbers: jax.lax.map(lambda seed: run(jax.random.key(seed)), numbers))
     infos, returns = jax.device_get(each(jnp.arange(seeds)))
     best = best_return(REWARDS[name], env.max_steps)
+    elites = np.where(
+        infos.best == infos.worst, POPULATION, infos.elites
+    )  # nobody is above the mean where all are alike
     row = {
         "optimum": best,
         "random policy": random_return(REWARDS[name], env.action.n, env.max_steps),
@@ -83,7 +86,7 @@ def learn(name: str, head: str, length: int, seeds: int) -> dict[str, Any]:
         "seconds": round(time.perf_counter() - began, 1),
         "mean's policy": summary(returns),
         "population's mean": summary(infos.mean),
-        "elites": summary(infos.elites),
+        "elites": summary(elites),
     }
     print(f"{name}, {head}: {row['first generation at the optimum']}, {row['seconds']} s", flush=True)
     return row
@@ -167,7 +170,9 @@ def draw(figures: dict[str, Any], path: Any) -> None:
             score.plot(range(1, len(median) + 1), median, style, color=f"C{i}", label=f"{name}: {part}")
         _learning.band(elites, row["elites"], f"C{i}", name)
     score.set(title="open_es: return, median of the seeds", xlabel="generations", ylabel="return", xscale="log")
-    elites.set(title="elite learners: members above the mean", xlabel="generations", ylabel=f"of {POPULATION}")
+    elites.set(
+        title="elite learners: members above the mean, or all alike", xlabel="generations", ylabel=f"of {POPULATION}"
+    )
     never = figures["sweep"]["generations"] + 5
     for i, (sigma, row) in enumerate(figures["sweep"]["sigmas"].items()):
         curve = row["mean's policy, mean of the seeds"]
@@ -177,7 +182,7 @@ def draw(figures: dict[str, Any], path: Any) -> None:
     first.axhline(never, color="0.7", linewidth=1)
     first.text(SIGMAS[0], never - 1, "never", color="0.4", va="top")
     first.set(xscale="log", title="sigma: first generation at the optimum", xlabel="sigma", ylabel="generation")
-    several.set(title="sigma: return of the mean's policy, mean of the seeds", xlabel="generations", ylabel="return")
+    several.set(title="sigma: return, mean of the seeds", xlabel="generations", ylabel="return")
     for i, (name, row) in enumerate(figures["REINFORCE"].items()):
         curve = row["mean of the seeds"]
         label = f"{name}: {row['stuck']} of {row['seeds']} stuck"
@@ -189,8 +194,9 @@ def draw(figures: dict[str, Any], path: Any) -> None:
     single.set(title=f"REINFORCE, {ALL_SEEDS}: every seed", xlabel="updates", ylabel="return (symlog)", xscale="log")
     for axes in picture.axes:
         axes.grid(alpha=0.3)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(fontsize="x-small")
+    for axes, where in ((score, "upper left"), (elites, "lower right"), (gradient, "center left")):
+        axes.legend(fontsize="xx-small", loc=where)
+    several.legend(fontsize="x-small", loc=(0.65, 0.07))
     picture.savefig(path, dpi=110)
 
 

@@ -116,7 +116,7 @@ class Run(NamedTuple):
     task: Callable[[int], Task]  # of a seed, which splits the examples too
     strategy: Callable[[Task, Any, int], Strategy]  # (task, params, generations)
     generations: int
-    seeds: int = 3
+    seeds: int = 2
     gradient: float | None = None  # the rate of Adam that is shown beside it
 
 
@@ -138,24 +138,23 @@ def other(factory: Callable[..., Strategy], population: int, sigma: float, **set
 
 def runs(digits: Callable[[int], supervised.Data]) -> dict[str, Run]:
     mlp = lambda seed: classify(MLP(), digits(seed))
-    cnn = lambda seed: classify(CNN(), digits(seed))
+    cnn = lambda seed: classify(CNN(), digits(seed), batch=128)
+    look = lambda seed: classify(HardAttention(), digits(seed), batch=128)
     small = lambda seed: classify(MLP((8, 10), nn.tanh), digits(seed), halved, None)
     wave = lambda seed: regress(MLP((16, 16, 1), nn.tanh), supervised.sine(256, seed))
-    low, half = open_es(512, 0.05, 0.02, low_rank=True), jnp.bfloat16
+    half = lambda seed: classify(MLP(dtype=jnp.bfloat16), digits(seed))
     return {
-        "digits, MLP, rank 1": Run(mlp, low, 400, seeds=5, gradient=0.005),
-        "digits, MLP, full rank": Run(mlp, open_es(512, 0.05, 0.02), 400),
-        "digits, MLP, pgpe": Run(mlp, other(jaxes.pgpe, 512, 0.05), 400),
-        "digits, MLP in bfloat16, rank 1": Run(lambda seed: classify(MLP(dtype=half), digits(seed)), low, 400),
-        "digits, CNN, rank 1": Run(cnn, low, 400, gradient=0.005),
-        "digits, CNN, full rank": Run(cnn, open_es(512, 0.05, 0.02), 400),
+        "digits, MLP, rank 1": Run(mlp, open_es(1024, 0.05, 0.02, low_rank=True), 600, seeds=5, gradient=0.005),
+        "digits, MLP, full rank": Run(mlp, open_es(512, 0.05, 0.02), 300),
+        "digits, MLP, pgpe": Run(mlp, other(jaxes.pgpe, 512, 0.05), 300),
+        "digits, MLP in bfloat16, rank 1": Run(half, open_es(512, 0.05, 0.02, low_rank=True), 300),
+        "digits, CNN, rank 1": Run(cnn, open_es(256, 0.05, 0.02, low_rank=True), 300, gradient=0.005),
+        "digits, CNN, full rank": Run(cnn, open_es(256, 0.05, 0.02), 300),
         "digits at 4 x 4, 226 parameters, cma_es": Run(small, other(jaxes.cma_es, 64, 0.3), 1000, gradient=0.02),
         "digits, binary weights": Run(
-            lambda seed: classify(BinaryWeights(), digits(seed)), open_es(512, 0.3, 0.05), 600, gradient=0.005
+            lambda seed: classify(BinaryWeights(), digits(seed)), open_es(256, 0.3, 0.05), 600, gradient=0.005
         ),
-        "digits, hard attention": Run(
-            lambda seed: classify(HardAttention(), digits(seed)), open_es(512, 0.05, 0.02), 600, gradient=0.005
-        ),
+        "digits, hard attention": Run(look, open_es(256, 0.05, 0.02), 400, gradient=0.005),
         "sine, open_es": Run(wave, open_es(128, 0.05, 0.02), 1000, gradient=0.01),
         "sine, pgpe": Run(wave, other(jaxes.pgpe, 128, 0.1), 1000),
         "sine, cma_es": Run(wave, other(jaxes.cma_es, 32, 0.3), 1000),
