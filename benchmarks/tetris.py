@@ -176,7 +176,12 @@ def draw(figures: dict) -> None:
             if runs:
                 t = [int(each) for each in next(iter(runs.values()))["rows"]]
                 rows = np.maximum([list(run["rows"].values()) for run in runs.values()], 1)
-                axes.semilogy(t, np.median(rows, axis=0), color=f"C{i}", label=f"{noise} noise, {len(runs)} seeds")
+                axes.semilogy(
+                    t,
+                    np.median(rows, axis=0),
+                    color=f"C{i}",
+                    label=f"{noise.replace('none', 'no')} noise, {len(runs)} seeds",
+                )
                 axes.fill_between(t, rows.min(axis=0), rows.max(axis=0), color=f"C{i}", alpha=0.15, linewidth=0)
             known = {t: x for t, x in PUBLISHED[noise].items() if t <= 40}
             axes.semilogy(known.keys(), known.values(), "o--", color=f"C{i}", markersize=4, linewidth=0.8)

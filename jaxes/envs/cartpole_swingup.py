@@ -161,7 +161,7 @@ def _frames(moments: list[Any], height: int = 240, width: int = 320) -> list[np.
 
 def _draw(axes: Any, physics: Physics, _: Any) -> None:
     x, angle = float(physics.x), float(physics.angle)
-    drawings.window(axes, 0, 3.2)
+    drawings.window(axes, 0, 4.4)
     axes.axhline(0, color="0.7", linewidth=1, zorder=0)
     axes.vlines([-RAIL, RAIL], -0.1, 0.1, color="0.5")
     axes.fill_between([x - 0.2, x + 0.2], -0.1, 0.1, color="tab:blue")
