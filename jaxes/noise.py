@@ -26,8 +26,9 @@ from jax import lax
 from jaxes import checks, trees
 from jaxes.blocks import Block
 from jaxes.instances import shared
-from jaxes.lowrank.leaf import LowRank, is_low_rank, weighted_products
+from jaxes.lowrank.leaf import LowRank, is_low_rank, rounded, weighted_products
 from jaxes.lowrank.plan import Entry, Plan, planned
+from jaxes.lowrank.population import with_matrix
 
 _TOGETHER = 2**16
 
@@ -57,7 +58,9 @@ def rademacher() -> Noise:
 
 
 @shared
-def low_rank(rank: int = 1, distribution: str = "rademacher", plan: Plan | None = None) -> Noise:
+def low_rank(
+    rank: int = 1, distribution: str = "rademacher", plan: Plan | None = None, weights: str = "float"
+) -> Noise:
     """Matrices of low rank: `A B^T / sqrt(rank)`, dense numbers for what is no matrix (Sarkar et al. 2025, section 4).
 
     Members keep their factors: `jaxes.vmap(apply)(population, x)` runs any model at about the cost of one, rollouts and
@@ -70,6 +73,8 @@ def low_rank(rank: int = 1, distribution: str = "rademacher", plan: Plan | None 
             no higher variance at rank 1; or "normal".
         plan: which parameters are matrices, and along which axes: `jaxes.lowrank.plan(apply, params, x)`. By default
             every parameter of two or more axes is one of all its axes but the last by the last.
+        weights: "float", members share the matrices as they are; or "int8", rounded to whole numbers of a unit of each
+            matrix, which are a quarter of the bytes, with products summed in float32. What is learned stays float.
 
     >>> import jax, jax.numpy as jnp
     >>> params = {"w": jnp.zeros((3, 2)), "b": jnp.zeros(2)}
@@ -81,7 +86,7 @@ def low_rank(rank: int = 1, distribution: str = "rademacher", plan: Plan | None 
     draw = {"rademacher": _signs, "normal": _normal}[
         checks.choice("distribution", distribution, ("rademacher", "normal"))
     ]
-
+    matrix = {"float": lambda w: w, "int8": rounded}[checks.choice("weights", weights, ("float", "int8"))]
     factors = jnp.int8 if distribution == "rademacher" else None  # a quarter of what is read
 
     def sample(key, units, like):
@@ -109,7 +114,7 @@ def low_rank(rank: int = 1, distribution: str = "rademacher", plan: Plan | None 
             if not is_low_rank(x):
                 return w + jnp.asarray(scale).astype(w.dtype) * x
             size = jnp.asarray(scale).astype(x.scale.dtype) * x.scale
-            return replace(x, w=w, scale=size)
+            return with_matrix(replace(x, scale=size, like=w.dtype), matrix(w))
 
         return jax.tree.map(one, params, z)
 

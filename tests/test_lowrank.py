@@ -163,6 +163,23 @@ def test_shapes_may_change_on_the_way():
     assert [use for use in uses if not use.kept] == []
 
 
+@pytest.mark.parametrize("name", ["CNN", "transformer, tied embedding", "stacked layers"])
+def test_weights_of_eight_bits(name):
+    """The shared matrices are rounded, and then a model gives what its dense members give."""
+    model = models.model(name)
+    kind = noise.low_rank(plan=lowrank.plan(model.apply, model.params, *model.inputs), weights="int8")
+    strategy = jaxes.open_es(POPULATION, 0.05, noise=kind)
+    members = jax.jit(strategy.ask)(strategy.init(jax.random.key(1), model.params))
+    matrices = [x for x in jax.tree.leaves(members, is_leaf=lowrank.is_low_rank) if lowrank.is_low_rank(x)]
+    assert matrices and all(x.w.dtype == jnp.int8 and x.dtype == jnp.float32 for x in matrices)
+    got = jax.jit(jaxes.vmap(model.apply))(members, *repeated(model.inputs))
+    want = jax.jit(jax.vmap(model.apply))(jaxes.materialize(members), *repeated(model.inputs))
+    np.testing.assert_allclose(got, want, atol=2e-5 * max(1, float(jnp.abs(want).max())))
+    middle = jax.tree.map(lambda x: (x[0] + x[1]) / 2, jaxes.materialize(members))  # of a pair of mirror images
+    for x, mean in zip(jax.tree.leaves(middle), jax.tree.leaves(model.params), strict=True):
+        assert float(jnp.abs(x - mean).max()) <= 0.51 / 127 * float(jnp.abs(mean).max()) + 1e-6
+
+
 def test_low_precision():
     """bf16: within its own rounding of the dense members."""
     module, x = MLP(dtype=jnp.bfloat16), jax.random.normal(KEY, (5, 8))
@@ -213,6 +230,8 @@ def test_bad_input():
         noise.low_rank(0)
     with pytest.raises(ValueError, match="unknown distribution 'cauchy'"):
         noise.low_rank(distribution="cauchy")
+    with pytest.raises(ValueError, match="unknown weights 'int4'"):
+        noise.low_rank(weights="int4")
     with pytest.raises(TypeError, match=r"params\['n'\] must be a float array, got int32"):
         lowrank.plan(lambda p, x: x, {"n": jnp.zeros((2, 2), jnp.int32)}, jnp.zeros(2))
     plan = lowrank.plan(lambda p, x: x @ p["w"], {"w": jnp.zeros((3, 2))}, jnp.zeros(3))

@@ -2,10 +2,11 @@
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 
@@ -18,14 +19,15 @@ class LowRank:
     is shared, and `a`, `b` and `scale` have a leading axis of members.
     """
 
-    w: Any  # float[*stack, *left, *right]; None where only the perturbation is meant
+    w: Any  # float or int8[*stack, *left, *right]; None where only the perturbation is meant
     a: Any  # float or int8[*stack, rank, *left]
     b: Any  # float or int8[*stack, rank, *right]
     scale: Any  # float[]: of the product; the sign is in it
     stack: int = dataclasses.field(default=0, metadata={"static": True})  # axes of the stack
     left: int = dataclasses.field(default=1, metadata={"static": True})  # axes of the left side
-    like: Any = dataclasses.field(default=None, metadata={"static": True})  # dtype of the parameter where w is None
+    like: Any = dataclasses.field(default=None, metadata={"static": True})  # dtype of the parameter where w is not it
     name: str = dataclasses.field(default="", metadata={"static": True})  # of the parameter
+    unit: Any = None  # float32[]: what one of `w` is worth where that is int8; None where it is float
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -33,7 +35,7 @@ class LowRank:
 
     @property
     def dtype(self) -> Any:
-        return self.like if self.w is None else self.w.dtype
+        return self.like if self.w is None or self.unit is not None else self.w.dtype
 
     @property
     def ndim(self) -> int:
@@ -58,7 +60,25 @@ class LowRank:
 
     def dense(self) -> jax.Array:
         """The parameter itself."""
-        return self.w + self.perturbation()
+        return self.worth(self.w, self.dtype) + self.perturbation()
+
+    def worth(self, x: jax.Array, dtype: Any) -> jax.Array:
+        """What sums of `w`, or some of it, stand for."""
+        return x.astype(dtype) if self.unit is None else (x.astype(self.unit.dtype) * self.unit).astype(dtype)
+
+
+class Rounded(NamedTuple):
+    """A matrix as whole numbers."""
+
+    values: jax.Array  # int8[...], -127 to 127
+    unit: jax.Array  # float32[]
+
+
+def rounded(w: jax.Array) -> Rounded:
+    """The nearest whole numbers of a unit in which the largest is 127."""
+    largest = jnp.max(jnp.abs(w.astype(jnp.float32)))
+    unit = jnp.where(largest > 0, largest, 1) * np.float32(1 / 127)
+    return Rounded(jnp.round(w.astype(jnp.float32) * (1 / unit)).astype(jnp.int8), unit)
 
 
 def is_low_rank(x: Any) -> bool:

@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.lowrank.interpreter import structured
-from jaxes.lowrank.leaf import any_low_rank, dense_tree, is_low_rank
+from jaxes.lowrank.leaf import LowRank, Rounded, any_low_rank, dense_tree, is_low_rank
 
 
 def _axes(tree: Any) -> Any:
     """For `jax.vmap`: members are the first axis of everything but of what they share."""
-    one = lambda x: replace(x, w=None, a=0, b=0, scale=0) if is_low_rank(x) else 0
+    one = lambda x: replace(x, w=None, a=0, b=0, scale=0, unit=None) if is_low_rank(x) else 0
     return jax.tree.map(one, tree, is_leaf=is_low_rank)
 
 
@@ -63,21 +63,37 @@ def each(make: Callable[..., Any], *rows: Any) -> Any:
 
 def own(population: Any) -> Any:
     """What members have of their own: every array has a leading axis of members, and goes through any tree function."""
-    bare = lambda x: replace(x, w=None, like=x.dtype) if is_low_rank(x) else x
+    bare = lambda x: replace(x, w=None, unit=None, like=x.dtype) if is_low_rank(x) else x
     return jax.tree.map(bare, population, is_leaf=is_low_rank)
 
 
 def shared(population: Any) -> Any:
     """What members share: a tree that `whole` takes beside `own`."""
-    return jax.tree.map(lambda x: x.w if is_low_rank(x) else None, population, is_leaf=is_low_rank)
+
+    def one(x):
+        if not is_low_rank(x):
+            return None
+        return x.w if x.unit is None else Rounded(x.w, x.unit)
+
+    return jax.tree.map(one, population, is_leaf=is_low_rank)
 
 
 def whole(shared: Any, own: Any) -> Any:
     """A member, or a population, of its two parts."""
     leaves, tree = jax.tree.flatten(own, is_leaf=is_low_rank)
-    matrices = jax.tree.leaves(shared, is_leaf=lambda x: x is None)
-    join = lambda x, w: replace(x, w=w) if is_low_rank(x) else x
+    matrices = jax.tree.leaves(shared, is_leaf=lambda x: x is None or isinstance(x, Rounded))
+
+    def join(x: Any, w: Any) -> Any:
+        if not is_low_rank(x):
+            return x
+        return with_matrix(x, w)
+
     return tree.unflatten([join(x, w) for x, w in zip(leaves, matrices, strict=True)])
+
+
+def with_matrix(z: LowRank, w: Any) -> LowRank:
+    """A perturbation with the matrix that it belongs to, an array or `Rounded`."""
+    return replace(z, w=w.values, unit=w.unit) if isinstance(w, Rounded) else replace(z, w=w)
 
 
 def interleaved(up: Any, down: Any) -> Any:

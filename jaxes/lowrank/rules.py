@@ -52,13 +52,21 @@ def _dot_general(lhs, rhs, *, dimension_numbers, precision=None, preferred_eleme
     in_near = tuple(m.stack + 1 + d - side[0] for d in summed)
     how = {"precision": precision, "preferred_element_type": preferred_element_type}
     near, far = (factor.astype(x.dtype) for factor in (near, far))
-    out = lax.dot_general(*((x, m.w) if second else (m.w, x)), dimension_numbers, **how)
+    w, kind = _matrix(m, x), preferred_element_type or x.dtype
+    wide = how if m.unit is None else {**how, "preferred_element_type": m.unit.dtype}
+    out = lax.dot_general(*((x, w) if second else (w, x)), dimension_numbers, **wide)
+    out = out if m.unit is None else m.worth(out, kind)
     thin = _onto(near, x, in_near, x_summed, batch, x_batch, how)  # [batch, free axes of x, rank]
     correction = _back(thin, far, m.scale, batch, how)  # [batch, free axes of x, far side]
     if not second:  # its free axes come first
         free = tuple(range(len(batch), thin.ndim - 1))
         correction = jnp.moveaxis(correction, free, tuple(d + far.ndim - 1 - m.stack for d in free))
     return lax.add(out, lax.convert_element_type(correction, out.dtype))
+
+
+def _matrix(m, x):
+    """The shared matrix, as it meets `x`."""
+    return m.w if m.unit is None else m.w.astype(x.dtype)
 
 
 def _onto(near, x, summed, x_summed, batch, x_batch, how):
@@ -105,7 +113,8 @@ def _convolution(x, m, *, dimension_numbers, feature_group_count, batch_group_co
     )
     groups, rank = feature_group_count, m.a.shape[0]
     kernel = jnp.moveaxis(m.a, 0, -1).astype(x.dtype)
-    out = convolve(x, m.w)
+    out = convolve(x, _matrix(m, x))
+    out = out if m.unit is None else m.worth(out, out.dtype)
     thin = convolve(x, jnp.concatenate([kernel] * groups, axis=-1) if groups > 1 else kernel)
     at = dimension_numbers.out_spec[1]
     thin = jnp.moveaxis(thin, at, -1)
@@ -127,7 +136,10 @@ def _rows(m, indices, *, dimension_numbers, slice_sizes, **how):
         return None
     if tuple(d.start_index_map) != (0,) or tuple(d.offset_dims) != tuple(range(first, first + width)):
         return None
-    rows = lax.gather_p.bind(m.w, indices, dimension_numbers=d, slice_sizes=slice_sizes, **how)
+    # Whole numbers know no NaN to fill in where an index is out of bounds; the factors' part has it.
+    of_matrix = how if m.unit is None else {**how, "fill_value": 0}
+    rows = lax.gather_p.bind(m.w, indices, dimension_numbers=d, slice_sizes=slice_sizes, **of_matrix)
+    rows = m.worth(rows, m.dtype)
     thin_numbers = lax.GatherDimensionNumbers((first,), (0,), (0,))
     columns = m.a.T.astype(m.dtype)
     thin = lax.gather_p.bind(columns, indices, dimension_numbers=thin_numbers, slice_sizes=(1, m.a.shape[0]), **how)
@@ -141,7 +153,8 @@ def _cast(m, *, new_dtype, **_):
         return None
     cast = lambda x: lax.convert_element_type(x, new_dtype)
     signs = jnp.issubdtype(m.a.dtype, jnp.integer)  # exact as they are
-    return replace(m, w=cast(m.w), a=m.a if signs else cast(m.a), b=m.b if signs else cast(m.b))
+    w = cast(m.w) if m.unit is None else m.w
+    return replace(m, w=w, like=new_dtype, a=m.a if signs else cast(m.a), b=m.b if signs else cast(m.b))
 
 
 @rule("copy", "optimization_barrier", "sharding_constraint")
@@ -151,7 +164,7 @@ def _same(*operands, **_):
 
 @rule("neg")
 def _negative(m, **_):
-    return replace(m, w=-m.w, scale=-m.scale)
+    return _scaled(m, -1.0)
 
 
 @rule("mul")
@@ -160,7 +173,13 @@ def _product(x, y, **_):
     m, number = (x, y) if is_low_rank(x) else (y, x)
     if is_low_rank(number) or jnp.ndim(number):
         return None
-    return replace(m, w=lax.mul(m.w, number), scale=m.scale * jnp.asarray(number, jnp.result_type(m.scale)))
+    return _scaled(m, number)
+
+
+def _scaled(m, number):
+    times = lambda x: x * jnp.asarray(number, jnp.result_type(x))
+    base = {"w": times(m.w)} if m.unit is None else {"unit": times(m.unit)}
+    return replace(m, scale=times(m.scale), **base)
 
 
 @rule("transpose")
