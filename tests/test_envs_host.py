@@ -84,6 +84,21 @@ def test_a_reset_is_gymnasiums_whatever_came_before(name):
     np.testing.assert_array_equal(ours.observations[0], elsewhere)
 
 
+def test_arrays_that_do_not_lie_together_are_copied(monkeypatch):
+    together = jaxes.envs.make("mujoco/Hopper-v5").lanes(2)
+    monkeypatch.setattr(mujoco, "KEPT", mujoco.KEPT[::-1])
+    apart = jaxes.envs.make("mujoco/Hopper-v5").lanes(2)
+    assert not together._apart and len(apart._apart) == 4
+    actions = np.random.default_rng(2).uniform(-1, 1, (20, 2, 3))
+    for lanes in (together, apart):
+        for lane in (0, 1):
+            lanes.reset(lane, lane)
+    for action in actions:
+        ours, theirs = (lanes.step(np.arange(2), action) for lanes in (together, apart))
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(together.observations, apart.observations)
+
+
 def test_what_cannot_matter_is_turned_off():
     disabled = {}
     for name in ("InvertedPendulum-v5", "HalfCheetah-v5", "Reacher-v5"):

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from jaxes.envs.host import host_env
-from jaxes.envs.mujoco_tools import quiet, spare
+from jaxes.envs.mujoco_tools import joined, quiet, spare
 from jaxes.envs.protocol import Box, Env
 
 MAX_STEPS = {
@@ -42,13 +42,8 @@ SIZES = {
     "Walker2d-v5": (17, 6),
 }
 
-# What a lane keeps of MjData, in the order of mj_getState; a step computes everything else anew.
-KEPT = {
-    "qpos": "mjSTATE_QPOS",
-    "qvel": "mjSTATE_QVEL",
-    "qacc_warmstart": "mjSTATE_WARMSTART",  # where the solver begins
-    "ctrl": "mjSTATE_CTRL",
-}
+# What a lane keeps of MjData; a step computes everything else anew. The solver begins with qacc_warmstart.
+KEPT = ("qpos", "qvel", "act", "qacc_warmstart", "ctrl")
 
 
 def make(name: str, **options: Any) -> Env:
@@ -91,14 +86,16 @@ class MujocoLanes:
         self._mujoco = mujoco
         self._env: Any = _gymnasium(name, options)
         self._model, self._data, self._frame_skip = self._env.model, self._env.data, self._env.frame_skip
+        model, physics = self._model, mujoco.mjtState.mjSTATE_FULLPHYSICS
+        if mujoco.mj_stateSize(model, physics) != 1 + model.nq + model.nv + model.na:  # 1: the time
+            raise ValueError(
+                f"{name} must have a state of positions, velocities and activations, got plugins or delays"
+            )
         spare(self._model)
         self._task = TASKS[name](self._env)
-        self._kept, columns = 0, {}
-        for field, kind in KEPT.items():
-            begin = mujoco.mj_stateSize(self._model, self._kept)
-            self._kept |= int(getattr(mujoco.mjtState, kind))
-            columns[field] = slice(begin, mujoco.mj_stateSize(self._model, self._kept))
-        self._states = np.zeros((count, mujoco.mj_stateSize(self._model, self._kept)))
+        kept = {field: getattr(self._data, field) for field in KEPT}
+        self._block, columns, self._apart = joined({field: view for field, view in kept.items() if view.size})
+        self._states = np.repeat(self._block[None], count, axis=0)
         self._rows = list(self._states)
         self._controls = self._states[:, columns["ctrl"]]
         self._now = {field: self._states[:, where] for field, where in columns.items() if field in self._task.fields}
@@ -112,33 +109,40 @@ class MujocoLanes:
 
     def reset(self, lane: int, seed: int) -> None:
         self._env.np_random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
-        for field in ("qacc_warmstart", "ctrl", "cfrc_ext"):  # what mj_forward reads or leaves alone
+        for field in ("act", "qacc_warmstart", "ctrl", "cfrc_ext"):  # what mj_forward reads or leaves alone
             getattr(self._data, field)[:] = 0
         self.observations[lane] = self._env.reset_model()  # gymnasium's own
-        self._save(lane)
+        for view, part in self._apart:
+            part[:] = view
+        self._states[lane] = self._block
+        for of_lanes, view in self._derived:
+            of_lanes[lane] = view
 
     def step(self, lanes: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         now = self._now
         before = {field: now[field][lanes] for field in self._task.remembered}
         self._controls[lanes] = actions
-        load, mj_step, post = self._mujoco.mj_setState, self._mujoco.mj_step, self._mujoco.mj_rnePostConstraint
-        model, data, frames, kept = self._model, self._data, self._frame_skip, self._kept
+        mj_step, post = self._mujoco.mj_step, self._mujoco.mj_rnePostConstraint
+        model, data, frames = self._model, self._data, self._frame_skip
+        block, rows, apart, derived = self._block, self._rows, self._apart, self._derived
         forces = "cfrc_ext" in now  # all that mj_rnePostConstraint gives to these tasks
         for lane in lanes.tolist():
-            load(model, data, self._rows[lane], kept)
+            row = rows[lane]
+            block[:] = row
+            for view, part in apart:
+                view[:] = part
             mj_step(model, data, frames)
             if forces:
                 post(model, data)
-            self._save(lane)
+            for view, part in apart:
+                part[:] = view
+            row[:] = block
+            for of_lanes, view in derived:
+                of_lanes[lane] = view
         after = {field: x[lanes] for field, x in now.items()}
         observations, rewards, done = self._task.outcome(before, after, actions)
         self.observations[lanes] = observations
         return rewards, done
-
-    def _save(self, lane: int) -> None:
-        self._mujoco.mj_getState(self._model, self._data, self._rows[lane], self._kept)
-        for of_lanes, view in self._derived:
-            of_lanes[lane] = view
 
 
 class _Task:

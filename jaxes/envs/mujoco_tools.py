@@ -39,6 +39,33 @@ def spare(model: Any) -> None:
     model.opt.disableflags |= int(off)
 
 
+def joined(views: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, slice], list[tuple[np.ndarray, np.ndarray]]]:
+    """Arrays of one `mujoco.MjData` as one array, so that a single copy reads or writes all of them.
+
+    Args:
+        views: float64[...] by name, in the order in which MuJoCo allocates them.
+
+    Returns:
+        float64[size]; where each array is in it; and pairs of an array and its part that do not share memory, which
+        the caller must copy: none if the arrays lie next to each other, as they do in MuJoCo up to 4.0.
+    """
+    begins, end = {}, 0
+    address = lambda view: view.__array_interface__["data"][0]
+    first = next(iter(views.values()))
+    for name, view in views.items():
+        begins[name] = (address(view) - address(first)) // view.itemsize
+        if not 0 <= begins[name] - end < 8:  # each begins at the next multiple of 64 bytes
+            break
+        end = begins[name] + view.size
+    else:
+        where = {name: slice(begin, begin + views[name].size) for name, begin in begins.items()}
+        return np.lib.stride_tricks.as_strided(first, (end,), (first.itemsize,)), where, []
+    ends = dict(zip(views, np.cumsum([view.size for view in views.values()]).tolist(), strict=True))
+    where = {name: slice(stop - views[name].size, stop) for name, stop in ends.items()}
+    block = np.concatenate(list(views.values()))
+    return block, where, [(view, block[where[name]]) for name, view in views.items()]
+
+
 def draw(
     model: Any, moments: Iterable[Mapping[str, Any]], height: int, width: int, camera: int | None = None
 ) -> list[np.ndarray]:
