@@ -39,14 +39,14 @@ VECTOR = "--sigma 0.02 --learning-rate 0.01 --weight-decay 0.005 --decay l2 --in
 ATARI = "--network cnn:a3c --virtual-batch-norm --noise low_rank --sigma 0.02 --learning-rate 0.01"
 ATARI += " --population-size 40 --lanes 20"
 # A linear policy from zero, as in Mania et al. 2018: CMA-ES learns which of its 100 parameters belong together.
-# A fall costs 100, more than a beginner's steps earn, so that standing still is best at first; in training it costs 1.
-WALKER = "--strategy cma_es --hidden --last-scale 0 --head clip --normalize ars --clip-reward -1 1"
-WALKER += " --population-size 24 --sigma 0.2 --evaluation-episodes 32"
+# A fall costs 100, more than a beginner's steps earn, so that standing still is best at first; in training it costs 5.
+WALKER = "--strategy cma_es --hidden --last-scale 0 --head clip --normalize ars --clip-reward -5 5 --episodes 2"
+WALKER += " --population-size 32 --sigma 0.2 --evaluation-episodes 64"
 TASKS = {
     "CartPole-v1": Task("gymnasium/CartPole-v1", "--population-size 32", 120, 500.0, every=1),
     "LunarLander-v3": Task("gymnasium/LunarLander-v3", "--population-size 64", 600, 200.0, solved=240.0),
     "BipedalWalker-v3": Task(
-        "envpool/BipedalWalker-v3", WALKER, 2400, 250.0, "gymnasium/BipedalWalker-v3", solved=275.0, every=5
+        "envpool/BipedalWalker-v3", WALKER, 2400, 250.0, "gymnasium/BipedalWalker-v3", solved=270.0, every=10
     ),
     "Reacher-v5": Task("mujoco/Reacher-v5", f"{VECTOR} --head clip --population-size 64 --episodes 8", 300, -6.0),
     "Pusher-v5": Task("mujoco/Pusher-v5", f"{VECTOR} --head clip --population-size 64 --episodes 4", 240),
