@@ -263,7 +263,8 @@ def draw(rows: dict[str, Any], path: Any) -> None:
         axes.set_xlabel("seconds, compiling included")
         axes.set_xscale("log")
         axes.grid(alpha=0.3)
-        axes.legend(fontsize="x-small", loc="lower left" if axes is wave else "lower right")
+        if axes.get_lines():
+            axes.legend(fontsize="x-small", loc="lower left" if axes is wave else "lower right")
     picture.savefig(path, dpi=110)
 
 
