@@ -87,24 +87,36 @@ def promotion(dtype):
         yield
 
 
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
-@pytest.mark.parametrize("model", [MLP, CNN])
-@pytest.mark.usefixtures("promotion")
-def test_low_rank_members_are_what_they_stand_for_and_learn(model, dtype, stripes):
-    x, labels = stripes
+def low_rank_run(model, dtype, x):
+    """(module, parameters, strategy) with members of rank 1."""
     module = model(dtype)
     params = module.init(KEY, x[:1])
     noise = low_rank(plan=lowrank.plan(module.apply, params, x[:2]))
-    strategy = jaxes.open_es(64, 0.1, learning_rate=0.1, noise=noise, shaping=jaxes.shaping.z_score())
-    problem = supervised.problem(module.apply, x[:40], labels[:40], loss=CROSS_ENTROPY, batch_size=32)
-    carry = strategy.init(KEY, params), problem.init(KEY)
-    members = strategy.ask(carry[0])
+    return module, params, jaxes.open_es(64, 0.1, learning_rate=0.1, noise=noise, shaping=jaxes.shaping.z_score())
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize("model", [MLP, CNN])
+@pytest.mark.usefixtures("promotion")
+def test_low_rank_members_are_what_they_stand_for(model, dtype, stripes):
+    x, labels = stripes
+    module, params, strategy = low_rank_run(model, dtype, x)
+    problem = supervised.problem(module.apply, x, labels, loss=CROSS_ENTROPY, batch_size=32)
+    members = strategy.ask(strategy.init(KEY, params))
     assert lowrank.any_low_rank(members)
-    ids = jnp.arange(64)
-    evaluate = jax.jit(lambda members: problem.evaluate(carry[1], KEY, lambda: members, ids)[0])
+    evaluate = jax.jit(lambda members: problem.evaluate(problem.init(KEY), KEY, lambda: members, jnp.arange(64))[0])
     fitness, dense = evaluate(members), evaluate(jaxes.materialize(members))
     assert fitness.dtype == jnp.float32
     np.testing.assert_allclose(fitness, dense, rtol=1e-5 if dtype == jnp.float32 else 5e-2, atol=1e-6)
+
+
+@pytest.mark.parametrize(("model", "dtype"), [(MLP, jnp.float32), (CNN, jnp.bfloat16)])
+@pytest.mark.usefixtures("promotion")
+def test_low_rank_members_learn(model, dtype, stripes):
+    x, labels = stripes
+    module, params, strategy = low_rank_run(model, dtype, x)
+    problem = supervised.problem(module.apply, x[:40], labels[:40], loss=CROSS_ENTROPY, batch_size=32)
+    carry = strategy.init(KEY, params), problem.init(KEY)
     judge = supervised.held_out(module.apply, x[40:], labels[40:])
     (state, _), infos = jax.jit(lambda c: jax.lax.scan(jaxes.generation(strategy, problem), c, length=40))(carry)
     assert infos.mean[-1] > 0.5 * infos.mean[0]
