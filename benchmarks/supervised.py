@@ -157,7 +157,7 @@ def runs(digits: Callable[[int], supervised.Data]) -> dict[str, Run]:
         "digits, hard attention": Run(look, open_es(256, 0.05, 0.02), 400, gradient=0.005),
         "sine, open_es": Run(wave, open_es(128, 0.05, 0.02), 1000, gradient=0.01),
         "sine, pgpe": Run(wave, other(jaxes.pgpe, 128, 0.1), 1000),
-        "sine, cma_es": Run(wave, other(jaxes.cma_es, 32, 0.3), 1000),
+        "sine, cma_es": Run(wave, other(jaxes.cma_es, 32, 0.3), 4000),
     }
 
 
@@ -261,7 +261,7 @@ def draw(rows: dict[str, Any], path: Any) -> None:
     wave.set(title="sine: median of the seeds", ylabel="held-out root mean square error", yscale="log")
     for axes in picture.axes:
         axes.set_xlabel("seconds, compiling included")
-        axes.set_xscale("log")
+        axes.set_xscale("log" if axes is learned else "linear")
         axes.grid(alpha=0.3)
         if axes.get_lines():
             axes.legend(fontsize="x-small", loc="lower left" if axes is wave else "lower right")
