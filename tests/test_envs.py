@@ -199,3 +199,13 @@ def test_every_environment_on_every_backend(name, backend):
     assert brax_envs.finite((state.observation, state.reward))
     assert state.observation.shape == env.observation.shape
     brax_envs.made.cache_clear()
+
+
+def test_packages_see_the_devices_of_their_own_process(monkeypatch):
+    """Among several processes the first device belongs to one of them; MuJoCo's JAX port would put its model there."""
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(jax, "local_devices", lambda *, backend=None: [f"mine, {backend}"])
+    every = jax.devices
+    with foreign():
+        assert jax.devices() == ["mine, None"] and jax.devices("cpu") == ["mine, cpu"]
+    assert jax.devices is every

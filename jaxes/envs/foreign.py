@@ -12,10 +12,28 @@ from jax import lax
 @contextlib.contextmanager
 def foreign():
     """Around code that mixes dtypes and ranks freely and uses what is deprecated."""
-    with warnings.catch_warnings(), jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        stack.enter_context(jax.numpy_dtype_promotion("standard"))
+        stack.enter_context(jax.numpy_rank_promotion("allow"))
+        stack.enter_context(_devices_of_this_process())
         warnings.filterwarnings("ignore", message="Brax System", category=UserWarning)
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         yield
+
+
+@contextlib.contextmanager
+def _devices_of_this_process():
+    """Of several processes each has devices of its own; MuJoCo's JAX port takes `jax.devices()[0]`, the first one's."""
+    if jax.process_count() == 1:
+        yield
+        return
+    every = jax.devices
+    jax.devices = lambda backend=None: jax.local_devices(backend=backend)
+    try:
+        yield
+    finally:
+        jax.devices = every
 
 
 def strong(tree: Any) -> Any:
