@@ -36,7 +36,7 @@ OTHER = "of the engine"
 OVER_SYNC = {"HalfCheetah-v5": 4.0, "Ant-v5": 2.0}
 LANES = 64
 STEPS = 1000  # of each member: the longest episodes
-STEPS_OF_OTHERS = 100  # of each lane, in every round
+SECONDS_OF_OTHERS = 2.0  # at least, in every round: about as long as the engine's, so that noise meets both alike
 CORES = len(os.sched_getaffinity(0))
 
 
@@ -63,7 +63,7 @@ class Engine:
 
 
 class Vector:
-    """`STEPS_OF_OTHERS` steps of a vector environment of `LANES` members."""
+    """`SECONDS_OF_OTHERS` of a vector environment of `LANES` members."""
 
     def __init__(self, name: str, make):
         env = jaxes.envs.make(f"mujoco/{name}")
@@ -74,14 +74,14 @@ class Vector:
 
     def __call__(self) -> tuple[int, float]:
         """Play: the steps, and the seconds they took."""
-        observations, ended, resets = self.envs.reset()[0], np.zeros(LANES, bool), 0
+        observations, ended, steps = self.envs.reset()[0], np.zeros(LANES, bool), 0
         began = time.perf_counter()
-        for _ in range(STEPS_OF_OTHERS):
+        while (seconds := time.perf_counter() - began) < SECONDS_OF_OTHERS:
             actions = np.asarray(self.act(observations.astype(np.float32)))
-            resets += int(ended.sum())
+            steps += LANES - int(ended.sum())
             observations, _, over, cut, _ = self.envs.step(actions)
             ended = over | cut
-        return STEPS_OF_OTHERS * LANES - resets, time.perf_counter() - began
+        return steps, seconds
 
     def close(self):
         self.envs.close()
