@@ -21,7 +21,19 @@ def rows() -> list[tuple[str, str, str]]:
         scores = ", ".join(f"{run['evaluation']:.0f} in {run['training_seconds']:.0f} s" for run in runs)
         wanted = f"{bound['evaluation']} in {bound['training_seconds']} s"
         out.append((f"`make train` of {env}, seeds 0-{len(runs) - 1}: evaluation, training seconds", scores, wanted))
-    for name in ("core", "strategies", "rollout", "rollout_memory", "host", "tetris", "planning"):
+    for name in (
+        "core",
+        "strategies",
+        "rollout",
+        "rollout_memory",
+        "host",
+        "lowrank",
+        "scaling",
+        "tetris",
+        "planning",
+        "cyclic_mdp",
+        "supervised",
+    ):
         out += [
             (what, f"{row['measured']:.3g}", asked(row))
             for what, row in results.get(name, {}).get("bounds", {}).items()

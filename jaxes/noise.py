@@ -138,7 +138,7 @@ def _factors(leaf: Any, entry: Entry, numbers: list[jax.Array]) -> Any:
     if entry.split is None:
         return numbers[0]
     a, b = numbers
-    scale = jnp.asarray(a.shape[entry.split.stack] ** -0.5, jnp.promote_types(leaf.dtype, jnp.float32))
+    scale = jnp.asarray(a.shape[entry.split.stack] ** -0.5, trees.number_dtype(leaf))
     return LowRank(None, a, b, scale, *entry.split, like=leaf.dtype, name=entry.name)
 
 

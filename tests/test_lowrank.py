@@ -180,6 +180,21 @@ def test_weights_of_eight_bits(name):
         assert float(jnp.abs(x - mean).max()) <= 0.51 / 127 * float(jnp.abs(mean).max()) + 1e-6
 
 
+@pytest.mark.parametrize("rank", [1, 2])
+def test_inputs_that_members_share(rank):
+    """As users compile it: XLA:CPU of jax 0.10.2 computes some sums of products of broadcasts wrongly."""
+    x, params = jax.random.normal(KEY, (256, 64)), {"w": jax.random.normal(KEY, (64, 64))}
+    strategy = jaxes.open_es(128, 0.1, noise=noise.low_rank(rank))
+    members = jax.jit(strategy.ask)(strategy.init(KEY, params))
+    jax.config.update("jax_disable_most_optimizations", False)
+    try:
+        got = jax.jit(lambda members: jaxes.vmap(lambda p: x @ p["w"])(members))(members)
+    finally:
+        jax.config.update("jax_disable_most_optimizations", True)  # as tests/conftest.py has it for this module
+    dense = jnp.einsum("bi,pij->pbj", x, jaxes.materialize(members)["w"])
+    np.testing.assert_allclose(got, dense, atol=2e-4)
+
+
 def test_low_precision():
     """bf16: within its own rounding of the dense members."""
     module, x = MLP(dtype=jnp.bfloat16), jax.random.normal(KEY, (5, 8))

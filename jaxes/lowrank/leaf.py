@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxes import trees
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +116,7 @@ def weighted_products(weights: jax.Array, z: LowRank) -> jax.Array:
     """
     stack = z.stack
     lead = (*weights.shape, *(1,) * (z.a.ndim - 1))
-    wide = jnp.promote_types(z.scale.dtype, jnp.float32)
+    wide = trees.number_dtype(z.scale)
     a = z.a.astype(wide) * (weights.astype(wide) * z.scale.astype(wide)).reshape(lead)
     batch = tuple(range(1, stack + 1))
     summed = (0, stack + 1)

@@ -71,13 +71,15 @@ def _matrix(m, x):
 
 def _onto(near, x, summed, x_summed, batch, x_batch, how):
     """The sum over one side: [batch, free axes of x, rank]."""
-    last = tuple(range(x.ndim - len(x_summed), x.ndim))
-    if not batch and near.shape[0] == 1 and tuple(x_summed) == last and tuple(summed) == tuple(range(1, near.ndim)):
-        # For one member a dot product, which a compiler does not merge with what stands around it.
+    whole = tuple(range(x.ndim))
+    if not batch and near.shape[0] == 1 and tuple(x_summed) == whole and tuple(summed) == tuple(range(1, near.ndim)):
+        # For one input of one member a dot product, which a compiler does not merge with what stands around it. Not for
+        # many inputs, which members may share: XLA:CPU (jax 0.10.2) computes sums over products of two broadcasts
+        # wrongly where another such product follows.
         kind = how["preferred_element_type"] or x.dtype
-        wide = lax.broadcast_in_dim(lax.squeeze(near, (0,)), x.shape, last)
+        wide = lax.squeeze(near, (0,))
         terms = lax.convert_element_type(lax.mul(x, wide), kind)
-        total = lax.reduce(terms, np.zeros((), kind), lax.add, last)
+        total = lax.reduce(terms, np.zeros((), kind), lax.add, whole)
         return lax.expand_dims(total, (total.ndim,))
     return lax.dot_general(x, near, ((tuple(x_summed), tuple(summed)), (tuple(x_batch), tuple(batch))), **how)
 
