@@ -116,7 +116,7 @@ class Run(NamedTuple):
     task: Callable[[int], Task]  # of a seed, which splits the examples too
     strategy: Callable[[Task, Any, int], Strategy]  # (task, params, generations)
     generations: int
-    seeds: int = 2
+    seeds: tuple[int, ...] = (0, 1)
     gradient: float | None = None  # the rate of Adam that is shown beside it
 
 
@@ -144,7 +144,10 @@ def runs(digits: Callable[[int], supervised.Data]) -> dict[str, Run]:
     wave = lambda seed: regress(MLP((16, 16, 1), nn.tanh), supervised.sine(256, seed))
     half = lambda seed: classify(MLP(dtype=jnp.bfloat16), digits(seed))
     return {
-        "digits, MLP, rank 1": Run(mlp, open_es(1024, 0.05, 0.02, low_rank=True), 600, seeds=5, gradient=0.005),
+        # Its settings were chosen on the splits of seeds 0 to 4, so that it is judged on others.
+        "digits, MLP, rank 1": Run(
+            mlp, open_es(1024, 0.05, 0.02, low_rank=True), 600, seeds=(5, 6, 7, 8, 9), gradient=0.005
+        ),
         "digits, MLP, full rank": Run(mlp, open_es(512, 0.05, 0.02), 300),
         "digits, MLP, pgpe": Run(mlp, other(jaxes.pgpe, 512, 0.05), 300),
         "digits, MLP in bfloat16, rank 1": Run(half, open_es(512, 0.05, 0.02, low_rank=True), 300),
@@ -200,17 +203,18 @@ def measure(chosen: dict[str, Run], quick: bool, kept: dict[str, Any]) -> dict[s
     rows = dict(kept)
     for name, run in chosen.items():
         began = time.perf_counter()
-        generations, seeds = (4, 1) if quick else (run.generations, run.seeds)
-        found = [learn(run, generations, seed) for seed in range(seeds)]
+        generations, seeds = (4, run.seeds[:1]) if quick else (run.generations, run.seeds)
+        found = [learn(run, generations, seed) for seed in seeds]
         scores = [one["rows"][-1][2] for one in found]
         rows[name] = {
             "parameters": found[0]["parameters"],
             "generations": generations,
+            "seeds": seeds,
             "held-out score": scores,
             "seconds": [one["rows"][-1][1] for one in found],
             "by back-propagation": None
             if run.gradient is None
-            else [round(descend(run, generations, seed), 5) for seed in range(seeds)],
+            else [round(descend(run, generations, seed), 5) for seed in seeds],
             "rows": [one["rows"] for one in found],
         }
         print(f"{name}: {scores}, back-propagation {rows[name]['by back-propagation']}", flush=True)
