@@ -1,5 +1,6 @@
 """One population on several devices and processes: the same bits as on one device."""
 
+import concurrent.futures
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ import toys
 
 import jaxes
 from jaxes import parallel
+from jaxes.parallel.rendezvous import rendezvous
 
 KEY = jax.random.key(0)
 HERE = Path(__file__).parent
@@ -152,6 +154,12 @@ def test_training_on_a_mesh_of_this_machine(tmp_path):
     assert ends[0].metrics["steps"] == ends[1].metrics["steps"] == 48
 
 
+def mail(service):
+    connection, _ = service.accept()
+    with connection:
+        connection.sendall(b"220 mail")
+
+
 class TestBadInput:
     def test_mesh(self):
         step = jaxes.generation(jaxes.open_es(8), toys.sphere())
@@ -190,6 +198,29 @@ class TestBadInput:
         address = free_address()
         with pytest.raises(ConnectionError, match=f"no coordinator at {address} within 1 s"):
             parallel.join(address, 2, 1, timeout=1)
+        with pytest.raises(ConnectionError, match=f"processes 1, 2 did not come to {address} within 1 s"):
+            parallel.join(address, 3, 0, timeout=1)
+
+    def test_who_meets_there(self):
+        """All come; another service answers; an id is taken."""
+        host, port = free_address().split(":")
+        meet = lambda number, timeout=20: rendezvous(host, int(port), 3, number, timeout)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            assert [future.result() for future in [pool.submit(meet, i) for i in (2, 0, 1)]] == [None] * 3
+            alone = pool.submit(meet, 0, 2)
+            first = pool.submit(meet, 1, 3)
+            time.sleep(0.5)
+            with pytest.raises(ValueError, match="process_id 1 must be one of its own, from 1 to 2: it is taken"):
+                meet(1, 3)
+            with pytest.raises(ConnectionError, match="processes 2 did not come"):
+                alone.result()
+            with pytest.raises(ConnectionError, match="no coordinator at"):
+                first.result()
+            with socket.create_server((host, int(port))) as service:
+                answer = pool.submit(mail, service)
+                with pytest.raises(ConnectionError, match="no coordinator at"):
+                    meet(1, 1)
+                answer.result()
 
     def test_strict_after_the_start(self, monkeypatch):
         monkeypatch.setenv("XLA_FLAGS", "")

@@ -4,8 +4,6 @@ import hashlib
 import importlib.metadata
 import itertools
 import json
-import socket
-import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -13,6 +11,7 @@ import jax
 import numpy as np
 
 from jaxes import checks
+from jaxes.parallel.rendezvous import rendezvous
 
 _meetings = itertools.count()
 HEARTBEAT = 30  # seconds without a sign of a process after which the others end
@@ -141,8 +140,7 @@ def join(
         checks.count("processes", processes)
         if isinstance(process_id, bool) or not isinstance(process_id, int) or not 0 <= process_id < processes:
             raise ValueError(f"process_id must be an int from 0 to {processes - 1}, got {process_id!r}")
-        if process_id:
-            _knock(host, int(port), timeout)
+        rendezvous(host, int(port), processes, process_id, timeout)
         how |= {"coordinator_address": coordinator, "num_processes": processes, "process_id": process_id}
     try:
         jax.distributed.initialize(**how)
@@ -154,18 +152,3 @@ def join(
             f"coordinator {coordinator}: not all processes came within {timeout} s ({reason})"
         ) from None
     return Hosts(jax.process_count(), jax.process_index())
-
-
-def _knock(host: str, port: int, timeout: float) -> None:
-    """Wait until somebody listens; JAX itself would end the process."""
-    until = time.monotonic() + timeout
-    while True:
-        try:
-            socket.create_connection((host, port), timeout=max(0.1, until - time.monotonic())).close()
-            return
-        except OSError as error:
-            if time.monotonic() > until:
-                raise ConnectionError(
-                    f"no coordinator at {host}:{port} within {timeout} s: {error.strerror or error}"
-                ) from None
-            time.sleep(0.2)
