@@ -35,8 +35,19 @@ def row(carry, fitness) -> dict:
     return {"sha": digest((carry[0].mean, carry[1].normalizer, fitness)), "mean": theta.tolist()}
 
 
+def rounding() -> dict:
+    """The parameters after two generations on one device and on four."""
+    strategy, problem, carry = setting("gaussian")
+    run = lambda carry: jax.lax.scan(jaxes.generation(strategy, problem), carry, length=2)[0]
+    ways = {"1": jax.jit(run), "4": jax.jit(parallel.spread(run, parallel.mesh(4)))}
+    return {devices: row(way(carry), ())["mean"] for devices, way in ways.items()}
+
+
 def main() -> None:
     jax.config.update("jax_num_cpu_devices", 8)
+    if sys.argv[1:] == ["rounding"]:
+        json.dump(rounding(), sys.stdout)
+        return
     rows = {}
     for kind in ("gaussian", "low_rank"):
         strategy, problem, carry = setting(kind)

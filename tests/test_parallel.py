@@ -74,6 +74,12 @@ def test_one_sum_a_device_agrees_to_rounding(rows):
     np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
+def test_without_strict_mode_devices_agree_to_rounding():
+    """After two generations, to a few roundings of the learning rate's steps; later a rank may change."""
+    one, four = json.loads(ended(start("spread_runs.py", "rounding", XLA_FLAGS=""))).values()
+    np.testing.assert_allclose(one, four, atol=1e-5)
+
+
 def test_scalars_are_all_that_is_sent(rows):
     """Fitness, and the problem's sums of each block; nothing as large as the parameters."""
     sums_of_a_block = 4 * 12  # counts, and moments of two numbers
@@ -94,6 +100,29 @@ def test_two_processes_and_one_give_the_same_bits(tmp_path):
     (later,) = together(tmp_path / "two", 5, processes=1, devices=1, resume=True)
     (whole,) = together(tmp_path / "one", 5, processes=1, devices=4)
     assert ended(later) == ended(whole)
+
+
+@pytest.mark.slow
+def test_two_processes_on_the_command_line(tmp_path):
+    """The folder is the first one's, and the policy has the bits of one process with as many devices."""
+    settings = "gymnax/Pendulum-v1 --blocks 4 --population-size 16 --hidden 8 --max-steps 50 --generations 4 --strict"
+    settings = [*settings.split(), "--no-progress", "--no-video"]
+    where = {**os.environ, **AS_USERS_COMPILE, "PYTHONPATH": str(HERE.parent), "XLA_FLAGS": ""}
+
+    def train(*more):
+        command = [sys.executable, "-m", "jaxes.cli", "train", *settings, *more]
+        STARTED.append(subprocess.Popen(command, env=where, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+        return STARTED[-1]
+
+    address = free_address()
+    options = ["--devices", "2", "--out", str(tmp_path / "two"), "--coordinator", address, "--processes", "2"]
+    for process in [train(*options, "--process-id", str(i)) for i in range(2)]:
+        process.communicate(timeout=300)
+        assert process.returncode == 0
+    whole = train("--devices", "4", "--out", str(tmp_path / "one"))
+    whole.communicate(timeout=300)
+    both = [(tmp_path / name / "policy.msgpack").read_bytes() for name in ("one", "two")]
+    assert both[0] == both[1]
 
 
 @pytest.mark.slow
