@@ -390,7 +390,7 @@ def child(args) -> None:
 def draw(found: dict[str, Any]) -> None:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9.5, 4.2), layout="constrained")
+    figure = Figure(figsize=(9.5, 5.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     colors = dict(zip(NETWORKS, ("tab:green", "tab:blue", "tab:red"), strict=True))
     styles = {"scalars": "-", "blocks": "--", "psum": ":"}
@@ -407,7 +407,8 @@ def draw(found: dict[str, Any]) -> None:
         axes.set_xscale("log", base=2)
         axes.set_xlabel("devices")
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=7)
+    right.legend()
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
     figure.savefig(_measure.RESULTS / "scaling.png", dpi=110)
 
 
