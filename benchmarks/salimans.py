@@ -46,12 +46,13 @@ SETTINGS = ["--hidden", "64", "64", "--initialization", "normc", "--sigma", "0.0
 SETTINGS += ["--weight-decay", "0.005", "--decay", "l2", "--action-noise", "0.01", "--normalize", "on"]
 
 
-def one(env: str, seed: int, folder: Path, extra: list[str]) -> dict[str, Any]:
-    """Train once, to the score, or to the paper's steps."""
+def one(env: str, seed: int, folder: Path, extra: list[str], seconds: float) -> dict[str, Any]:
+    """Train once, to the score, to the paper's steps, or for so many seconds."""
     row = TABLE[env]
     settings = [*SETTINGS, "--head", row.head, "--population-size", str(row.population_size)]
     settings += ["--evaluate-every", str(row.every), "--evaluation-episodes", "32"]
-    settings += ["--target", str(row.score), "--steps", str(row.steps), "--seconds", str(row.seconds), *extra]
+    limits = {"--target": row.score, "--steps": row.steps, "--seconds": min(seconds, row.seconds)}
+    settings += [str(word) for limit in limits.items() for word in limit] + extra
     rows, wall = _training.train(f"mujoco/{env}", seed, folder, settings)
     return _training.outcome(rows, wall, row.score)
 
@@ -117,6 +118,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=6)
     parser.add_argument("--env", choices=TABLE, nargs="+", default=[env for env, row in TABLE.items() if row.demanded])
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="of a run at most; the rows' own otherwise")
     parser.add_argument("--again", action="store_true", help="repeat runs that have a result")
     parser.add_argument("extra", nargs="*", help="settings of `jaxes train`, after --; nothing is saved then")
     args = parser.parse_args()
@@ -126,7 +128,7 @@ def main() -> None:
         if str(seed) in runs and not (args.again or args.extra):
             continue
         with tempfile.TemporaryDirectory() as scratch:
-            result = one(env, seed, Path(scratch) / "run", args.extra)
+            result = one(env, seed, Path(scratch) / "run", args.extra, args.seconds)
         print(env, seed, {name: value for name, value in result.items() if name != "rows"}, flush=True)
         if not args.extra:
             runs[str(seed)] = result
