@@ -7,6 +7,8 @@ import json
 import pathlib
 
 ROOT = pathlib.Path(__file__).parent.parent
+# What a script's own names leave out.
+ABOUT = {"tetris": "Tetris; rows above the board: ", "cyclic_mdp": "CyclicMDP, "}
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 
@@ -35,7 +37,7 @@ def rows() -> list[tuple[str, str, str]]:
         "supervised",
     ):
         out += [
-            (what, f"{row['measured']:.3g}", asked(row))
+            (ABOUT.get(name, "") + what, f"{row['measured']:.3g}", asked(row))
             for what, row in results.get(name, {}).get("bounds", {}).items()
         ]
     for part in ("D=5", "D=10", "D=20"):
