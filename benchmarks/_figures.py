@@ -8,7 +8,7 @@ import pathlib
 
 ROOT = pathlib.Path(__file__).parent.parent
 # What a script's own names leave out.
-ABOUT = {"tetris": "Tetris; rows above the board: ", "cyclic_mdp": "CyclicMDP, "}
+ABOUT = {"tetris": "Tetris: ", "cyclic_mdp": "CyclicMDP, "}
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 
@@ -37,7 +37,7 @@ def rows() -> list[tuple[str, str, str]]:
         "supervised",
     ):
         out += [
-            (ABOUT.get(name, "") + what, f"{row['measured']:.3g}", asked(row))
+            (ABOUT.get(name, "") + what.replace("they ", "rows above the board "), f"{row['measured']:.3g}", asked(row))
             for what, row in results.get(name, {}).get("bounds", {}).items()
         ]
     for part in ("D=5", "D=10", "D=20"):
