@@ -94,7 +94,7 @@ def draw(name: str, task: Task, run: dict[str, Any]) -> None:
     axes.fill_between(seconds, score - spread, score + spread, color="tab:blue", alpha=0.15, linewidth=0)
     if task.score is not None:
         axes.axhline(task.score, color="0.4", linestyle="--", linewidth=1, label=f"to reach: {task.score:g}")
-    axes.set_xlabel("seconds on two cores")
+    axes.set_xlabel("seconds of training")
     axes.set_ylabel("return of the mean's policy")
     strategy = (re.findall(r"--strategy (\S+)", task.settings) or ["open_es"])[0]
     axes.set_title(f"{task.env}: {strategy}, {rows[-1]['steps'] / 1e6:.2g}M steps", fontsize="medium")

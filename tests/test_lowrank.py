@@ -210,6 +210,20 @@ def test_low_precision():
     assert all(leaf.dtype == jnp.bfloat16 for leaf in jax.tree.leaves(jaxes.materialize(kept)))
 
 
+@pytest.mark.parametrize("weights", ["float", "int8"])
+def test_low_precision_under_strict_promotion(weights):
+    params = {"w": jnp.ones((8, 4), jnp.bfloat16), "b": jnp.ones(4, jnp.bfloat16)}
+    strategy = jaxes.open_es(POPULATION, 0.1, noise=noise.low_rank(weights=weights))
+    x = jnp.ones((POPULATION, 8), jnp.bfloat16)
+    with jax.numpy_dtype_promotion("strict"):
+        state = strategy.init(KEY, params)
+        out = jaxes.vmap(lambda p, x: x @ p["w"] + p["b"])(strategy.ask(state), x)
+        state, _ = strategy.tell(state, jnp.sum(out.astype(jnp.float32), axis=1))
+    assert out.dtype == jnp.bfloat16
+    assert all(leaf.dtype == jnp.bfloat16 for leaf in jax.tree.leaves(state.mean))
+    assert float(jnp.abs(state.mean["w"] - params["w"]).max()) > 0
+
+
 def test_the_population_is_never_made():
     """Compiled memory of a generation of a wide model: far below that of its matrices."""
     module, x = MLP((256, 256, 8)), jnp.zeros((64, 32))

@@ -12,7 +12,8 @@ def strict() -> None:
 
     On CPUs a compiler may round `a * b + c` once or twice, and does it in one program and not in another: with the
     instructions that do so switched off, 1, 2, 4 and 8 devices agree bit for bit (`jaxes.parallel.spread`). Costs some
-    percent. Other backends are not changed; there `jaxes.fit(..., strict=True)` runs one executable on all devices.
+    percent. Other backends are not changed; there one executable for all devices does it
+    (`jaxes.parallel.block_by_block`), which `jaxes train --strict` takes.
 
     Raises:
         RuntimeError: if JAX has started already: it reads the switch once.
