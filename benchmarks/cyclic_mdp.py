@@ -22,7 +22,7 @@ from _learning import reached, summary
 
 import jaxes
 from jaxes import rl, shaping
-from jaxes.envs.cyclic_mdp import best_return, random_return
+from jaxes.envs.own.cyclic_mdp import best_return, random_return
 from jaxes.strategy import Strategy
 
 HIDDEN, POPULATION, SIGMA, RATE, DECAY = (32, 32), 100, 1.0, 0.1, 0.99

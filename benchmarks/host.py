@@ -27,8 +27,8 @@ import numpy as np
 
 import jaxes
 from jaxes import rl
+from jaxes.rl.host import engine as host
 from jaxes.rl.host import here
-from jaxes.rl.host import problem as host
 from jaxes.rl.host.pool import Pool
 
 ENVS = ["HalfCheetah-v5", "Hopper-v5", "Ant-v5", "Humanoid-v5", "InvertedPendulum-v5"]

@@ -112,13 +112,13 @@ def bits_of_devices(env: str, kind: str, quick: bool) -> dict[str, str]:
     return rows
 
 
-def bits_of_processes(env: str, kind: str, quick: bool, hosts: parallel.Hosts) -> str:
+def bits_of_processes(env: str, kind: str, quick: bool, processes: parallel.Processes) -> str:
     generations = 4 if quick else GENERATIONS
     strategy, problem, carry = setting(env, kind)
     mesh = parallel.mesh()
     carry, told = parallel.replicated((carry, jnp.zeros((generations, MEMBERS))), mesh)
     run = jax.jit(parallel.spread(several(strategy, problem), mesh)).lower(carry, told, np.int32(1)).compile()
-    hosts.meet()
+    processes.meet()
     return digest(*run(carry, told, np.int32(generations)))
 
 
@@ -296,7 +296,7 @@ def generation_time(devices, members, comm, measured, latency, bandwidth) -> flo
     return computing + sending
 
 
-def timed_generation(env: str, hosts, rounds: int) -> dict[str, float]:
+def timed_generation(env: str, processes, rounds: int) -> dict[str, float]:
     """A generation of this process's part, and a collective alone."""
     strategy, problem, carry = setting(env, "gaussian", 64, BLOCKS, lanes=8, steps=200)
     mesh = parallel.mesh()
@@ -311,7 +311,7 @@ def timed_generation(env: str, hosts, rounds: int) -> dict[str, float]:
         call()
         taken = []
         for _ in range(rounds):
-            hosts.meet()
+            processes.meet()
             began = time.perf_counter()
             jax.block_until_ready(call())
             taken.append(time.perf_counter() - began)
@@ -374,16 +374,16 @@ def child(args) -> None:
     address, processes, devices = args.where[0], int(args.where[1]), int(args.where[2])
     jax.config.update("jax_num_cpu_devices", devices)
     several = (address, processes, args.id) if processes > 1 else ()
-    hosts = parallel.join(*several, timeout=300, heartbeat=100)
+    processes = parallel.join(*several, timeout=300, heartbeat=100)
     if args.child == "bits-devices":
         out = bits_of_devices(args.env, args.noise, args.quick)
     elif args.child == "bits-processes":
-        out = bits_of_processes(args.env, args.noise, args.quick, hosts)
+        out = bits_of_processes(args.env, args.noise, args.quick, processes)
     elif args.child == "traffic":
         out = traffic_here(args.env)
     else:
-        out = timed_generation(args.env, hosts, 5 if args.quick else 15)
-    hosts.leave()
+        out = timed_generation(args.env, processes, 5 if args.quick else 15)
+    processes.leave()
     print(json.dumps(out), flush=True)
 
 

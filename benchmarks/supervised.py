@@ -286,7 +286,7 @@ def main() -> None:
             lambda seed: classify(MLP((128, 10)), pictures), open_es(1024, 0.03, 0.02, low_rank=True), 1000, 1, 0.002
         )
     for name in args.only or ():
-        jaxes.checks.choice("run", name, known)
+        jaxes.support.checks.choice("run", name, known)
     if args.quick:
         measure({name: known[name] for name in args.only or known}, True, {})
         return

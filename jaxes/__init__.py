@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from jaxes import lowrank, noise, parallel, shaping, wrappers
 from jaxes.blocks import Block
-from jaxes.clip_up import clip_up
-from jaxes.esopt import ESOpt
 from jaxes.lowrank import materialize, vmap
-from jaxes.minimization import minimize_function
 from jaxes.parallel import strict
 from jaxes.problem import Problem, generation, minimize, problem
-from jaxes.run import run
-from jaxes.smoothing import es_value_and_grad
+from jaxes.search.esopt import ESOpt
+from jaxes.search.minimization import minimize_function
+from jaxes.search.run import run
+from jaxes.search.smoothing import es_value_and_grad
 from jaxes.strategies import (
     STRATEGIES,
     ars,
@@ -51,13 +50,14 @@ from jaxes.strategies import (
     vd_cma_es,
     xnes,
 )
+from jaxes.strategies.parts.clip_up import clip_up
 from jaxes.strategy import Info, Strategy
-from jaxes.trees import flatten_params
+from jaxes.support.trees import flatten_params
 from jaxes.unrolled import unrolled
 
 if TYPE_CHECKING:
-    from jaxes import envs, planning, plots, rl, supervised, training
-    from jaxes.training import Report, fit, load
+    from jaxes import envs, planning, rl, supervised, training
+    from jaxes.training import Report, fit, load, plots
 
 __version__ = "0.1.0"
 
@@ -138,7 +138,7 @@ _LATER = {
     "supervised": "jaxes.supervised",
     "training": "jaxes.training",
     "planning": "jaxes.planning",
-    "plots": "jaxes.plots",
+    "plots": "jaxes.training.plots",
     "Report": "jaxes.training:Report",
     "fit": "jaxes.training:fit",
     "load": "jaxes.training:load",

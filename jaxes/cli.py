@@ -117,8 +117,8 @@ def train(args: Train) -> int:
             )
         folder = args.resume
         changes = {name: given[name] for name in changeable if name in given}
-        hosts = _joined(args, training.to_resume(folder, changes))
-        reports = training.resume(folder, progress=args.progress, hosts=hosts, **changes)
+        processes = _joined(args, training.to_resume(folder, changes))
+        reports = training.resume(folder, progress=args.progress, processes=processes, **changes)
     else:
         if not args.env:
             raise ValueError("train needs an environment, such as brax/hopper; `jaxes envs` lists them")
@@ -128,12 +128,12 @@ def train(args: Train) -> int:
         from jaxes.training.train import default_folder
 
         config = complete(config)
-        hosts = _joined(args, config)
+        processes = _joined(args, config)
         folder = args.out or default_folder(config)
-        reports = training.train(config, folder, progress=args.progress, hosts=hosts)
+        reports = training.train(config, folder, progress=args.progress, processes=processes)
     stop = _consume(reports)
-    hosts.leave()
-    if not hosts.first:
+    processes.leave()
+    if not processes.first:
         return 0 if stop is None else 128 + stop
     if stop is not None:
         print(f"\nSaved. Go on with: jaxes train --resume {folder}", file=sys.stderr)
@@ -194,7 +194,7 @@ def evaluate(args: Evaluate) -> int:
 
 
 def plot(args: Plot) -> int:
-    from jaxes import plots
+    from jaxes.training import plots
 
     searches = [run for run in args.runs if (run / "history.json").exists()]
     for run in args.runs:
@@ -207,7 +207,8 @@ def plot(args: Plot) -> int:
 def render(args: Render) -> int:
     import jax
 
-    from jaxes import training, video
+    from jaxes import training
+    from jaxes.training import video
 
     path = video.suffixed(args.out or args.run / "episode.gif")
     policy = training.load(args.run)
@@ -217,7 +218,7 @@ def render(args: Render) -> int:
 
 
 def bench(args: Bench) -> int:
-    from jaxes import checks
+    from jaxes.support import checks
 
     folder = Path(__file__).parents[1] / "benchmarks"
     if not folder.is_dir():

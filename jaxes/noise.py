@@ -23,12 +23,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxes import checks, trees
 from jaxes.blocks import Block
-from jaxes.instances import shared
 from jaxes.lowrank.leaf import LowRank, is_low_rank, rounded, weighted_products
 from jaxes.lowrank.plan import Entry, Plan, planned
 from jaxes.lowrank.population import with_matrix
+from jaxes.support import checks, trees
+from jaxes.support.memoized import memoized
 
 _TOGETHER = 2**16
 
@@ -45,19 +45,19 @@ class Noise(NamedTuple):
     is an unbiased estimate, as `E[z z^T] = 1` would make it"""
 
 
-@shared
+@memoized
 def gaussian() -> Noise:
     """Independent standard normal numbers."""
     return _dense(_normal)
 
 
-@shared
+@memoized
 def rademacher() -> Noise:
     """Independent signs, +1 or -1: cheaper to draw, exact in low precision, and of no higher variance."""
     return _dense(lambda key, shape, dtype: jax.random.rademacher(key, shape, dtype))
 
 
-@shared
+@memoized
 def low_rank(
     rank: int = 1, distribution: str = "rademacher", plan: Plan | None = None, weights: str = "float"
 ) -> Noise:
@@ -150,7 +150,7 @@ def _signs(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
     return (1 - 2 * (bits & 1).astype(jnp.int32)).astype(dtype).reshape(-1)[:count].reshape(shape)
 
 
-@shared
+@memoized
 def table(size: int = 2**22, seed: int = 123) -> Noise:
     """Slices of one shared table of normal numbers (Salimans et al. 2017, section 2.1).
 
@@ -186,7 +186,7 @@ def table(size: int = 2**22, seed: int = 123) -> Noise:
     return Noise(sample, trees.add_scaled, _weighted_sum)
 
 
-@shared
+@memoized
 def orthogonal(group: int = 8) -> Noise:
     """Normal numbers whose direction is orthogonal to that of the other units in the same group.
 
@@ -223,7 +223,7 @@ def orthogonal(group: int = 8) -> Noise:
     return Noise(sample, trees.add_scaled, _weighted_sum)
 
 
-@shared
+@memoized
 def colored(exponent: float = 2.0) -> Noise:
     """Normal numbers that are correlated along the first axis of every parameter, its time.
 
@@ -262,7 +262,7 @@ def colored(exponent: float = 2.0) -> Noise:
     return Noise(sample, trees.add_scaled, combine)
 
 
-@shared
+@memoized
 def subset(which: Any, noise: Noise | None = None) -> Noise:
     """Perturb only some of the parameters.
 

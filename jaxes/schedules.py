@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxes import checks
+from jaxes.support import checks
 
 Number = float | jax.Array | Callable[[Any], Any]
 

@@ -15,18 +15,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxes import ranking
-from jaxes.instances import shared
+from jaxes.support import ranking
+from jaxes.support.memoized import memoized
 
 Shaping = Callable[[jax.Array], jax.Array]
 
 
-@shared
+@memoized
 def centered_rank() -> Shaping:
     """Ranks mapped linearly to [-1/2, 1/2] (Salimans et al. 2017, section 2); ties share their mean rank."""
 
     def shape(fitness):
-        first, last = ranking.places(fitness)
+        first, last = ranking.tied_ranks(fitness)
         n = fitness.shape[0]
         from_best = (first + last).astype(fitness.dtype) * (0.5 / (n - 1))
         return 0.5 - from_best
@@ -34,7 +34,7 @@ def centered_rank() -> Shaping:
     return shape
 
 
-@shared
+@memoized
 def normalized_rank() -> Shaping:
     """`(rank - 1) / (n - 1) - 1/2` with rank 1 for the worst and mean ranks for ties.
 
@@ -43,26 +43,26 @@ def normalized_rank() -> Shaping:
     return centered_rank()
 
 
-@shared
+@memoized
 def centered_sign_rank() -> Shaping:
     """`centered_rank` of the fitness's sign (`return_proc_mode` "centered_sign_rank" of OpenAI's code)."""
     rank = centered_rank()
     return lambda fitness: rank(jnp.sign(fitness))
 
 
-@shared
+@memoized
 def sign() -> Shaping:
     """The fitness's sign (`return_proc_mode` "sign" of OpenAI's code)."""
     return lambda fitness: jnp.sign(finite(fitness))
 
 
-@shared
+@memoized
 def identity() -> Shaping:
     """The fitness itself."""
     return _affine(lambda fitness: finite(fitness))
 
 
-@shared
+@memoized
 def z_score() -> Shaping:
     """`(f - mean) / std` over the generation; zero for a flat one."""
 
@@ -78,7 +78,7 @@ def z_score() -> Shaping:
     return _affine(shape)
 
 
-@shared
+@memoized
 def nes_utilities() -> Shaping:
     """Utilities of natural evolution strategies (Wierstra et al. 2014, section 3.1): sum zero, worse half alike.
 
@@ -93,7 +93,7 @@ def nes_utilities() -> Shaping:
     return shape
 
 
-@shared
+@memoized
 def top(k: int) -> Shaping:
     """`1/k` for the k best, 0 for the rest (truncation selection); ties at the border share, NaN gets nothing."""
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:
@@ -108,7 +108,7 @@ def top(k: int) -> Shaping:
     return shape
 
 
-@shared
+@memoized
 def boltzmann(temperature: float = 1.0) -> Shaping:
     """`exp(f / temperature)` with sum 1, the weights of MPPI (Williams et al. 2017); NaN gets nothing.
 

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxes import checks, trees
 from jaxes.blocks import Block
 from jaxes.lowrank.leaf import any_low_rank
 from jaxes.lowrank.population import each, interleaved
+from jaxes.support import checks, trees
 
 
 class Strategy(NamedTuple):

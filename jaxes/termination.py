@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxes import trees
 from jaxes.shaping import finite
+from jaxes.support import trees
 
 REASONS = (
     "tolfun",  # the best values of the last generations and all of this one differ by no more than `fun`

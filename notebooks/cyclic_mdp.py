@@ -24,7 +24,7 @@ import optax
 
 import jaxes
 from jaxes import rl, shaping
-from jaxes.envs.cyclic_mdp import best_return, random_return
+from jaxes.envs.own.cyclic_mdp import best_return, random_return
 
 QUICK = os.environ.get("JAXES_NOTEBOOK") == "quick"  # as the tests run it
 

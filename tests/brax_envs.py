@@ -17,9 +17,9 @@ def made(name, backend=None):
 
 def brax_env(name, backend):
     """Brax's own environment."""
-    from jaxes.envs import brax
-    from jaxes.envs.foreign import foreign
-    from jaxes.envs.mujoco_tools import quiet
+    from jaxes.envs.suites import brax
+    from jaxes.envs.suites.foreign import foreign
+    from jaxes.envs.suites.mujoco_tools import quiet
 
     with foreign(), quiet():
         return brax._import_brax().get_environment(name, backend=backend)

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import optax
 
 import jaxes
-from jaxes import Strategy, trees
+from jaxes import Strategy
+from jaxes.support import trees
 
 
 class Row(NamedTuple):

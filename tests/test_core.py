@@ -13,7 +13,8 @@ import pytest
 
 import jaxes
 import jaxes.rl
-from jaxes import Block, blocks, checks
+from jaxes import Block, blocks
+from jaxes.support import checks
 
 KEY = jax.random.key(0)
 CORE = [
@@ -36,7 +37,7 @@ MODULES = [
     *(f"jaxes.strategies.{m.name}" for m in pkgutil.iter_modules(jaxes.strategies.__path__)),
     *(f"jaxes.rl.{m.name}" for m in pkgutil.iter_modules(jaxes.rl.__path__)),
     *(f"jaxes.planning.{m.name}" for m in pkgutil.iter_modules(jaxes.planning.__path__)),
-    "jaxes.envs.cartpole_swingup",
+    "jaxes.envs.own.cartpole_swingup",
     "jaxes.envs.tetris.env",
 ]
 

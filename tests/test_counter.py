@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from jaxes.counter import Counter
+from jaxes.support.counter import Counter
 
 
 def test_counts_beyond_two_words():

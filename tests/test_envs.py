@@ -13,8 +13,8 @@ from toys import clock
 
 import jaxes
 from jaxes.envs import Box, Discrete, action_size, observation_size, own
-from jaxes.envs import brax as adapter
-from jaxes.envs.foreign import foreign
+from jaxes.envs.suites import brax as adapter
+from jaxes.envs.suites.foreign import foreign
 
 NAMES = list(adapter.MAX_STEPS)
 COMBINATIONS = [(n, b) for n in NAMES for b in adapter._BACKENDS_OF.get(n, adapter.BACKENDS)]

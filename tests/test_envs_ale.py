@@ -8,7 +8,8 @@ import pytest
 
 import jaxes
 from jaxes import rl
-from jaxes.envs import Discrete, ale
+from jaxes.envs import Discrete
+from jaxes.envs.suites import ale
 
 pytest.importorskip("ale_py")
 pytest.importorskip("gymnasium")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxes
-from jaxes.envs import cartpole_swingup as cartpole
+from jaxes.envs.own import cartpole_swingup as cartpole
 
 # The model that dm_control 1.0 publishes, without what is only seen.
 MODEL = """

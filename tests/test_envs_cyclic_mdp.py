@@ -10,7 +10,7 @@ import pytest
 import jaxes
 from jaxes import rl
 from jaxes.envs import Discrete
-from jaxes.envs.cyclic_mdp import best_return, cyclic_mdp, random_return
+from jaxes.envs.own.cyclic_mdp import best_return, cyclic_mdp, random_return
 
 VARIANTS = {"CyclicMDP": ((1, 1, 2), 1333, -6 / 13), "CyclicMDPEqual": ((1, 1, 1), 1000, -1 / 2)}
 

@@ -10,8 +10,8 @@ import pytest
 
 import jaxes
 from jaxes.envs import Discrete, action_size, drawings, observation_size
-from jaxes.envs import gymnax as adapter
-from jaxes.envs.foreign import foreign
+from jaxes.envs.suites import gymnax as adapter
+from jaxes.envs.suites.foreign import foreign
 
 gymnax = pytest.importorskip("gymnax")
 

@@ -8,7 +8,8 @@ import pytest
 
 import jaxes
 from jaxes import rl
-from jaxes.envs import Box, Discrete, mujoco
+from jaxes.envs import Box, Discrete
+from jaxes.envs.suites import mujoco
 
 gymnasium = pytest.importorskip("gymnasium")
 mj = pytest.importorskip("mujoco")

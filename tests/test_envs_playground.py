@@ -10,9 +10,9 @@ import pytest
 
 import jaxes
 from jaxes.envs import action_size, observation_size
-from jaxes.envs import playground as adapter
-from jaxes.envs.foreign import foreign
-from jaxes.envs.mujoco_tools import quiet
+from jaxes.envs.suites import playground as adapter
+from jaxes.envs.suites.foreign import foreign
+from jaxes.envs.suites.mujoco_tools import quiet
 
 
 @pytest.mark.parametrize("impl", ["jaxx", ""])

@@ -14,8 +14,8 @@ import pytest
 from programs import quick
 
 import jaxes
-from jaxes import stretched
 from jaxes.noise import gaussian
+from jaxes.strategies.parts import stretched
 
 N = 10
 SIZE = 4 + int(3 * math.log(N))

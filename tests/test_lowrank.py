@@ -47,7 +47,7 @@ def test_a_model_gives_what_its_dense_members_give(name, rank):
     np.testing.assert_allclose(got, want, atol=1e-5 * max(1, float(jnp.abs(want).max())))
     assert float(jnp.std(want, axis=0).max()) > 1e-3
     one = jax.tree.map(lambda x: x[0], lowrank.own(members))
-    jax.eval_shape(lowrank.structured(model.apply, uses), lowrank.whole(lowrank.shared(members), one), *model.inputs)
+    jax.eval_shape(lowrank.structured(model.apply, uses), lowrank.whole(lowrank.common(members), one), *model.inputs)
     assert uses and all(use.kept for use in uses)
 
 
@@ -158,7 +158,7 @@ def test_shapes_may_change_on_the_way():
     members = population(type("M", (), {"params": params}))
     got, want = jaxes.vmap(apply)(members, x), jax.vmap(apply)(jaxes.materialize(members), x)
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
-    one = lowrank.whole(lowrank.shared(members), jax.tree.map(lambda x: x[0], lowrank.own(members)))
+    one = lowrank.whole(lowrank.common(members), jax.tree.map(lambda x: x[0], lowrank.own(members)))
     jax.eval_shape(lowrank.structured(apply, uses), one, x[0])
     assert [use for use in uses if not use.kept] == []
 
@@ -235,7 +235,7 @@ def test_the_population_is_never_made():
         return strategy.tell(state, -jnp.sum(out**2, axis=1))[0]
 
     temporary = jax.jit(generation).lower(state).compile().memory_analysis().temp_size_in_bytes
-    assert temporary < 0.1 * 64 * 4 * jaxes.trees.size(state.mean)
+    assert temporary < 0.1 * 64 * 4 * jaxes.support.trees.size(state.mean)
 
 
 def test_signs_are_signs():

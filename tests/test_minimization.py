@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jaxes
-from jaxes import plots
+from jaxes.training import plots
 
 
 def sphere(x):

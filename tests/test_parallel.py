@@ -260,7 +260,7 @@ class TestBadInput:
     def test_fit(self):
         fit = lambda problem, **options: jaxes.fit(jaxes.open_es(8), problem, {"x": jnp.ones(3)}, key=KEY, **options)
         with pytest.raises(ValueError, match="need a mesh"):
-            fit(toys.sphere(), hosts=parallel.Hosts(2, 0))
+            fit(toys.sphere(), processes=parallel.Processes(2, 0))
         with pytest.raises(ValueError, match="mesh is for problems that run in compiled programs"):
             fit(toys.sphere()._replace(host=True), mesh=parallel.mesh(1))
         with pytest.raises(ValueError, match="problem must run in compiled programs"):

@@ -5,7 +5,7 @@ import json
 import pytest
 from matplotlib import image
 
-from jaxes import plots
+from jaxes.training import plots
 
 
 @pytest.fixture

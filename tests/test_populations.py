@@ -12,9 +12,9 @@ from programs import quick
 from scipy import optimize
 
 import jaxes
-from jaxes import genetic, populations
 from jaxes.noise import gaussian
 from jaxes.strategies.differential_evolution import crossed, distinct
+from jaxes.strategies.parts import genetic, populations
 from jaxes.strategy import generation_key
 
 DIMENSION = 5

@@ -3,7 +3,7 @@
 import io
 import sys
 
-from jaxes.training.progress import Progress
+from jaxes.support.progress import Progress
 
 ROW = {
     "generation": 50,

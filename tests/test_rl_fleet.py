@@ -8,7 +8,8 @@ import warnings
 import pytest
 from test_rl_host import assert_same, generations, walk
 
-from jaxes.rl.host import fleet, problem
+from jaxes.rl.host import engine as problem
+from jaxes.rl.host import fleet
 
 ray = pytest.importorskip("ray")
 

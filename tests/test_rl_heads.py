@@ -7,7 +7,7 @@ import pytest
 from toys import clock
 
 from jaxes.envs import Box, Discrete
-from jaxes.rl import heads
+from jaxes.rl.policies import heads
 
 LOW, HIGH = np.array([-1.0, -3.0, 0.0], np.float32), np.array([1.0, 3.0, 0.5], np.float32)
 BOX = clock()._replace(action=Box(LOW, HIGH))

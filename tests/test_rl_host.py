@@ -16,7 +16,7 @@ from jaxes import rl
 from jaxes.envs import Box
 from jaxes.envs.host import host_env
 from jaxes.problem import PROBLEM_ID
-from jaxes.rl.host import problem as host_problem
+from jaxes.rl.host import engine as host_problem
 from jaxes.rl.host.pool import Pool
 from jaxes.strategy import generation_key
 

@@ -11,7 +11,7 @@ from toys import clock, played
 import jaxes
 from jaxes import rl
 from jaxes.envs import Discrete
-from jaxes.rl import networks
+from jaxes.rl.policies import networks
 
 ENV = clock()
 DICT = clock(nested=True)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from jaxes import ranking, shaping
+from jaxes import shaping
+from jaxes.support import ranking
 
 NAN, INF = np.nan, np.inf
 RNG = np.random.default_rng(0)
@@ -35,10 +36,10 @@ def test_ranks_by_hand():
     assert shaping.centered_rank()(jnp.zeros(4)).tolist() == [0, 0, 0, 0]
 
 
-def test_places():
-    first, last = ranking.places(jnp.array([NAN, 1.0, 3.0, 1.0, NAN, -INF]))
+def test_tied_ranks():
+    first, last = ranking.tied_ranks(jnp.array([NAN, 1.0, 3.0, 1.0, NAN, -INF]))
     assert first.tolist() == [4, 1, 0, 1, 4, 3] and last.tolist() == [5, 2, 0, 2, 5, 3]
-    first, last = ranking.places(jnp.array([-0.0, 0.0]))
+    first, last = ranking.tied_ranks(jnp.array([-0.0, 0.0]))
     assert first.tolist() == [0, 0] and last.tolist() == [1, 1]
 
 

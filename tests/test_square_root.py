@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from jaxes.square_root import square_root
+from jaxes.strategies.parts.square_root import square_root
 
 N = 12
 

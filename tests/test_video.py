@@ -15,7 +15,8 @@ import pytest
 from toys import clock, linear
 
 import jaxes
-from jaxes import cli, rl, video
+from jaxes import cli, rl
+from jaxes.training import video
 from jaxes.training.trained import Trained
 
 

@@ -19,8 +19,8 @@ def main(coordinator, processes, process_id, devices, folder, generations, sigma
     jaxes.strict()
     jax.config.update("jax_num_cpu_devices", int(devices))
     several = (coordinator, int(processes), int(process_id)) if int(processes) > 1 else ()
-    hosts = parallel.join(*several, timeout=60, heartbeat=10)
-    hosts.check_alike({"sigma": float(sigma), "generations": int(generations)})
+    processes = parallel.join(*several, timeout=60, heartbeat=10)
+    processes.check_alike({"sigma": float(sigma), "generations": int(generations)})
     strategy, problem, (state, _) = spread_runs.setting("low_rank")
     reports = jaxes.fit(
         strategy,
@@ -34,12 +34,12 @@ def main(coordinator, processes, process_id, devices, folder, generations, sigma
         chunk_seconds=0.0,
         checkpoint_seconds=0.0,
         mesh=parallel.mesh(),
-        hosts=hosts,
+        processes=processes,
     )
     *_, report = reports
     numbers = (report.state.mean, report.problem_state.normalizer)
     data = b"".join(np.asarray(x).tobytes() for x in jax.tree.leaves(numbers))
-    hosts.leave()
+    processes.leave()
     print("digest", hashlib.sha256(data).hexdigest(), flush=True)
 
 

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxes
-from jaxes.counter import Counter
 from jaxes.envs import Box, Env, EnvState
 from jaxes.rl import Policy
+from jaxes.support.counter import Counter
 
 
 def sphere() -> jaxes.Problem:

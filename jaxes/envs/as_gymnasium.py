@@ -8,9 +8,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxes import checks
 from jaxes.envs import own
 from jaxes.envs.protocol import Discrete, Env
+from jaxes.support import checks
 
 try:
     import gymnasium

@@ -4,8 +4,8 @@ import importlib
 import importlib.util
 from typing import Any, NamedTuple
 
-from jaxes import checks
 from jaxes.envs.protocol import Discrete, Env
+from jaxes.support import checks
 
 
 class Suite(NamedTuple):
@@ -28,14 +28,14 @@ class Listed(NamedTuple):
 
 
 SUITES = {
-    "ale": Suite("jaxes.envs.ale", "ale_py", "ale", open=True),
-    "brax": Suite("jaxes.envs.brax", "brax", None),
-    "envpool": Suite("jaxes.envs.envpool", "envpool", "envpool", open=True),
-    "gymnasium": Suite("jaxes.envs.gymnasium", "gymnasium", "gymnasium", open=True),
-    "gymnax": Suite("jaxes.envs.gymnax", "gymnax", "gymnax"),
+    "ale": Suite("jaxes.envs.suites.ale", "ale_py", "ale", open=True),
+    "brax": Suite("jaxes.envs.suites.brax", "brax", None),
+    "envpool": Suite("jaxes.envs.suites.envpool", "envpool", "envpool", open=True),
+    "gymnasium": Suite("jaxes.envs.suites.gymnasium", "gymnasium", "gymnasium", open=True),
+    "gymnax": Suite("jaxes.envs.suites.gymnax", "gymnax", "gymnax"),
     "jaxes": Suite("jaxes.envs.own", "jaxes", None),
-    "mujoco": Suite("jaxes.envs.mujoco", "gymnasium", "mujoco"),
-    "playground": Suite("jaxes.envs.playground", "mujoco_playground", "playground"),
+    "mujoco": Suite("jaxes.envs.suites.mujoco", "gymnasium", "mujoco"),
+    "playground": Suite("jaxes.envs.suites.playground", "mujoco_playground", "playground"),
 }
 
 

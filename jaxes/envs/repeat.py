@@ -6,9 +6,9 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from jaxes import checks
 from jaxes.envs.host import Repeated
 from jaxes.envs.protocol import Env, EnvState
+from jaxes.support import checks
 
 
 def repeated(env: Env, times: int) -> Env:

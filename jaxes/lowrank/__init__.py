@@ -8,7 +8,7 @@ Hyperscale", arXiv:2511.16652).
 from jaxes.lowrank.interpreter import Use, structured
 from jaxes.lowrank.leaf import LowRank, any_low_rank, dense, is_low_rank
 from jaxes.lowrank.plan import Entry, Plan, Split, explain, plan
-from jaxes.lowrank.population import each, interleaved, materialize, own, shared, vmap, whole
+from jaxes.lowrank.population import common, each, interleaved, materialize, own, vmap, whole
 
 __all__ = [
     "Entry",
@@ -20,7 +20,7 @@ __all__ = [
     "each",
     "interleaved",
     "own",
-    "shared",
+    "common",
     "whole",
     "dense",
     "explain",

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxes import trees
+from jaxes.support import trees
 
 
 @jax.tree_util.register_dataclass

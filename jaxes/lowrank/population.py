@@ -67,7 +67,7 @@ def own(population: Any) -> Any:
     return jax.tree.map(bare, population, is_leaf=is_low_rank)
 
 
-def shared(population: Any) -> Any:
+def common(population: Any) -> Any:
     """What members share: a tree that `whole` takes beside `own`."""
 
     def one(x):
@@ -78,10 +78,10 @@ def shared(population: Any) -> Any:
     return jax.tree.map(one, population, is_leaf=is_low_rank)
 
 
-def whole(shared: Any, own: Any) -> Any:
+def whole(common: Any, own: Any) -> Any:
     """A member, or a population, of its two parts."""
     leaves, tree = jax.tree.flatten(own, is_leaf=is_low_rank)
-    matrices = jax.tree.leaves(shared, is_leaf=lambda x: x is None or isinstance(x, Rounded))
+    matrices = jax.tree.leaves(common, is_leaf=lambda x: x is None or isinstance(x, Rounded))
 
     def join(x: Any, w: Any) -> Any:
         if not is_low_rank(x):
@@ -99,4 +99,4 @@ def with_matrix(z: LowRank, w: Any) -> LowRank:
 def interleaved(up: Any, down: Any) -> Any:
     """Members of one population and of the other by turns."""
     both = jax.tree.map(lambda a, b: jnp.stack([a, b], 1).reshape(2 * a.shape[0], *a.shape[1:]), own(up), own(down))
-    return whole(shared(up), both)
+    return whole(common(up), both)

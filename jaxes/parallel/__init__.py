@@ -2,7 +2,7 @@
 
 from jaxes.blocks import AXIS, Comm
 from jaxes.parallel.block_by_block import block_by_block
-from jaxes.parallel.hosts import Hosts, join
+from jaxes.parallel.processes import Processes, join
 from jaxes.parallel.spread import local, mesh, replicated, spread
 from jaxes.parallel.strict import is_strict, started, strict
 from jaxes.parallel.traffic import Sent, traffic
@@ -10,7 +10,7 @@ from jaxes.parallel.traffic import Sent, traffic
 __all__ = [
     "AXIS",
     "Comm",
-    "Hosts",
+    "Processes",
     "Sent",
     "block_by_block",
     "is_strict",

@@ -11,8 +11,8 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from jaxes import checks
 from jaxes.blocks import AXIS, Comm, communicating
+from jaxes.support import checks
 
 F = TypeVar("F", bound=Callable[..., Any])
 

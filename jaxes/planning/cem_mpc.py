@@ -14,10 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxes import checks, noise, shaping
+from jaxes import noise, shaping
 from jaxes.envs.protocol import Box
 from jaxes.strategies import cem
 from jaxes.strategies.cem import State
+from jaxes.support import checks
 
 VARIANCE_NOISE = 1e-6  # as PlaNet's code adds under the root
 

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxes import checks
 from jaxes.envs.protocol import Box, Env
 from jaxes.planning.cem_mpc import Planner
 from jaxes.planning.simulator import simulator
+from jaxes.support import checks
 
 PLAN_ID = 0x7FFFFFFC  # of the key of an episode's plans, beside that of its reset
 

@@ -1,16 +1,16 @@
 """Reinforcement learning: policies, rollouts, evaluation."""
 
-from jaxes.rl.choosing import Values, values
 from jaxes.rl.episodes import Episodes, play
 from jaxes.rl.evaluate import evaluation
-from jaxes.rl.networks import CNN, GRU, LSTM, MLP
 from jaxes.rl.normalizer import Normalizer
-from jaxes.rl.policies import Policy, policy
-from jaxes.rl.ready_made import cnn, gru, lstm, mlp
-from jaxes.rl.reference import reference_batch
+from jaxes.rl.policies.choosing import Values, values
+from jaxes.rl.policies.networks import CNN, GRU, LSTM, MLP
+from jaxes.rl.policies.policy import Policy, policy
+from jaxes.rl.policies.ready_made import cnn, gru, lstm, mlp
+from jaxes.rl.policies.reference import reference_batch
+from jaxes.rl.policies.virtual_batch_norm import VirtualBatchNorm
 from jaxes.rl.rollout import rollout
 from jaxes.rl.uncapped import uncapped_mean
-from jaxes.rl.virtual_batch_norm import VirtualBatchNorm
 
 __all__ = [
     "Policy",

@@ -14,7 +14,7 @@ from jax import lax
 from jaxes import lowrank
 from jaxes.envs.protocol import Env
 from jaxes.rl import normalizer as norm
-from jaxes.rl.policies import Policy
+from jaxes.rl.policies.policy import Policy
 
 ACTION_ID = 0x7FFFFFFE  # of the key of an episode's actions, beside the key of its reset
 WATCH_ID = 0x7FFFFFFD  # of the key that decides whether the normalizer sees an episode
@@ -214,7 +214,7 @@ def play(
     none = jnp.zeros(width, jnp.int32)
     if queue:
         some = jax.eval_shape(members, none)
-        common = lowrank.shared(members(none) if lowrank.any_low_rank(some) else some)
+        common = lowrank.common(members(none) if lowrank.any_low_rank(some) else some)
         empty = jax.eval_shape(enter, some, none, none)[0]
         blank = lambda x: jnp.broadcast_to(
             keys[0] if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else jnp.zeros((), x.dtype), x.shape
@@ -224,7 +224,7 @@ def play(
         carry = _Carry(now, totals, jnp.int32(0), jnp.uint32(0), moments)
     else:
         everyone = members()
-        common = lowrank.shared(everyone)
+        common = lowrank.common(everyone)
         now, seen = enter(everyone, jnp.arange(count, dtype=jnp.int32), none)
         moments = norm.around(norm.no_moments(normalizer), normalizer, seen) if watching else ()
         carry = _Carry(now, totals, jnp.int32(count), jnp.uint32(0), moments)

@@ -8,7 +8,7 @@ import jax
 from jaxes.envs.protocol import Env
 from jaxes.rl.episodes import Episodes, play
 from jaxes.rl.normalizer import Normalizer
-from jaxes.rl.policies import Policy
+from jaxes.rl.policies.policy import Policy
 
 
 def evaluation(
@@ -26,7 +26,7 @@ def evaluation(
     if isinstance(episodes, bool) or not isinstance(episodes, int) or episodes < 1:
         raise ValueError(f"episodes must be an int of 1 or more, got {episodes!r}")
     if env.lanes is not None:
-        from jaxes.rl.host.problem import evaluation as on_cpus
+        from jaxes.rl.host.engine import evaluation as on_cpus
 
         return on_cpus(env, policy, episodes, workers=workers, ray=ray)
 

@@ -6,16 +6,16 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxes.counter import Counter
 from jaxes.envs.protocol import Env
 from jaxes.problem import Problem
 from jaxes.rl import normalizer as norm
 from jaxes.rl.cap import Cap
 from jaxes.rl.cap import cap as read_cap
 from jaxes.rl.episodes import play
-from jaxes.rl.policies import Policy
+from jaxes.rl.policies.policy import Policy
 from jaxes.rl.reward import pay as read_pay
 from jaxes.schedules import Number, follow, start
+from jaxes.support.counter import Counter
 
 SEEDS = ("pair", "generation", "independent")
 MODES = ("auto", "refill", "while", "scan")
@@ -198,16 +198,16 @@ def rollout(
     }
     if env.lanes is None:
         return Problem(init, evaluate, update, counters, ratios)
-    from jaxes.rl.host.problem import Host, evaluating
+    from jaxes.rl.host.engine import Engine, evaluating
 
-    host = Host(env, policy, training=True, workers=workers, lanes=lanes, ray=ray)
+    engine = Engine(env, policy, training=True, workers=workers, lanes=lanes, ray=ray)
 
     def start_and_init(key):
-        host.pool().start()  # workers get ready while the strategy's programs are compiled
+        engine.pool().start()  # workers get ready while the strategy's programs are compiled
         return init(key)
 
-    evaluate = evaluating(host, episode_keys, episodes, least_steps, pay, watch)
-    return Problem(start_and_init, evaluate, update, counters, ratios, host=True, listen=host.listen)
+    evaluate = evaluating(engine, episode_keys, episodes, least_steps, pay, watch)
+    return Problem(start_and_init, evaluate, update, counters, ratios, host=True, listen=engine.listen)
 
 
 def _lanes(mode: str, lanes: int | None, episodes: int) -> int | None:

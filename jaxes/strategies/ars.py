@@ -12,14 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxes import checks, ranking, trees
 from jaxes.blocks import over_blocks
-from jaxes.descent import Decay, descent
-from jaxes.instances import shared
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import z_score
+from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategy import Strategy, generation_key, lenient, place_members, signed
+from jaxes.support import checks, ranking, trees
+from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -32,7 +32,7 @@ class State(NamedTuple):
     optimizer: Any  # state of tx
 
 
-@shared
+@memoized
 def ars(
     population_size: int,
     sigma: Number = 0.03,

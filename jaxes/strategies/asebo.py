@@ -15,14 +15,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxes import checks, flat, trees
 from jaxes.blocks import over_blocks
-from jaxes.descent import Decay, descent
-from jaxes.instances import shared
 from jaxes.noise import gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import Shaping, identity
+from jaxes.strategies.parts import flat
+from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategy import Strategy, by_chunks, generation_key, pulls
+from jaxes.support import checks, trees
+from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -43,7 +44,7 @@ class State(NamedTuple):
     optimizer: Any  # state of tx
 
 
-@shared
+@memoized
 def asebo(
     population_size: int,
     sigma: Number = 0.1,

@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxes import checks, trees
 from jaxes.blocks import Block, over_blocks
-from jaxes.diagonal import moved
-from jaxes.instances import shared
 from jaxes.lowrank.leaf import any_low_rank
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.shaping import Shaping, top
+from jaxes.strategies.parts.diagonal import moved
 from jaxes.strategy import Strategy, generation_key, place_members, summarize
+from jaxes.support import checks, trees
+from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -34,7 +34,7 @@ class State(NamedTuple):
     kept: Any  # members that come again, leaves [k, ...]; None if there are none
 
 
-@shared
+@memoized
 def cem(
     population_size: int,
     sigma: float | jax.Array = 0.1,

@@ -16,12 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxes import checks, flat, paths, ranking, trees
 from jaxes.blocks import over_blocks
-from jaxes.instances import shared
 from jaxes.schedules import Number, follow_all, start, start_all
-from jaxes.square_root import square_root
+from jaxes.strategies.parts import evolution_paths as paths
+from jaxes.strategies.parts import flat
+from jaxes.strategies.parts.square_root import square_root
 from jaxes.strategy import Strategy, by_chunks, summarize
+from jaxes.support import checks, ranking, trees
+from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -42,7 +44,7 @@ class State(NamedTuple):
     c_mu: jax.Array  # float[]: learning rate of the rank-mu update
 
 
-@shared
+@memoized
 def cma_es(
     population_size: int,
     sigma: float | jax.Array = 0.1,

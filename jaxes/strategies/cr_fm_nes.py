@@ -12,11 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxes import checks, flat, paths, ranking, stretched, trees
 from jaxes.blocks import over_blocks
-from jaxes.instances import shared
 from jaxes.schedules import Number, follow_all, start, start_all
+from jaxes.strategies.parts import evolution_paths as paths
+from jaxes.strategies.parts import flat, stretched
 from jaxes.strategy import Strategy, by_chunks, summarize
+from jaxes.support import checks, ranking, trees
+from jaxes.support.memoized import memoized
 
 LEAST = 0.1  # of an entry of D is left by one generation; the paper's update could make it negative
 
@@ -41,7 +43,7 @@ class State(NamedTuple):
     alpha: jax.Array  # float[]: how steeply the weights of a moving search grow with the members' distance
 
 
-@shared
+@memoized
 def cr_fm_nes(
     population_size: int,
     sigma: float | jax.Array = 0.1,

@@ -11,11 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxes import checks, populations, trees
 from jaxes.blocks import over_blocks
-from jaxes.instances import shared
 from jaxes.schedules import Number, follow_all, start, start_all
+from jaxes.strategies.parts import populations
 from jaxes.strategy import Strategy, summarize
+from jaxes.support import checks, trees
+from jaxes.support.memoized import memoized
 
 # How many others a mutant is made of, and the mutant for x, given the best member b, others r and the factor f.
 _MUTATIONS: dict[str, tuple[int, Callable]] = {
@@ -39,7 +40,7 @@ class State(NamedTuple):
     fitness: jax.Array  # float[population_size]: the population's, -inf before any
 
 
-@shared
+@memoized
 def differential_evolution(
     population_size: int,
     sigma: float | jax.Array = 0.1,
@@ -135,7 +136,7 @@ def differential_evolution(
         some = ~jnp.all(jnp.isnan(fitness))
         return new._replace(
             step=step,
-            sigma=jnp.where(some, populations.spread(population), state.sigma),
+            sigma=jnp.where(some, populations.dispersion(population), state.sigma),
             **follow_all(numbers, state, step),
         ), info
 

@@ -10,10 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxes import checks, diagonal, ranking, trees
-from jaxes.instances import shared
 from jaxes.schedules import Number, follow, start
+from jaxes.strategies.parts import diagonal
 from jaxes.strategy import Strategy, summarize
+from jaxes.support import checks, ranking, trees
+from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -26,7 +27,7 @@ class State(NamedTuple):
     sigma_learning_rate: jax.Array  # float[]
 
 
-@shared
+@memoized
 def discovered_es(
     population_size: int,
     sigma: float | jax.Array = 0.1,

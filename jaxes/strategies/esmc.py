@@ -11,14 +11,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxes import checks, trees
 from jaxes.blocks import Block, over_blocks
-from jaxes.descent import Decay, descent
-from jaxes.instances import shared
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import Shaping, identity
+from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategy import Strategy, generation_key, place_members, signed
+from jaxes.support import checks, trees
+from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -31,7 +31,7 @@ class State(NamedTuple):
     optimizer: Any  # state of tx
 
 
-@shared
+@memoized
 def esmc(
     population_size: int,
     sigma: Number = 0.1,

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxes import checks, genetic, populations, trees
-from jaxes.instances import shared
 from jaxes.schedules import Number, follow, start
+from jaxes.strategies.parts import genetic, populations
 from jaxes.strategy import Strategy, summarize
+from jaxes.support import checks, trees
+from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -27,7 +28,7 @@ class State(NamedTuple):
     best_fitness: jax.Array  # float[]: its fitness, -inf before any
 
 
-@shared
+@memoized
 def gesmr_ga(
     population_size: int,
     sigma: float | jax.Array = 0.1,

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxes import checks, populations, trees
-from jaxes.instances import shared
 from jaxes.schedules import Number, follow_all, start
+from jaxes.strategies.parts import populations
 from jaxes.strategy import Strategy, generation_key, summarize
+from jaxes.support import checks, trees
+from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -25,7 +26,7 @@ class State(NamedTuple):
     best_fitness: jax.Array  # float[]: its fitness, -inf before any
 
 
-@shared
+@memoized
 def gradientless_descent(
     population_size: int, sigma: Number = 0.1, *, ratio: Number = 1e-3, blocks: int = 1
 ) -> Strategy:

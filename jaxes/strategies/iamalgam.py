@@ -13,12 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxes import checks, flat, ranking, trees
 from jaxes.blocks import Block, over_blocks
-from jaxes.instances import shared
 from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.shaping import finite
+from jaxes.strategies.parts import flat
 from jaxes.strategy import Strategy, by_chunks, summarize
+from jaxes.support import checks, ranking, trees
+from jaxes.support.memoized import memoized
 
 SELECTED = 0.35  # tau, the part of the population that the Gaussian is fitted to
 PATIENCE = 25  # generations without improvement, beside one for each parameter, before c_mult falls below one
@@ -47,7 +48,7 @@ class State(NamedTuple):
     theta_sdr: jax.Array  # float[]: deviations from the mean beyond which improvements widen the search
 
 
-@shared
+@memoized
 def iamalgam(
     population_size: int,
     sigma: float | jax.Array = 0.1,

@@ -12,11 +12,13 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxes import checks, flat, paths, ranking, trees
 from jaxes.blocks import over_blocks
-from jaxes.instances import shared
 from jaxes.schedules import Number, follow_all, start, start_all
+from jaxes.strategies.parts import evolution_paths as paths
+from jaxes.strategies.parts import flat
 from jaxes.strategy import Strategy, by_chunks, summarize
+from jaxes.support import checks, ranking, trees
+from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -34,7 +36,7 @@ class State(NamedTuple):
     base_c: jax.Array  # float[]: each further direction's rate is smaller by this factor
 
 
-@shared
+@memoized
 def lm_ma_es(
     population_size: int,
     sigma: float | jax.Array = 0.1,

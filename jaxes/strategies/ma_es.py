@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxes import checks, flat, paths, ranking, trees
 from jaxes.blocks import over_blocks
-from jaxes.instances import shared
 from jaxes.schedules import Number, follow_all, start, start_all
+from jaxes.strategies.parts import evolution_paths as paths
+from jaxes.strategies.parts import flat
 from jaxes.strategy import Strategy, by_chunks, summarize
+from jaxes.support import checks, ranking, trees
+from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -29,7 +31,7 @@ class State(NamedTuple):
     c_mu: jax.Array  # float[]: learning rate of the rank-mu update, the paper's c_w
 
 
-@shared
+@memoized
 def ma_es(
     population_size: int,
     sigma: float | jax.Array = 0.1,

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
-from jaxes import checks, trees
 from jaxes.blocks import Block, over_blocks
-from jaxes.descent import Decay, descent
-from jaxes.instances import shared
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import Shaping, identity
+from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategy import Strategy, place_members, pulls, signed
+from jaxes.support import checks, trees
+from jaxes.support.memoized import memoized
 from jaxes.unrolled import check_unrolls, episode
 
 
@@ -30,7 +30,7 @@ class State(NamedTuple):
     optimizer: Any  # state of tx
 
 
-@shared
+@memoized
 def nres(
     population_size: int,
     sigma: Number = 0.1,

@@ -11,14 +11,14 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from jaxes import checks, trees
 from jaxes.blocks import over_blocks
-from jaxes.descent import Decay, descent
-from jaxes.instances import shared
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import Shaping, centered_rank, is_affine, slope
+from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategy import Strategy, Stream, generation_key, place_members, pulls, signed
+from jaxes.support import checks, trees
+from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -31,7 +31,7 @@ class State(NamedTuple):
     optimizer: Any  # state of tx
 
 
-@shared
+@memoized
 def open_es(
     population_size: int,
     sigma: Number = 0.02,

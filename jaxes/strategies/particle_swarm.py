@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxes import checks, populations, trees
 from jaxes.blocks import over_blocks
-from jaxes.instances import shared
 from jaxes.schedules import Number, follow_all, start, start_all
+from jaxes.strategies.parts import populations
 from jaxes.strategy import Strategy, summarize
+from jaxes.support import checks, trees
+from jaxes.support.memoized import memoized
 
 PHI = 4.1
 CHI = 2 / abs(2 - PHI - math.sqrt(PHI**2 - 4 * PHI))
@@ -34,7 +35,7 @@ class State(NamedTuple):
     fitness: jax.Array  # float[population_size]: of these places, -inf before any
 
 
-@shared
+@memoized
 def particle_swarm(
     population_size: int,
     sigma: float | jax.Array = 0.1,
@@ -127,7 +128,7 @@ def particle_swarm(
         step = state.step + 1
         return new._replace(
             step=step,
-            sigma=jnp.where(some, populations.spread(population), state.sigma),
+            sigma=jnp.where(some, populations.dispersion(population), state.sigma),
             **follow_all(numbers, state, step),
         ), info
 

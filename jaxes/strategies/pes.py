@@ -10,15 +10,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxes import checks, trees
 from jaxes.blocks import over_blocks
-from jaxes.descent import Decay, descent
-from jaxes.instances import shared
 from jaxes.lowrank.population import materialize
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import Shaping, identity
+from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategy import Strategy, generation_key, place_members, pulls, signed
+from jaxes.support import checks, trees
+from jaxes.support.memoized import memoized
 from jaxes.unrolled import check_unrolls, piece
 
 
@@ -33,7 +33,7 @@ class State(NamedTuple):
     optimizer: Any  # state of tx
 
 
-@shared
+@memoized
 def pes(
     population_size: int,
     sigma: Number = 0.1,

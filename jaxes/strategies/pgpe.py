@@ -12,13 +12,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxes import checks, diagonal, trees
-from jaxes.clip_up import clip_up
-from jaxes.descent import Decay, descent
-from jaxes.instances import shared
 from jaxes.schedules import Number, start
 from jaxes.shaping import Shaping, centered_rank
+from jaxes.strategies.parts import diagonal
+from jaxes.strategies.parts.clip_up import clip_up
+from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategy import Strategy, lenient
+from jaxes.support import checks, trees
+from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -33,7 +34,7 @@ class State(NamedTuple):
     optimizer: Any  # state of tx
 
 
-@shared
+@memoized
 def pgpe(
     population_size: int,
     sigma: float | jax.Array = 0.1,

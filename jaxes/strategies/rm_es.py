@@ -11,12 +11,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxes import checks, flat, paths, ranking, trees
 from jaxes.blocks import over_blocks
-from jaxes.instances import shared
 from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.shaping import finite
+from jaxes.strategies.parts import evolution_paths as paths
+from jaxes.strategies.parts import flat
 from jaxes.strategy import Strategy, by_chunks, summarize
+from jaxes.support import checks, ranking, trees
+from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -38,7 +40,7 @@ class State(NamedTuple):
     gap: jax.Array  # float[]: T, generations that kept paths are apart
 
 
-@shared
+@memoized
 def rm_es(
     population_size: int,
     sigma: float | jax.Array = 0.1,
@@ -148,7 +150,7 @@ def rm_es(
 
         # Algorithm 1, lines 8-11: how far the new parents rank before the old ones, among both.
         parents = -jnp.sort(-finite(fitness))[:mu]
-        first, last = ranking.places(jnp.concatenate([state.parents, parents]))
+        first, last = ranking.tied_ranks(jnp.concatenate([state.parents, parents]))
         place = 0.5 * (first + last).astype(fitness.dtype)
         ahead = jnp.asarray(table[:mu], fitness.dtype) * (place[:mu] - place[mu:])
         q = jnp.sum(ahead) * (1 / mu)

@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxes import checks, flat, paths, ranking, trees
 from jaxes.blocks import over_blocks
-from jaxes.instances import shared
 from jaxes.schedules import Number, follow_all, start, start_all
+from jaxes.strategies.parts import evolution_paths as paths
+from jaxes.strategies.parts import flat
 from jaxes.strategy import Strategy, summarize
+from jaxes.support import checks, ranking, trees
+from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -33,7 +35,7 @@ class State(NamedTuple):
     mu_cov: jax.Array  # float[]: 1 / mu_cov of c_cov is the rank-one update, the rest rank-mu
 
 
-@shared
+@memoized
 def sep_cma_es(
     population_size: int,
     sigma: float | jax.Array = 0.1,

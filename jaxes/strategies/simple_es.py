@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxes import checks, diagonal, trees
-from jaxes.instances import shared
 from jaxes.schedules import Number, follow, start
 from jaxes.shaping import top
+from jaxes.strategies.parts import diagonal
 from jaxes.strategy import Strategy, summarize
+from jaxes.support import checks, trees
+from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -23,7 +24,7 @@ class State(NamedTuple):
     sigma: jax.Array  # float[]: standard deviation of every coordinate
 
 
-@shared
+@memoized
 def simple_es(population_size: int, sigma: Number = 0.1, *, elite_fraction: float = 0.25, blocks: int = 1) -> Strategy:
     """The simple Gaussian evolution strategy.
 

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxes import checks, genetic, populations, trees
-from jaxes.instances import shared
 from jaxes.schedules import Number, follow, start
+from jaxes.strategies.parts import genetic, populations
 from jaxes.strategy import Strategy, summarize
+from jaxes.support import checks, trees
+from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -25,7 +26,7 @@ class State(NamedTuple):
     best_fitness: jax.Array  # float[]: its fitness, -inf before any
 
 
-@shared
+@memoized
 def simple_ga(population_size: int, sigma: Number = 0.1, *, elite_fraction: float = 0.2, blocks: int = 1) -> Strategy:
     """The simple genetic algorithm. The state holds the parents only, in the first generation copies of the start.
 

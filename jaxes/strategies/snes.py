@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxes import checks, diagonal, trees
-from jaxes.instances import shared
 from jaxes.schedules import Number, follow, start
 from jaxes.shaping import Shaping, nes_utilities
+from jaxes.strategies.parts import diagonal
 from jaxes.strategy import Strategy, summarize
+from jaxes.support import checks, trees
+from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -27,7 +28,7 @@ class State(NamedTuple):
     sigma_learning_rate: jax.Array  # float[]: of log(sigma)
 
 
-@shared
+@memoized
 def snes(
     population_size: int,
     sigma: float | jax.Array = 0.1,

@@ -17,12 +17,13 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxes import checks, flat, stein, trees
 from jaxes.blocks import Block
-from jaxes.instances import shared
 from jaxes.schedules import Number, follow, start
 from jaxes.strategies.cma_es import cma_es
+from jaxes.strategies.parts import flat, stein
 from jaxes.strategy import Strategy, summarize
+from jaxes.support import checks, trees
+from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -36,7 +37,7 @@ class State(NamedTuple):
     repulsion: jax.Array  # float[]: weight of the force between particles
 
 
-@shared
+@memoized
 def sv_cma_es(
     population_size: int,
     sigma: float | jax.Array = 0.1,

@@ -11,15 +11,16 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxes import checks, flat, stein, trees
 from jaxes.blocks import Block, over_blocks
-from jaxes.descent import Decay, descent
-from jaxes.instances import shared
 from jaxes.lowrank.leaf import dense_tree as whole
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number, start
 from jaxes.shaping import Shaping, centered_rank
+from jaxes.strategies.parts import flat, stein
+from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategy import Strategy, generation_key, place_members, pulls, signed
+from jaxes.support import checks, trees
+from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -35,7 +36,7 @@ class State(NamedTuple):
     optimizer: Any  # state of tx for each particle, leaves [particles, ...]
 
 
-@shared
+@memoized
 def sv_open_es(
     population_size: int,
     sigma: Number = 0.1,

@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxes import checks, flat, paths, ranking, stretched, trees
 from jaxes.blocks import over_blocks
-from jaxes.instances import shared
 from jaxes.schedules import Number, follow_all, start, start_all
+from jaxes.strategies.parts import evolution_paths as paths
+from jaxes.strategies.parts import flat, stretched
 from jaxes.strategy import Strategy, by_chunks, summarize
+from jaxes.support import checks, ranking, trees
+from jaxes.support.memoized import memoized
 
 LARGEST_CHANGE = 0.7  # of v relative to |v|, and of each entry of D relative to it
 
@@ -35,7 +37,7 @@ class State(NamedTuple):
     c_mu: jax.Array  # float[]: learning rate of the rank-mu update
 
 
-@shared
+@memoized
 def vd_cma_es(
     population_size: int,
     sigma: float | jax.Array = 0.1,

@@ -12,12 +12,13 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxes import checks, flat, trees
 from jaxes.blocks import over_blocks
-from jaxes.instances import shared
 from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.shaping import Shaping, nes_utilities
+from jaxes.strategies.parts import flat
 from jaxes.strategy import Strategy, by_chunks, summarize
+from jaxes.support import checks, trees
+from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -31,7 +32,7 @@ class State(NamedTuple):
     shape_learning_rate: jax.Array  # float[]: of log(B)
 
 
-@shared
+@memoized
 def xnes(
     population_size: int,
     sigma: float | jax.Array = 0.1,

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxes import checks
 from jaxes.supervised.idx import read_idx
+from jaxes.support import checks
 
 
 class Data(NamedTuple):

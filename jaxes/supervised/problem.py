@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxes import checks
-from jaxes.counter import Counter
 from jaxes.lowrank import vmap
 from jaxes.problem import Problem
+from jaxes.support import checks
+from jaxes.support.counter import Counter
 
 Loss = Callable[[Any, Any], jax.Array]
 

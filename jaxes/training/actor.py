@@ -4,7 +4,7 @@ import jax
 
 from jaxes import envs, rl
 from jaxes.envs import Discrete, Env
-from jaxes.rl.policies import Policy
+from jaxes.rl.policies.policy import Policy
 from jaxes.training import config as settings
 from jaxes.training.config import Config
 

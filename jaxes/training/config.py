@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from jaxes import checks, envs
+from jaxes import envs
 from jaxes.noise import NOISES
 from jaxes.shaping import SHAPINGS
 from jaxes.strategies import STRATEGIES
+from jaxes.support import checks
 from jaxes.training.presets import DEFAULT, PRESETS
 
 

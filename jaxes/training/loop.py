@@ -12,12 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxes import checks, parallel
-from jaxes.parallel import Comm, Hosts
+from jaxes import parallel
+from jaxes.parallel import Comm, Processes
 from jaxes.problem import Problem, generation_with_fitness
 from jaxes.strategy import Info, Strategy
+from jaxes.support import checks
+from jaxes.support.progress import Progress
 from jaxes.training.interruption import Interrupted, Interruption
-from jaxes.training.progress import Progress
 
 Evaluate = Callable[[Any, Any, jax.Array], jax.Array]
 EVALUATED = ("evaluation", "evaluation_std", "evaluation_rank")
@@ -82,7 +83,7 @@ def fit(
     mesh: jax.sharding.Mesh | None = None,
     comm: Comm = "blocks",
     block_by_block: bool = False,
-    hosts: Hosts | None = None,
+    processes: Processes | None = None,
 ) -> Iterator[Report]:
     """Run generations until a limit is reached, and report after each compiled chunk of them.
 
@@ -109,7 +110,7 @@ def fit(
             `jaxes.parallel.spread`. A run may be resumed on another number of devices.
         block_by_block: the same bits on any number of devices of any kind (`jaxes.parallel.block_by_block`), which
             takes the devices of the mesh.
-        hosts: from `jaxes.parallel.join`, where several processes run this same program on one mesh: the first one
+        processes: from `jaxes.parallel.join`, where several processes run this same program on one mesh: the first one
             writes `out`, shows progress and keeps the time; all of them report.
 
     Yields:
@@ -143,12 +144,12 @@ def fit(
     problem_state = problem.init(problem_key)
     if steps is not None and "steps" not in problem.counters(problem_state):
         raise ValueError("steps needs a problem that counts them, such as jaxes.rl.rollout")
-    hosts = Hosts() if hosts is None else hosts
-    where = _Where(mesh, comm, block_by_block, hosts, problem)
+    processes = Processes() if processes is None else processes
+    where = _Where(mesh, comm, block_by_block, processes, problem)
     run = _Run(strategy, problem, evaluate, evaluation_key, limits, evaluate_every, where)
     carry, spent, folder = (state, problem_state), 0.0, None
     if out is not None:
-        folder, carry, spent = _opened(Path(out), carry, resume, hosts)
+        folder, carry, spent = _opened(Path(out), carry, resume, processes)
         reached = limits.reached(int(carry[0].step), _steps(problem, carry[1]), spent)
         if reached is not None:
             raise ValueError(
@@ -156,7 +157,7 @@ def fit(
             )
     elif resume:
         raise ValueError("resume needs out: the folder of the run to go on with")
-    bar = Progress(title, limits.lengths(), progress and hosts.first)
+    bar = Progress(title, limits.lengths(), progress and processes.first)
     return run.reports(carry, spent, folder, bar, chunk_seconds, checkpoint_seconds)
 
 
@@ -166,18 +167,20 @@ class _Where(NamedTuple):
     mesh: jax.sharding.Mesh | None
     comm: Comm
     block_by_block: bool
-    hosts: Hosts
+    processes: Processes
     problem: Problem
 
     def check(self) -> None:
         if self.mesh is None:
-            if self.hosts.count > 1 or self.block_by_block:
-                raise ValueError("several hosts, or one executable for all devices, need a mesh: jaxes.parallel.mesh()")
+            if self.processes.count > 1 or self.block_by_block:
+                raise ValueError(
+                    "several processes, or one executable for all devices, need a mesh: jaxes.parallel.mesh()"
+                )
         elif self.problem.host:
             raise ValueError(
                 "mesh is for problems that run in compiled programs; this one is played by worker processes"
             )
-        elif self.block_by_block and self.hosts.count > 1:
+        elif self.block_by_block and self.processes.count > 1:
             raise ValueError("block_by_block takes the devices of one process, and there are several")
 
     def everywhere(self, carry: Any) -> Any:
@@ -195,7 +198,7 @@ class _Run:
     def __init__(self, strategy, problem, evaluate, evaluation_key, limits, evaluate_every, where):
         self.strategy, self.problem, self.limits, self.evaluate_every = strategy, problem, limits, evaluate_every
         where.check()
-        self.where, self.hosts = where, where.hosts
+        self.where, self.processes = where, where.processes
         in_python = problem.host or where.block_by_block
         if where.block_by_block:
             once = parallel.block_by_block(strategy, problem, list(where.mesh.devices.flat))
@@ -242,13 +245,13 @@ class _Run:
                     chunk = compiled["chunk"].wait(bar, interruption)
                     if self.problem.host and length == 1:
                         bar.say("starting worker processes")
-                    self.hosts.meet()
+                    self.processes.meet()
                     before, chunk_began = _totals(self.problem, here[1]), time.monotonic()
                     length = min(length, self._until_evaluation(now))
                     carry, told = jax.block_until_ready(chunk(carry, np.int32(length)))
                     here, (info, fitness) = self.where.here(carry), self.where.here(told)
-                    took, seconds = self.hosts.agree(time.monotonic() - chunk_began, clock())
-                    received = int(self.hosts.most(interruption.received or 0))
+                    took, seconds = self.processes.agree(time.monotonic() - chunk_began, clock())
+                    received = int(self.processes.most(interruption.received or 0))
                     now += length
                     totals = _totals(self.problem, here[1])
                     grown = {name: count - before[name] for name, count in totals.items()}
@@ -257,7 +260,7 @@ class _Run:
                     scores = None
                     if self.evaluate is not None and (now % self.evaluate_every == 0 or stopped):
                         scores = compiled["evaluate"].wait(bar, interruption)(here)
-                        (score,) = self.hosts.agree(float(jnp.mean(scores)))
+                        (score,) = self.processes.agree(float(jnp.mean(scores)))
                         if self.limits.target is not None and score >= self.limits.target:
                             stopped = "target"
                     row = {"generation": now, **totals, "seconds": round(clock(), 3), **_numbers(info)}
@@ -360,22 +363,22 @@ class _Plain(NamedTuple):
         return self.function
 
 
-def _opened(path: Path, carry: Any, resume: bool, hosts: Hosts) -> tuple["_Folder | None", Any, float]:
+def _opened(path: Path, carry: Any, resume: bool, processes: Processes) -> tuple["_Folder | None", Any, float]:
     """The run's folder where this process writes it, and what all of them begin with."""
     folder, fault = None, None
-    if hosts.first:
+    if processes.first:
         try:
             folder = _Folder(path, carry, resume)
             carry = folder.carry
         except (OSError, ValueError) as error:
             fault = error
-    hosts.meet()
-    found, seconds = hosts.agree(float(fault is None), 0.0 if folder is None else folder.seconds)
+    processes.meet()
+    found, seconds = processes.agree(float(fault is None), 0.0 if folder is None else folder.seconds)
     if fault is not None:
         raise fault
     if not found:
         raise OSError(f"process 0 cannot use {path}: its own message says why")
-    return folder, hosts.shared(carry), seconds
+    return folder, processes.broadcast(carry), seconds
 
 
 class _Folder:
@@ -411,7 +414,7 @@ class _Folder:
         self._checkpoints.save(int(carry[0].step), self._tree(carry, seconds))
 
     def close(self) -> None:
-        from jaxes import plots
+        from jaxes.training import plots
 
         if self._recorder is not None:
             self._recorder.close()

@@ -9,9 +9,9 @@ import jax
 
 from jaxes import lowrank, noise, parallel, rl
 from jaxes.envs import Env
-from jaxes.parallel import Hosts
+from jaxes.parallel import Processes
 from jaxes.problem import Problem
-from jaxes.rl.policies import Policy
+from jaxes.rl.policies.policy import Policy
 from jaxes.strategies import STRATEGIES
 from jaxes.strategy import Strategy
 from jaxes.training import config as settings
@@ -63,7 +63,7 @@ def default_folder(config: Config, root: str | Path = "runs") -> Path:
 
 
 def train(
-    config: Config, out: str | Path | None = None, *, progress: bool = True, hosts: Hosts | None = None
+    config: Config, out: str | Path | None = None, *, progress: bool = True, processes: Processes | None = None
 ) -> Iterator[Report]:
     """Train from the beginning.
 
@@ -72,29 +72,29 @@ def train(
             yet, unless there are that many devices and `jaxes.strict()` was called.
         out: the run's folder, `default_folder` if None; must not hold a run.
         progress: show a bar.
-        hosts: from `jaxes.parallel.join`, where several processes do the same; the first one writes the folder.
+        processes: from `jaxes.parallel.join`, where several processes do the same; the first one writes the folder.
 
     Yields:
         A `Report` for each chunk of generations. The trained policy is in the folder whenever the iteration ends.
     """
     config = settings.complete(config)
     folder = Path(out) if out is not None else default_folder(config)
-    return _run(config, folder, resume=False, progress=progress, hosts=hosts)
+    return _run(config, folder, resume=False, progress=progress, processes=processes)
 
 
 def resume(
-    folder: str | Path, *, progress: bool = True, hosts: Hosts | None = None, **changes: Any
+    folder: str | Path, *, progress: bool = True, processes: Processes | None = None, **changes: Any
 ) -> Iterator[Report]:
     """Go on with a run.
 
     Args:
         folder: of the run.
         progress: show a bar.
-        hosts: as of `train`; any number of processes may go on with a run.
+        processes: as of `train`; any number of processes may go on with a run.
         **changes: new limits (`generations`, `steps`, `seconds`, `target`), replacing all the old ones, or who plays
             (`workers`, `ray`) or computes (`devices`, `comm`), replacing who did.
     """
-    return _run(to_resume(folder, changes), Path(folder), resume=True, progress=progress, hosts=hosts)
+    return _run(to_resume(folder, changes), Path(folder), resume=True, progress=progress, processes=processes)
 
 
 def to_resume(folder: str | Path, changes: dict[str, Any]) -> Config:
@@ -114,15 +114,17 @@ def prepare(config: Config) -> None:
         jax.config.update("jax_num_cpu_devices", config.devices)
 
 
-def _run(config: Config, folder: Path, *, resume: bool, progress: bool, hosts: Hosts | None) -> Iterator[Report]:
-    hosts = Hosts() if hosts is None else hosts
+def _run(
+    config: Config, folder: Path, *, resume: bool, progress: bool, processes: Processes | None
+) -> Iterator[Report]:
+    processes = Processes() if processes is None else processes
     prepare(config)
     same = {name: value for name, value in dataclasses.asdict(config).items() if name not in settings.LIMITS}
-    hosts.check_alike(same)
+    processes.check_alike(same)
     one_executable = config.strict and jax.default_backend() != "cpu"
     mesh = None
-    if hosts.count > 1 or config.devices is not None or one_executable:
-        mesh = parallel.mesh(config.devices if hosts.count == 1 else None)
+    if processes.count > 1 or config.devices is not None or one_executable:
+        mesh = parallel.mesh(config.devices if processes.count == 1 else None)
     parts = build(config)
     key = jax.random.key(config.seed, impl=config.random)
     params = jax.jit(parts.policy.init)(jax.random.fold_in(key, PARAMS_ID))
@@ -143,9 +145,9 @@ def _run(config: Config, folder: Path, *, resume: bool, progress: bool, hosts: H
         mesh=mesh,
         comm=config.comm or "blocks",
         block_by_block=one_executable,
-        hosts=hosts,
+        processes=processes,
     )
-    return _saving(reports, config, folder) if hosts.first else reports
+    return _saving(reports, config, folder) if processes.first else reports
 
 
 def _saving(reports: Iterator[Report], config: Config, folder: Path) -> Iterator[Report]:

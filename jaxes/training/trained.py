@@ -11,7 +11,7 @@ from flax import serialization
 from jaxes import rl
 from jaxes.envs import Env
 from jaxes.rl import normalizer as norm
-from jaxes.rl.policies import Policy
+from jaxes.rl.policies.policy import Policy
 from jaxes.training import config as settings
 from jaxes.training.actor import actor
 

@@ -5,11 +5,11 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxes import checks, trees
-from jaxes.instances import shared
 from jaxes.lowrank.population import materialize
 from jaxes.strategy import Strategy
-from jaxes.wrappers._shared import Inside
+from jaxes.support import checks, trees
+from jaxes.support.memoized import memoized
+from jaxes.wrappers.inside import Inside
 
 
 class _Fields(NamedTuple):
@@ -22,7 +22,7 @@ class State(_Fields, Inside):
     __slots__ = ()
 
 
-@shared
+@memoized
 def bounded(
     strategy: Strategy, low: Any = -jnp.inf, high: Any = jnp.inf, *, method: Literal["reflect", "smooth"] = "reflect"
 ) -> Strategy:

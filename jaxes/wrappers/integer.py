@@ -10,11 +10,11 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.stats import norm
 
-from jaxes import checks, trees
-from jaxes.instances import shared
 from jaxes.lowrank.population import materialize
 from jaxes.strategy import Strategy
-from jaxes.wrappers._shared import Inside, deviations
+from jaxes.support import checks, trees
+from jaxes.support.memoized import memoized
+from jaxes.wrappers.inside import Inside, deviations
 
 
 class _Fields(NamedTuple):
@@ -27,7 +27,7 @@ class State(_Fields, Inside):
     __slots__ = ()
 
 
-@shared
+@memoized
 def integer(strategy: Strategy, which: Any = True, *, margin: float | None = None) -> Strategy:
     """The same strategy, some of whose coordinates are rounded to whole numbers.
 

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxes import checks, trees
-from jaxes.instances import shared
 from jaxes.strategy import Strategy
-from jaxes.wrappers._shared import Inside, numbers
+from jaxes.support import checks, trees
+from jaxes.support.memoized import memoized
+from jaxes.wrappers.inside import Inside, numbers
 
 _WIDER = 1.5  # alpha_t: factor of the number of evaluations
 _TOLERATED = 0.2  # theta: the smaller, the fewer changes of rank pass as none
@@ -28,7 +28,7 @@ class State(_Fields, Inside):
     __slots__ = ()
 
 
-@shared
+@memoized
 def reevaluated(strategy: Strategy, n: int, *, adaptive: bool = False) -> Strategy:
     """The same strategy, each of whose members is evaluated `n` times.
 

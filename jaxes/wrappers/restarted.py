@@ -10,12 +10,13 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxes import checks, termination, trees
-from jaxes.instances import shared
+from jaxes import termination
 from jaxes.lowrank.population import materialize
 from jaxes.strategy import Strategy
+from jaxes.support import checks, trees
+from jaxes.support.memoized import memoized
 from jaxes.termination import Monitor, Tolerances
-from jaxes.wrappers._shared import numbers
+from jaxes.wrappers.inside import numbers
 
 _START_ID = 0x7FFFFFFD  # of the key that draws where a run begins
 
@@ -38,7 +39,7 @@ class State(NamedTuple):
     reasons: jax.Array  # bool[len(termination.REASONS)]: why the last finished run ended
 
 
-@shared
+@memoized
 def restarted(
     strategy: Strategy | Callable[[int], Strategy],
     *,

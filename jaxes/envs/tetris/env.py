@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxes import checks
 from jaxes.envs.protocol import Discrete, Env, EnvState
 from jaxes.envs.tetris.board import ROWS, Afterstates, heights, place
 from jaxes.envs.tetris.drawing import frames
 from jaxes.envs.tetris.features import FEATURES
 from jaxes.envs.tetris.pieces import CELLS, NAMES, table
+from jaxes.support import checks
 
 MAX_STEPS = 100_000
 

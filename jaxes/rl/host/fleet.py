@@ -9,9 +9,9 @@ import logging
 import socket
 from typing import Any
 
-from jaxes import checks
 from jaxes.rl.host.here import ENVIRONMENT, XLA_FLAGS
 from jaxes.rl.host.worker import Worker
+from jaxes.support import checks
 
 PATIENCE = 60.0  # seconds to wait for an answer that has no work before it, such as that of an actor's start
 

@@ -15,7 +15,7 @@ from jaxes import lowrank
 from jaxes.envs.protocol import Env
 from jaxes.rl import normalizer as norm
 from jaxes.rl.episodes import ACTION_ID
-from jaxes.rl.policies import Policy
+from jaxes.rl.policies.policy import Policy
 
 
 class Program(NamedTuple):
@@ -57,7 +57,7 @@ def make(
     at_once = max(1, lanes // 8)
     int32 = lambda *shape: jax.ShapeDtypeStruct(shape, np.int32)
     population = jax.eval_shape(ask, state, int32(lanes))
-    members, matrices = lowrank.own(population), lowrank.shared(population)
+    members, matrices = lowrank.own(population), lowrank.common(population)
     memory = jax.eval_shape(lowrank.vmap(policy.start), population)
     observation = jax.tree.map(lambda x: jax.ShapeDtypeStruct((lanes, *x.shape), x.dtype), env.observation)
 
@@ -73,7 +73,7 @@ def make(
         return after[: len(params_leaves)], after[len(params_leaves) :]
 
     def common(state_leaves):
-        return jax.tree.leaves(lowrank.shared(ask(_unpack(state_leaves, state), jnp.zeros(1, jnp.int32))))
+        return jax.tree.leaves(lowrank.common(ask(_unpack(state_leaves, state), jnp.zeros(1, jnp.int32))))
 
     def act(params_leaves, common_leaves, memory_leaves, seen_leaves, normalizer_leaves, key_data, episode, t):
         own, before = _unpack(params_leaves, members), _unpack(memory_leaves, memory)

@@ -1,0 +1,37 @@
+"""Environments of jaxes's own."""
+
+import importlib
+from typing import Any, NamedTuple
+
+from jaxes.envs.protocol import Discrete, Env
+from jaxes.support import checks
+
+
+class Row(NamedTuple):
+    factory: str  # MODULE:FUNCTION
+    observation: int
+    action: int | Discrete
+    max_steps: int
+
+
+OWN = {
+    "CyclicMDP": Row("jaxes.envs.own.cyclic_mdp:cyclic_mdp", 3, Discrete(3), 1000),
+    "CyclicMDPEqual": Row("jaxes.envs.own.cyclic_mdp:cyclic_mdp_equal", 3, Discrete(3), 1000),
+    "cartpole_swingup": Row("jaxes.envs.own.cartpole_swingup:make", 5, 1, 1000),
+    "tetris": Row("jaxes.envs.tetris:make", 34 * 22 + 34, Discrete(34), 100_000),
+}
+MAX_STEPS = {name: row.max_steps for name, row in OWN.items()}
+SIZES = {name: (row.observation, row.action) for name, row in OWN.items()}
+
+
+def make(name: str, **options: Any) -> Env:
+    """The environment `name` of `OWN`, with the options of its factory.
+
+    Raises:
+        TypeError: for an option that it does not have.
+    """
+    module, function = OWN[checks.choice("environment of jaxes", name, OWN)].factory.split(":")
+    try:
+        return getattr(importlib.import_module(module), function)(**options)
+    except TypeError as error:
+        raise TypeError(f"options must be those of jaxes/{name}, got {', '.join(options)}: {error}") from None

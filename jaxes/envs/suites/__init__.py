@@ -1,0 +1,1 @@
+"""Adapters: a module for each suite of environments that other packages provide."""

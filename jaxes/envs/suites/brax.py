@@ -1,0 +1,110 @@
+"""Brax environments, raw: no automatic reset, no episode wrapper."""
+
+import contextlib
+import inspect
+import io
+import sys
+import types
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxes.envs.protocol import Box, Env, EnvState
+from jaxes.envs.suites.foreign import foreign
+from jaxes.envs.suites.mujoco_tools import draw, quiet
+from jaxes.support import checks
+
+BACKENDS = ("spring", "generalized", "positional", "mjx")
+
+SIZES = {  # observation, action
+    "ant": (27, 8),
+    "halfcheetah": (17, 6),
+    "hopper": (11, 3),
+    "humanoid": (244, 17),
+    "humanoidstandup": (244, 17),
+    "inverted_double_pendulum": (8, 1),
+    "inverted_pendulum": (4, 1),
+    "pusher": (23, 7),
+    "reacher": (11, 2),
+    "swimmer": (8, 2),
+    "walker2d": (17, 6),
+}
+# Time limits of the gymnasium namesakes, in steps.
+MAX_STEPS = {**dict.fromkeys(SIZES, 1000), "pusher": 100, "reacher": 50}
+
+# Brax's swimmer takes "generalized" alone. MJX gives the same motion; spring and positional swim quite differently.
+_BACKENDS_OF = {"swimmer": ("generalized", "mjx")}
+
+
+def make(name: str, *, backend: str | None = None, **options: Any) -> Env:
+    """The Brax environment `name`, e.g. "hopper".
+
+    Args:
+        name: one of `MAX_STEPS`.
+        backend: "spring" (default), "generalized", "positional" or "mjx"; swimmer has "generalized" (default)
+            and "mjx".
+        **options: of the Brax environment class.
+
+    Actions are vectors in [-1, 1]; Brax maps them to the actuators' ranges. Observations are float32 vectors.
+    """
+    checks.choice("Brax environment", name, MAX_STEPS)
+    known = _BACKENDS_OF.get(name, BACKENDS)
+    backend = known[0] if backend is None else checks.choice("Brax backend", backend, BACKENDS)
+    if backend not in known:
+        raise ValueError(f"backend must be one of {', '.join(known)} for brax/{name}, got {backend!r}")
+    with foreign(), quiet():
+        envs = _import_brax()
+        env = envs.get_environment(name, backend="generalized" if name == "swimmer" else backend, **options)
+        if env.backend != backend:
+            envs.PipelineEnv.__init__(env, env.sys, backend, env._n_frames, env._debug)
+
+    def wrap(state) -> EnvState:
+        return EnvState(state, state.obs, jnp.asarray(state.reward, jnp.float32), jnp.asarray(state.done).astype(bool))
+
+    def reset(key):
+        with foreign():
+            return wrap(env.reset(key))
+
+    def step(state, action):
+        with foreign():
+            # Brax mutates the dictionaries of the state it is given.
+            before = state.physics.replace(metrics=dict(state.physics.metrics), info=dict(state.physics.info))
+            return wrap(env.step(before, action))
+
+    def frames(states: list[Any], height: int = 240, width: int = 320) -> list[np.ndarray]:
+        moments = [{"qpos": state.pipeline_state.q, "qvel": state.pipeline_state.qd} for state in states]
+        return draw(env.sys.mj_model, moments, height, width)
+
+    def html(states: list[Any], seconds: float) -> str:
+        with foreign():
+            from brax.io import html as viewer
+
+            system = env.sys.tree_replace({"opt.timestep": seconds})  # the viewer's time between two states
+            return viewer.render(system, [state.pipeline_state for state in states], height="100vh", colab=False)
+
+    # The shape by tracing: `env.observation_size` would run an un-jitted reset, which takes minutes.
+    shape = jax.eval_shape(reset, jax.random.key(0)).observation
+    limit = np.ones(env.action_size, np.float32)
+    return Env(f"brax/{name}", reset, step, shape, Box(-limit, limit), MAX_STEPS[name], float(env.dt), frames, html)
+
+
+def _import_brax() -> types.ModuleType:
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            from brax import envs, fluid  # MuJoCo's JAX port prints that warp is not there
+    except ImportError as error:
+        raise ImportError(f"brax is not installed ({error}); it comes with: pip install jaxes") from None
+    if "a_min" not in inspect.signature(jnp.clip).parameters and "a_min=" in inspect.getsource(fluid):
+        fluid.jp = _numpy_with_old_clip()
+    return envs
+
+
+def _numpy_with_old_clip() -> types.ModuleType:
+    """`jax.numpy` whose `clip` takes `a_min` still: Brax 0.14.2's fluid forces (swimmer) call it so."""
+    module = types.ModuleType("jax_numpy_with_old_clip")
+    vars(module)["__getattr__"] = lambda name: getattr(jnp, name)
+    vars(module)["clip"] = lambda x, a_min=None, a_max=None: jnp.clip(x, a_min, a_max)
+    sys.modules[module.__name__] = module
+    return module

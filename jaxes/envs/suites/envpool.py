@@ -1,0 +1,105 @@
+"""Environments of EnvPool on CPUs: C++ versions of gymnasium's, several times faster where a step takes long.
+
+They are the same tasks with the same rules but not the same bits: another random stream, other versions of simulators
+(Weng et al. 2022, arXiv:2206.10558). For MuJoCo's tasks `mujoco/*` is as fast and bit for bit gymnasium's.
+"""
+
+import functools
+import warnings
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxes.envs.host import host_env, threaded_step
+from jaxes.envs.protocol import Env
+from jaxes.envs.suites.gymnasium import actions_of, shapes
+from jaxes.support import checks
+
+# Those that are listed; any other of `envpool.list_all_envs()` for one player works too.
+MAX_STEPS = {"BipedalWalker-v3": 1600, "BipedalWalkerHardcore-v3": 2000, "CarRacing-v3": 1000}
+SIZES = {"BipedalWalker-v3": (24, 4), "BipedalWalkerHardcore-v3": (24, 4), "CarRacing-v3": (96 * 96 * 3, 3)}
+
+
+def make(name: str, **options: Any) -> Env:
+    """The environment with this id.
+
+    Args:
+        name: such as "BipedalWalker-v3".
+        **options: of EnvPool's environment.
+
+    Raises:
+        ImportError: without EnvPool; the message says what to install.
+        ValueError: if there is no such environment, its observations are not boxes (or dictionaries of them), or its
+            actions neither a box nor one choice.
+    """
+    package = _package()
+    checks.choice("EnvPool environment", name, package.list_all_envs())
+    with _quiet():
+        spec = package.make_spec(name, **options)
+        seen, acted = spec.gymnasium_observation_space, spec.gymnasium_action_space
+    if spec.config.max_num_players > 1:
+        raise ValueError(f"envpool/{name} must be for one player, it is for {spec.config.max_num_players}")
+    observation, action = shapes(name, seen), actions_of(name, acted)
+    lanes, film = functools.partial(EnvPoolLanes, name, options), functools.partial(_film, name, options)
+    on_screen = ".mujoco." in type(spec).__mro__[1].__module__  # it draws those nowhere else
+    limit = spec.config.max_episode_steps
+    return host_env(f"envpool/{name}", lanes, observation, action, limit, film=None if on_screen else film)
+
+
+def _quiet() -> warnings.catch_warnings:
+    """Around EnvPool, which uses what gymnasium calls deprecated."""
+    return warnings.catch_warnings(action="ignore")
+
+
+def _package() -> Any:
+    try:
+        import envpool
+    except ImportError as error:
+        raise checks.extra("envpool", "envpool", error) from None
+    return envpool
+
+
+def _one(name: str, options: dict[str, Any], seed: int) -> Any:
+    """A pool of one environment, for one episode: EnvPool takes a seed only when a pool is made."""
+    limit = {"max_episode_steps": 2**30}  # the rollout's
+    fixed = {"env_type": "gymnasium", "num_envs": 1, "num_threads": 1, "seed": seed % 2**31}
+    with _quiet():
+        return _package().make(name, **{**limit, **options, **fixed})
+
+
+class EnvPoolLanes:
+    """A pool of one environment and one thread a lane, renewed by every reset (`jaxes.envs.host.Lanes`)."""
+
+    def __init__(self, name: str, options: dict[str, Any], count: int):
+        self._name, self._options = name, options
+        self._pools: list[Any] = [None] * count
+        self._first = np.zeros(1, np.int32)
+        with _quiet():
+            seen = shapes(name, _one(name, options, 0).observation_space)
+        self.observations = jax.tree.map(lambda x: np.zeros((count, *x.shape), x.dtype), seen)
+
+    def reset(self, lane: int, seed: int) -> None:
+        self._pools[lane] = _one(self._name, self._options, seed)
+        with _quiet():
+            self._see(lane, self._pools[lane].reset()[0])
+
+    def step(self, lanes: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        send = lambda k, lane: self._pools[lane].send(actions[k : k + 1], self._first)
+        return threaded_step(lanes, send, lambda lane: self._pools[lane].recv()[:4], self._see)
+
+    def _see(self, lane: int, observation: Any) -> None:
+        for seen, x in zip(jax.tree.leaves(self.observations), jax.tree.leaves(observation), strict=True):
+            seen[lane] = x[0]
+
+
+def _film(name: str, options: dict[str, Any], seed: int, actions: list[Any], every: int) -> list[np.ndarray]:
+    pool = _one(name, {**options, "render_mode": "rgb_array"}, seed)
+    with _quiet():
+        pool.reset()
+        frames = [pool.render()[0]]
+        for t, action in enumerate(actions, 1):
+            pool.step(np.asarray(action)[None])
+            if t % every == 0:
+                frames.append(pool.render()[0])
+    return frames

@@ -1,0 +1,112 @@
+"""MuJoCo Playground's control suite, raw: no automatic reset, no episode wrapper.
+
+Importing the package takes 5 to 30 seconds. Its locomotion and manipulation tasks are not here: they download their
+robots.
+"""
+
+import contextlib
+import io
+import types
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxes.envs.protocol import Box, Env, EnvState
+from jaxes.envs.suites.foreign import foreign, strong
+from jaxes.envs.suites.mujoco_tools import draw, quiet
+from jaxes.support import checks
+
+IMPLEMENTATIONS = ("jax", "warp")
+
+SIZES = {  # observation, action
+    "AcrobotSwingup": (6, 1),
+    "AcrobotSwingupSparse": (6, 1),
+    "BallInCup": (8, 2),
+    "CartpoleBalance": (5, 1),
+    "CartpoleBalanceSparse": (5, 1),
+    "CartpoleSwingup": (5, 1),
+    "CartpoleSwingupSparse": (5, 1),
+    "CheetahRun": (17, 6),
+    "FingerSpin": (9, 2),
+    "FingerTurnEasy": (12, 2),
+    "FingerTurnHard": (12, 2),
+    "FishSwim": (24, 5),
+    "HopperHop": (15, 4),
+    "HopperStand": (15, 4),
+    "HumanoidRun": (67, 21),
+    "HumanoidStand": (67, 21),
+    "HumanoidWalk": (67, 21),
+    "PendulumSwingup": (3, 1),
+    "PointMass": (4, 2),
+    "ReacherEasy": (6, 2),
+    "ReacherHard": (6, 2),
+    "SwimmerSwimmer6": (25, 5),
+    "WalkerRun": (24, 6),
+    "WalkerStand": (24, 6),
+    "WalkerWalk": (24, 6),
+}
+MAX_STEPS = dict.fromkeys(SIZES, 1000)
+
+_CAMERAS = {"FishSwim": "fixed_top"}  # elsewhere the model's first
+
+
+def make(name: str, *, impl: str | None = None, **options: Any) -> Env:
+    """The Playground environment `name`, e.g. "CheetahRun".
+
+    Args:
+        name: one of `MAX_STEPS`.
+        impl: of the physics, "jax" or "warp"; by default "jax" on CPU, and elsewhere the environment's own ("warp").
+        **options: settings of its configuration, e.g. `sim_dt=0.005`.
+
+    Actions are vectors in the actuators' ranges, [-1, 1]. Rewards lie in [0, 1]. An episode is done only where the
+    physics has become NaN.
+    """
+    checks.choice("Playground environment", name, MAX_STEPS)
+    if impl is None and jax.default_backend() == "cpu":
+        impl = "jax"
+    if impl is not None:
+        options["impl"] = checks.choice("Playground impl", impl, IMPLEMENTATIONS)
+    with foreign(), quiet():
+        registry = _import_registry()
+        config = registry.get_default_config(name)
+        for option in options:
+            checks.choice(f"option of playground/{name}", option, config)
+        config.update(options)
+        env = registry.load(name, config=config)
+
+    def wrap(state) -> EnvState:
+        state = strong(state)
+        return EnvState(state, state.obs, state.reward.astype(jnp.float32), state.done.astype(bool))
+
+    def reset(key):
+        with foreign():
+            return wrap(env.reset(key))
+
+    def step(state, action):
+        with foreign():
+            # Playground mutates the dictionaries of the state it is given.
+            before = state.physics.replace(metrics=dict(state.physics.metrics), info=dict(state.physics.info))
+            return wrap(env.step(before, action))
+
+    def frames(states: list[Any], height: int = 240, width: int = 320) -> list[np.ndarray]:
+        names = ("qpos", "qvel", "mocap_pos", "mocap_quat")
+        moments = [{name: getattr(state.data, name) for name in names} for state in states]
+        camera = env.mj_model.camera(_CAMERAS.get(name, 0)).id
+        return draw(env.mj_model, moments, height, width, camera)
+
+    shape = jax.eval_shape(reset, jax.random.key(0)).observation
+    low, high = env.mj_model.actuator_ctrlrange.astype(np.float32).T
+    return Env(
+        f"playground/{name}", reset, step, shape, Box(low, high), int(config.episode_length), float(env.dt), frames
+    )
+
+
+def _import_registry() -> types.ModuleType:
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            from mujoco_playground import registry
+    except ImportError as error:
+        raise checks.extra("playground", "playground", error) from None
+    return registry

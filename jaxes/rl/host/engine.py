@@ -1,0 +1,187 @@
+"""What `jaxes.rl.rollout` and `jaxes.rl.evaluation` do for environments that run on CPUs."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxes.envs.protocol import Env
+from jaxes.rl import normalizer as norm
+from jaxes.rl.episodes import WATCH_ID, Episodes
+from jaxes.rl.host import programs
+from jaxes.rl.host.fleet import Fleet
+from jaxes.rl.host.player import Job, Results
+from jaxes.rl.host.pool import Pool
+from jaxes.rl.policies.policy import Policy
+from jaxes.rl.reward import Pay
+from jaxes.rl.rollout import Sums
+
+LANES = 64  # of a process: fewer and calling the policy costs more than stepping, more and the caches are left
+
+_pools: dict[Any, Pool] = {}
+
+
+def pool(env: Env, workers: int | None = None, lanes: int | None = None, ray: str | None = None) -> Pool:
+    """The workers of an environment, started when they are first needed and kept until the process ends."""
+    lanes = LANES if lanes is None else lanes
+    made = env.lanes
+    name = (made.func, repr(made.args), repr(made.keywords)) if isinstance(made, functools.partial) else made
+    key = name, workers, lanes, ray
+    if key not in _pools:
+        _pools[key] = Pool(env, workers, lanes, None if ray is None else Fleet(ray))
+    return _pools[key]
+
+
+class Engine:
+    """Plays members of any strategy with one policy."""
+
+    def __init__(self, env: Env, policy: Policy, training: bool, **where: Any):
+        """`where`: workers, lanes and ray, see `pool`."""
+        self._env, self._policy, self._training, self._where = env, policy, training, where
+        self._loaded: dict[Any, tuple[Pool, int]] = {}
+        self._tell: Callable[[float], None] = lambda share: None
+
+    def pool(self) -> Pool:
+        """The workers."""
+        return pool(self._env, **self._where)
+
+    def listen(self, tell: Callable[[float], None]) -> None:
+        """From now on `tell(share)` hears every second or so how much of what is to be played has ended."""
+        self._tell = tell
+
+    def play(
+        self,
+        ask: Callable,
+        state: Any,
+        members: np.ndarray,
+        keys: jax.Array,
+        normalizer: norm.Normalizer | None,
+        limit: int,
+        *,
+        least_steps: int = 0,
+        shift: float = 0.0,
+        pay: Pay = Pay(),
+        watch: float = 0.0,
+    ) -> Results:
+        """Results of all places, in order.
+
+        Args:
+            ask: `ask(state, ids) -> members`.
+            state: the strategy's.
+            members: int32[places].
+            keys: key[places].
+            watch: the share of the places whose observations are summed.
+        """
+        shapes = tuple((x.shape, x.dtype) for x in jax.tree.leaves((state, normalizer)))
+        known = (ask, jax.tree.structure((state, normalizer)), shapes, keys.dtype)
+        if known not in self._loaded:
+            workers = self.pool()
+            workers.start()
+            program = programs.make(
+                self._env, self._policy, ask, state, normalizer, keys[0], workers.lanes, self._training
+            )
+            self._loaded[known] = workers, workers.load(program)
+        workers, number = self._loaded[known]
+        seeds, words, watched = (np.asarray(x) for x in _of_places(keys, watch))
+        job = Job(
+            programs.pack(state),
+            programs.pack(normalizer),
+            members,
+            seeds,
+            words,
+            watched,
+            limit,
+            least_steps,
+            shift,
+            pay,
+        )
+        return workers.play(number, job, self._tell)
+
+
+def evaluating(
+    engine: Engine,
+    episode_keys: Callable,
+    episodes: int,
+    least_steps: int,
+    pay: Pay,
+    watch: float,
+) -> Callable:
+    """`Problem.evaluate` of a rollout.
+
+    Args:
+        episode_keys: `episode_keys(key, ids) -> key[ids, episodes]`.
+    """
+    all_keys = jax.jit(episode_keys)
+
+    def evaluate(state, key, ask, ids):
+        out = engine.play(
+            ask.func,
+            ask.args[0],
+            np.repeat(np.asarray(ids, np.int32), episodes),
+            all_keys(key, jnp.asarray(ids, jnp.int32)).reshape(-1),
+            state.normalizer,
+            int(state.cap.limit),
+            least_steps=-(-least_steps // episodes),
+            shift=float(state.shift),
+            pay=pay,
+            watch=watch,
+        )
+        per_member = lambda x: x.reshape(-1, episodes).sum(axis=1)
+        count = lambda x: jnp.uint32(x.sum())
+        seen = () if state.normalizer is None else moments(out, state.normalizer)
+        sums = Sums(seen, count(out.lengths), count(out.episodes), count(out.truncated), count(out.lengths))
+        return jnp.asarray(per_member(out.returns) / per_member(out.episodes), jnp.float32), sums
+
+    return evaluate
+
+
+@jax.jit
+def _of_places(keys: jax.Array, watch: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Seeds, the keys' data, and which places are watched."""
+    seeds = jax.vmap(lambda key: jax.random.bits(key, (), jnp.uint32))(keys)
+    chance = jax.vmap(lambda key: jax.random.uniform(jax.random.fold_in(key, WATCH_ID)))(keys)
+    return seeds, jax.random.key_data(keys), chance < watch
+
+
+def moments(results: Results, normalizer: norm.Normalizer) -> norm.Moments:
+    """The sums of a generation, added up in the order of the places, around their own mean."""
+    tree = jax.tree.structure(normalizer.mean)
+    count = int(results.seen.sum())
+    means = [x.sum(axis=0) / max(count, 1) for x in results.totals]
+    squares = [x.sum(axis=0) - count * mean**2 for x, mean in zip(results.squares, means, strict=True)]
+    single = lambda leaves: tree.unflatten([jnp.asarray(np.maximum(x, low), jnp.float32) for x, low in leaves])
+    center = single([(mean, -np.inf) for mean in means])
+    return norm.Moments(
+        jnp.uint32(count),
+        jax.tree.map(jnp.zeros_like, center),
+        single([(x, 0.0) for x in squares]),
+        center,
+        jnp.float32(1),
+    )
+
+
+def evaluation(env: Env, policy: Policy, episodes: int, **where: Any) -> Callable[..., Episodes]:
+    """`jaxes.rl.evaluation` for these environments: a plain function, not one to `jit`."""
+    engine = Engine(env, policy, training=False, **where)
+
+    def run(params, normalizer, key):
+        keys = jax.random.split(key, episodes)
+        out = engine.play(_everyone, params, np.zeros(episodes, np.int32), keys, normalizer, env.max_steps)
+        return Episodes(
+            returns=jnp.asarray(out.returns, jnp.float32),
+            lengths=jnp.asarray(out.lengths, jnp.int32),
+            episodes=jnp.asarray(out.episodes, jnp.int32),
+            truncated=jnp.asarray(out.truncated, jnp.int32),
+            lane_steps=jnp.uint32(out.lengths.sum()),
+            moments=(),
+        )
+
+    return run
+
+
+def _everyone(params: Any, ids: jax.Array) -> Any:
+    """The same parameters, whoever is asked for."""
+    return jax.tree.map(lambda x: jnp.broadcast_to(x, (ids.size, *x.shape)), params)

@@ -1,0 +1,160 @@
+"""Policies of ready-made networks, sized for an environment."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jaxes.envs.protocol import Env
+from jaxes.rl.policies import heads
+from jaxes.rl.policies.choosing import describes_choices
+from jaxes.rl.policies.networks import ACTIVATIONS, CNN, CNNS, GRU, INITIALIZATIONS, LSTM, MLP, Recurrent, smallest
+from jaxes.rl.policies.policy import Policy, policy
+from jaxes.support import checks
+
+
+def mlp(
+    env: Env,
+    hidden: Sequence[int] = (64, 64),
+    head: str = "tanh",
+    *,
+    activation: str = "tanh",
+    last_scale: float | None = None,
+    initialization: str = "lecun",
+    action_noise: float = 0.0,
+    reference: Any = None,
+) -> Policy:
+    """A multilayer perceptron for an environment with vector observations.
+
+    Args:
+        env: gives the sizes.
+        hidden: sizes of the hidden layers; () for a linear policy.
+        head: "tanh", "clip", "bins:COUNT", ..., see `jaxes.rl.policy`.
+        activation: "tanh", "relu", "elu" or "silu".
+        last_scale: of the last layer's initial weights; 1 by default, the usual, and with normc 0.01.
+        initialization: "lecun", Flax's default, or "normc", that of OpenAI's code; see `jaxes.rl.policies.networks`.
+        action_noise: standard deviation of Gaussian noise on vector actions, in training only.
+        reference: raw observations, leaves [size, ...], for virtual batch normalization before every activation:
+            `jaxes.rl.reference_batch(env, key)`, with `rollout(..., normalize=False)`.
+
+    >>> import jax, jaxes
+    >>> from jaxes import rl
+    >>> env = jaxes.envs.make("brax/inverted_pendulum")
+    >>> actor = rl.mlp(env, hidden=(8,))
+    >>> params = actor.init(jax.random.key(0))
+    >>> params["params"]["Dense_0"]["kernel"].shape
+    (4, 8)
+    """
+    _check(env, "mlp", 1, hidden, activation, initialization)
+    outputs = heads.head(env, head).outputs
+    normalized = reference is not None
+    module = MLP((*hidden, outputs), ACTIVATIONS[activation], last_scale, initialization, normalized)
+    return policy(module, env, head=head, action_noise=action_noise, reference=reference)
+
+
+def gru(
+    env: Env,
+    hidden: Sequence[int] = (64,),
+    head: str = "tanh",
+    *,
+    activation: str = "tanh",
+    last_scale: float | None = None,
+    initialization: str = "lecun",
+    action_noise: float = 0.0,
+) -> Policy:
+    """A dense layer, gated recurrent units, a dense layer; for vector observations.
+
+    Args:
+        env: gives the sizes.
+        hidden: sizes of the layers of cells; the dense layer before them has that of the first.
+        head: see `jaxes.rl.policy`.
+        activation: of the dense layer before the cells.
+        last_scale: as of `mlp`.
+        initialization: of the dense layers, as of `mlp`.
+        action_noise: as of `mlp`.
+
+    >>> import jax, jaxes
+    >>> from jaxes import rl
+    >>> env = jaxes.envs.make("brax/inverted_pendulum")
+    >>> actor = rl.gru(env, hidden=(8,))
+    >>> actor.start(actor.init(jax.random.key(0))).carry[0].shape
+    (8,)
+    """
+    return _recurrent(GRU, env, hidden, head, activation, last_scale, initialization, action_noise)
+
+
+def lstm(
+    env: Env,
+    hidden: Sequence[int] = (64,),
+    head: str = "tanh",
+    *,
+    activation: str = "tanh",
+    last_scale: float | None = None,
+    initialization: str = "lecun",
+    action_noise: float = 0.0,
+) -> Policy:
+    """The same as `gru` with long short-term memory."""
+    return _recurrent(LSTM, env, hidden, head, activation, last_scale, initialization, action_noise)
+
+
+def cnn(
+    env: Env,
+    kind: str = "nature",
+    head: str = "tanh",
+    *,
+    hidden: Sequence[int] | None = None,
+    activation: str = "relu",
+    last_scale: float | None = None,
+    initialization: str = "lecun",
+    action_noise: float = 0.0,
+    reference: Any = None,
+) -> Policy:
+    """A convolutional network for an environment with pictures [height, width, channels] for observations.
+
+    Pictures of uint8 are scaled to [0, 1], so they go with `rollout(..., normalize=False)`.
+
+    Args:
+        env: gives the sizes.
+        kind: "nature" (Mnih et al. 2015) or "a3c" (the feed-forward one of Mnih et al. 2016).
+        head: see `jaxes.rl.policy`; "categorical" for discrete actions.
+        hidden: sizes of the dense layers after the convolutions; by default those of the paper.
+        activation: as of `mlp`.
+        last_scale: as of `mlp`.
+        initialization: as of `mlp`.
+        action_noise: as of `mlp`.
+        reference: as of `mlp`.
+    """
+    convolutions, usual = CNNS[checks.choice("kind of cnn", kind, CNNS)]
+    hidden = usual if hidden is None else hidden
+    _check(env, "cnn", 3, hidden, activation, initialization)
+    side = smallest(convolutions)
+    if min(env.observation.shape[:2]) < side:
+        raise ValueError(
+            f"cnn {kind!r} needs pictures of {side} x {side} or more; those of {env.name} have the shape "
+            f"{env.observation.shape}: give jaxes.rl.policy a jaxes.rl.CNN with smaller convolutions"
+        )
+    outputs, normalized = heads.head(env, head).outputs, reference is not None
+    module = CNN(outputs, convolutions, hidden, ACTIVATIONS[activation], last_scale, initialization, normalized)
+    return policy(module, env, head=head, action_noise=action_noise, reference=reference)
+
+
+def _recurrent(
+    kind: type[Recurrent], env, hidden, head, activation, last_scale, initialization, action_noise
+) -> Policy:
+    _check(env, kind.__name__.lower(), 1, hidden, activation, initialization)
+    if not hidden:
+        raise ValueError("hidden must have one layer of cells or more, got ()")
+    outputs = heads.head(env, head).outputs
+    module = kind(outputs, tuple(hidden), ACTIVATIONS[activation], last_scale, initialization)
+    return policy(module, env, head=head, action_noise=action_noise)
+
+
+def _check(env: Env, network: str, dimensions: int, hidden, activation: str, initialization: str) -> None:
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}; got {activation!r}")
+    if initialization not in INITIALIZATIONS:
+        raise ValueError(f"initialization must be one of {', '.join(INITIALIZATIONS)}; got {initialization!r}")
+    if any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in hidden):
+        raise ValueError(f"hidden must be positive ints, got {tuple(hidden)}")
+    if len(getattr(env.observation, "shape", ())) != dimensions:
+        wanted = {1: "vector observations", 3: "observations of shape (height, width, channels)"}[dimensions]
+        other = "use values" if describes_choices(env) else "give your own module to policy"
+        raise ValueError(f"{network} needs {wanted}, got {env.observation} of {env.name}; {other}")

@@ -1,0 +1,314 @@
+"""One call from a function to its minimum: the loop on the host, with restarts that waste no evaluation."""
+
+import dataclasses
+import functools
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxes import termination
+from jaxes.lowrank.population import materialize
+from jaxes.strategies.cma_es import cma_es
+from jaxes.strategy import Strategy
+from jaxes.support import checks, trees
+from jaxes.termination import REASONS, Monitor, Tolerances
+from jaxes.wrappers import bounded
+
+HISTORY = "history.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a search has found."""
+
+    x: Any  # the best point evaluated: float[n], or a tree like x0
+    fun: float  # its value; NaN if there was none
+    nfev: int  # evaluations
+    stop: str  # why it ended: "target", "budget", "callback" or criteria of jaxes.termination
+    restarts: int  # runs after the first
+    seconds: float
+    mean: Any  # what the last run's strategy recommends
+    history: dict[str, np.ndarray]  # a row a generation; see `minimize_function`
+
+    def __repr__(self) -> str:
+        return (
+            f"Result(fun={self.fun:.6g}, nfev={self.nfev}, stop={self.stop!r}, restarts={self.restarts}, "
+            f"seconds={self.seconds:.2f}, x={self.x!r})"
+        )
+
+
+def minimize_function(
+    f: Callable[[Any], Any],
+    x0: Any,
+    sigma: float,
+    *,
+    target: float | None = None,
+    budget: int | None = None,
+    restarts: int | Literal["ipop", "bipop"] | None = None,
+    low: Any = None,
+    high: Any = None,
+    seed: int = 0,
+    vectorized: bool = False,
+    strategy: Callable[..., Strategy] = cma_es,
+    population_size: int | None = None,
+    tolerances: Tolerances | None = None,
+    callback: Callable[[dict[str, Any]], bool | None] | None = None,
+    progress: bool = True,
+    out: str | Path | None = None,
+    **options: Any,
+) -> Result:
+    """Minimize a plain function of a NumPy array, as `scipy.optimize.minimize` or `cma.fmin2` would.
+
+    Args:
+        f: float[n] -> number, lower is better; NaN where there is no value.
+        x0: where to start: float[n] (or any tree of float arrays), or a function `rng -> x0` of a
+            `numpy.random.Generator`, called for every run.
+        sigma: initial standard deviation in units of `x0`, about a quarter of the width of the region to search.
+        target: stop when a value is at most this.
+        budget: evaluations at most; only whole generations are evaluated.
+        restarts: what happens when a run has ended: None ends the search; a number begins again that many times with
+            the population doubled each time ("ipop" as often as the budget allows); "bipop" alternates between doubled
+            populations and small ones with small steps, at equal cost (Hansen 2009).
+        low, high: bounds, numbers or arrays like `x0` (`jaxes.wrappers.bounded`, method "smooth").
+        seed: of all randomness.
+        vectorized: `f` takes all candidates at once: float[population_size, n] -> float[population_size].
+        strategy: a factory, `strategy(population_size, sigma, **options)`; `jaxes.cma_es` by default.
+        population_size: of the first run; 4 + floor(3 ln n) by default.
+        tolerances: of the criteria that end a run.
+        callback: called after every generation with the row of the history; True ends the search.
+        progress: show a bar when the search takes over 2 seconds.
+        out: a folder for `history.json`, which `jaxes plot` draws.
+        **options: of the factory.
+
+    Returns:
+        A `Result`; its history has the columns `nfev`, `best`, `median`, `worst` (values of the generation), `fun` (so
+        far), `run`, `population_size`, `sigma`, `axis_ratio` (1 where the strategy has no covariance), `mean` and
+        `deviation` (float[generations, n]).
+
+    Raises:
+        ValueError: for a budget smaller than one generation, restarts without an end, bounds that exclude `x0`.
+
+    The search computes in float64 where JAX does (`jax.config.update("jax_enable_x64", True)`), else in float32.
+
+    >>> import numpy as np
+    >>> rosenbrock = lambda x: sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
+    >>> result = minimize_function(rosenbrock, np.zeros(4), 0.5, target=1e-4, budget=5000)
+    >>> result.stop, bool(result.nfev < 5000), bool(np.allclose(result.x, 1, atol=0.1))
+    ('target', True, True)
+    """
+    _check(budget, restarts, population_size, target)
+    rng = np.random.default_rng(seed)
+    begin = x0 if callable(x0) else lambda rng: x0
+    first = begin(rng)
+    n = trees.size(jax.tree.map(np.asarray, first))
+    size = 4 + int(3 * math.log(n)) if population_size is None else population_size
+    if budget is not None and budget < size:
+        raise ValueError(f"budget must be at least one generation of {size} evaluations, got {budget}")
+    has_bounds = low is not None or high is not None
+    numbers = {}
+    if has_bounds:
+        numbers = {"low": -np.inf if low is None else low, "high": np.inf if high is None else high}
+    search = _Search(f, vectorized, target, budget, callback, _Bar(progress, budget))
+    folder = None if out is None else Path(out)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        for run, (factor_size, scale, allowed) in enumerate(_regimes(restarts, rng, search)):
+            search.run = run
+            x = first if run == 0 else begin(rng)
+            members = max(2, int(size * factor_size))
+            programs = _programs(strategy, members, float(sigma), tuple(sorted(options.items())), has_bounds)
+            key = jax.random.fold_in(jax.random.key(seed), run)
+            start = programs.init(key, jax.tree.map(_float, x), sigma=sigma * scale, **numbers)
+            search.go(programs, start, tolerances or Tolerances(), allowed)
+            if search.stop in ("target", "budget", "callback"):
+                break
+    finally:
+        search.bar.close()
+    result = search.result()
+    if folder is not None:
+        _write(folder, result)
+    return result
+
+
+class _Programs(NamedTuple):
+    init: Callable[..., Any]
+    ask: Callable[..., Any]
+    tell: Callable[..., Any]
+    size: int
+
+
+@functools.lru_cache(maxsize=256)
+def _programs(factory, size: int, sigma: float, options: tuple, has_bounds: bool) -> _Programs:
+    """The compiled functions of one population size, kept for later runs and later calls."""
+    strategy = factory(size, sigma, **dict(options))
+    if has_bounds:
+        strategy = bounded(strategy, method="smooth")
+
+    def tell(state, monitor, tolerances, fitness):
+        population = materialize(strategy.ask(state))
+        state, info = strategy.tell(state, fitness)
+        mean = strategy.recommend(state)
+        inner = state.inner if has_bounds else state
+        monitor, met = termination.watch(monitor, tolerances, inner, population, mean, fitness)
+        wide = monitor.best.dtype
+        row = {
+            "sigma": info.sigma,
+            "axis_ratio": jnp.sqrt(monitor.condition),
+            "mean": trees.ravel(mean, wide),
+            "deviation": trees.ravel(jax.tree.map(lambda x: jnp.std(x.astype(wide), axis=0), population), wide),
+        }
+        return state, monitor, met, row, mean
+
+    return _Programs(strategy.init, jax.jit(lambda state: materialize(strategy.ask(state))), jax.jit(tell), size)
+
+
+class _Search:
+    """The evaluations of all runs."""
+
+    def __init__(self, f, vectorized, target, budget, callback, bar):
+        self.f, self.vectorized, self.target, self.budget = f, vectorized, target, budget
+        self.callback, self.bar = callback, bar
+        self.began = time.monotonic()
+        self.nfev, self.run, self.stop = 0, 0, ""
+        self.x: Any = None
+        self.fun = math.nan
+        self.mean: Any = None
+        self.rows: list[dict[str, Any]] = []
+
+    def go(self, programs: _Programs, state: Any, tolerances: Tolerances, allowed: float) -> None:
+        """One run; ends when `stop` says why."""
+        params = jax.eval_shape(lambda: jax.tree.map(lambda x: x[0], programs.ask(state)))
+        monitor: Monitor = termination.start(params, programs.size)
+        tolerances = jax.tree.map(lambda x: jnp.asarray(x, monitor.best.dtype), tolerances)
+        until = self.nfev + allowed
+        while True:
+            if self.budget is not None and self.nfev + programs.size > self.budget:
+                self.stop = "budget"
+                return
+            if self.nfev >= until:
+                self.stop = "regime"
+                return
+            values = self._evaluate(jax.tree.map(np.asarray, programs.ask(state)), programs.size)
+            state, monitor, met, row, mean = programs.tell(state, monitor, tolerances, -values)
+            self.mean = jax.tree.map(np.asarray, mean)
+            self._note(values, programs.size, {name: np.asarray(value) for name, value in row.items()})
+            if self.target is not None and self.fun <= self.target:
+                self.stop = "target"
+            elif self.callback is not None and self.callback(self.rows[-1]):
+                self.stop = "callback"
+            else:
+                self.stop = ", ".join(name for name, yes in zip(REASONS, np.asarray(met), strict=True) if yes)
+            if self.stop:
+                return
+
+    def _evaluate(self, members: Any, size: int) -> np.ndarray:
+        member = lambda i: jax.tree.map(lambda x: x[i], members)
+        if self.vectorized:
+            values = np.asarray(self.f(members), dtype=float)
+            if values.shape != (size,):
+                raise ValueError(f"f must return {size} values for {size} candidates, got the shape {values.shape}")
+            self.nfev += size
+        else:
+            values = np.full(size, np.nan)
+            for i in range(size):
+                values[i] = self.f(member(i))
+                self.nfev += 1
+                if self.target is not None and values[i] <= self.target:
+                    break  # the rest would be thrown away
+        if not np.isnan(values).all():
+            i = int(np.nanargmin(values))
+            if not self.fun <= values[i]:
+                self.x, self.fun = jax.tree.map(np.array, member(i)), float(values[i])
+        return values
+
+    def _note(self, values: np.ndarray, size: int, row: dict[str, Any]) -> None:
+        known = values[~np.isnan(values)]
+        best, median, worst = (known.min(), np.median(known), known.max()) if known.size else (np.nan,) * 3
+        told = {"nfev": self.nfev, "best": best, "median": median, "worst": worst, "fun": self.fun, "run": self.run}
+        self.rows.append({**told, "population_size": size, **row})
+        self.bar.show(len(self.rows), self.nfev, self.fun, time.monotonic() - self.began)
+
+    def result(self) -> Result:
+        history = {name: np.array([row[name] for row in self.rows]) for name in self.rows[0]} if self.rows else {}
+        seconds = time.monotonic() - self.began
+        return Result(self.x, self.fun, self.nfev, self.stop, self.run, seconds, self.mean, history)
+
+
+def _regimes(restarts: int | str | None, rng: np.random.Generator, search: _Search) -> Iterator[tuple]:
+    """For every run: a factor of the population's size, a factor of sigma, and how many evaluations it may take."""
+    yield 1, 1.0, math.inf
+    if restarts is None:
+        return
+    if restarts != "bipop":
+        for run in range(1, restarts + 1 if isinstance(restarts, int) else 64):
+            yield 2**run, 1.0, math.inf
+        return
+    # Hansen 2009, section 2: the regime that has spent less goes next; the first run belongs to neither.
+    large, spent, before = 0, [0.0, 0.0], search.nfev
+    while True:
+        small = large > 0 and spent[1] < spent[0]
+        if small:
+            u, v = rng.uniform(size=2)
+            yield max(1.0, (0.5 * 2**large) ** (u**2)), 10 ** (-2 * v), max(spent[0] / 2, 1)
+        else:
+            large += 1
+            yield 2**large, 1.0, math.inf
+        spent[small] += search.nfev - before
+        before = search.nfev
+
+
+class _Bar:
+    """A bar that appears when a search has taken 2 seconds."""
+
+    def __init__(self, enabled: bool, budget: int | None):
+        self._enabled, self._limits = enabled, {} if budget is None else {"steps": float(budget)}
+        self._progress: Any = None
+
+    def show(self, generations: int, nfev: int, fun: float, seconds: float) -> None:
+        if not self._enabled or seconds < 2:
+            return
+        if self._progress is None:
+            from jaxes.support.progress import Progress
+
+            self._progress = Progress("minimize", self._limits)
+        row = {"generation": generations, "steps": nfev, "seconds": seconds, "mean": fun, "evaluation": None}
+        self._progress.show(row, fun, {"generations": 0, "steps": 0, "seconds": 0})
+
+    def close(self) -> None:
+        if self._progress is not None:
+            self._progress.close()
+
+
+def _check(budget, restarts, population_size, target) -> None:
+    if population_size is not None:
+        checks.population_size(population_size)
+    if budget is not None and (isinstance(budget, bool) or budget != int(budget) or budget < 1):
+        raise ValueError(f"budget must be a whole number of evaluations, 1 or more, got {budget!r}")
+    if target is not None and math.isnan(target):
+        raise ValueError("target must be a number, got NaN")
+    if isinstance(restarts, str):
+        checks.choice("kind of restarts", restarts, ("ipop", "bipop"))
+        if budget is None:
+            raise ValueError(f"restarts={restarts!r} go on until the budget is spent, so budget must be given")
+    elif restarts is not None and (isinstance(restarts, bool) or not isinstance(restarts, int) or restarts < 0):
+        raise ValueError(f"restarts must be None, a number of 0 or more, 'ipop' or 'bipop', got {restarts!r}")
+
+
+def _float(x: Any) -> jax.Array:
+    return jnp.asarray(x) if jnp.issubdtype(jnp.result_type(x), jnp.floating) else jnp.asarray(x, float)
+
+
+def _write(folder: Path, result: Result) -> None:
+    columns = {name: np.asarray(values, dtype=float).tolist() for name, values in result.history.items()}
+    end = {"fun": result.fun, "nfev": result.nfev, "stop": result.stop, "restarts": result.restarts}
+    scratch = folder / f".{HISTORY}.tmp"
+    scratch.write_text(json.dumps({**end, "seconds": round(result.seconds, 3), "history": columns}))
+    scratch.replace(folder / HISTORY)

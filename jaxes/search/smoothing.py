@@ -1,0 +1,63 @@
+"""The gradient of a smoothed objective, where `jax.value_and_grad` would stand."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxes.blocks import over_blocks
+from jaxes.lowrank.population import vmap
+from jaxes.noise import Noise, gaussian
+from jaxes.strategy import place_members, signed
+from jaxes.support import checks, trees
+
+
+def es_value_and_grad(
+    objective: Callable[[Any], jax.Array],
+    *,
+    sigma: float = 0.1,
+    population_size: int = 64,
+    noise: Noise | None = None,
+    blocks: int = 1,
+) -> Callable[[Any, jax.Array], tuple[jax.Array, Any]]:
+    """Estimate value and gradient of the smoothed objective `E[objective(params + sigma * z)]` from evaluations alone.
+
+    The antithetic estimate of Salimans et al. 2017, section 2: `sum_i (f_i+ - f_i-) z_i / (population_size * sigma)`;
+    unbiased for the gradient of the smoothed objective, which is the gradient itself for a quadratic function.
+
+    Args:
+        objective: params -> scalar; need not be differentiable. Its sign is kept: descend the gradient to minimize it.
+        sigma: standard deviation of the perturbations, in units of the parameters.
+        population_size: evaluations, even.
+        noise: the kind of perturbation; `jaxes.noise.gaussian()` by default.
+        blocks: the evaluations are done in that many parts, one at a time.
+
+    Returns:
+        `fn(params, key) -> (value, gradient)`: the mean of all evaluations (a scalar), and a tree like `params`.
+
+    >>> import jax, jax.numpy as jnp
+    >>> estimate = es_value_and_grad(lambda x: jnp.sum(x**2), population_size=4096)
+    >>> value, gradient = estimate(jnp.ones(2), jax.random.key(0))
+    >>> jnp.round(gradient).tolist()
+    [2.0, 2.0]
+    """
+    checks.population_size(population_size, antithetic=True, blocks=blocks)
+    checks.number("sigma", sigma, exclusive=True)
+    noise = gaussian() if noise is None else noise
+
+    def value_and_grad(params, key):
+        params, key = checks.params(params), checks.key(key)
+
+        def block(part):
+            draw = lambda units: noise.sample(key, units, params)
+            place = lambda sign, z: noise.perturb(params, signed(sign, sigma), z)
+            values = vmap(objective)(place_members(part, population_size, True, draw, place))
+            slope = noise.combine(values[0::2] - values[1::2], draw(part.pairs))
+            return (), (jnp.sum(values), slope)
+
+        _, (total, slope) = over_blocks(block, population_size, blocks)
+        scale = 1 / (population_size * jnp.asarray(sigma, trees.number_dtype(params)))
+        return total * (1 / population_size), trees.scaled(scale, slope)
+
+    return value_and_grad

@@ -1,0 +1,1 @@
+"""What several strategies share; each module is one idea, and knows no strategy."""

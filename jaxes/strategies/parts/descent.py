@@ -1,0 +1,80 @@
+"""What strategies with a gradient share: the numbers of one step of an optimizer on the mean, and the step itself."""
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxes.schedules import Number, follow, start
+from jaxes.strategy import Info, summarize
+from jaxes.support import checks, trees
+
+Decay = Literal["decoupled", "l2"]
+
+
+class Descent(NamedTuple):
+    """`init` makes the fields of a state, `step` moves them."""
+
+    init: Callable[..., dict[str, Any]]
+    """`init(key, params, **given) -> {field: value}`: key, step, mean, optimizer and the numbers; `given` overrides"""
+    step: Callable[..., tuple[Any, Info]]
+    """`step(state, fitness, gradient, **fields) -> (state, info)`: `gradient` is to be descended; `fields` are further
+    fields of the state, which, like the mean, stay as they were if no fitness is valid"""
+
+
+def descent(
+    tx: optax.GradientTransformation | None,
+    decay: Decay,
+    default_rate: float = 0.01,
+    *,
+    learning_rate: Number | None,
+    weight_decay: Number,
+    **numbers: Number,
+) -> Descent:
+    """One step of an optimizer in each generation.
+
+    Args:
+        tx: an optax transformation, run on the real parameter tree; Adam by default.
+        decay: "decoupled" takes `learning_rate * weight_decay * mean` off the mean (Loshchilov & Hutter 2019); "l2"
+            adds `weight_decay * mean` to the gradient before the optimizer, as OpenAI's code does.
+        default_rate: Adam's step size where `learning_rate` is None.
+        learning_rate: scales the update of tx; None is 1 beside a given tx, `default_rate` otherwise.
+        weight_decay: strength.
+        numbers: the strategy's other numbers, which may be schedules; `sigma` must be above 0.
+    """
+    if decay not in ("decoupled", "l2"):
+        raise ValueError(f"decay must be 'decoupled' or 'l2', got {decay!r}")
+    rate = (default_rate if tx is None else 1.0) if learning_rate is None else learning_rate
+    optimizer = optax.chain(optax.scale_by_adam(), optax.scale(-1.0)) if tx is None else tx
+    values = {**numbers, "learning_rate": rate, "weight_decay": weight_decay}
+
+    def init(key, params, **given):
+        params = checks.params(params)
+        with jax.numpy_dtype_promotion("standard"):
+            first = optimizer.init(params)
+        dtype = trees.number_dtype(params)
+        fields = {
+            name: start(name, given.get(name), value, dtype, exclusive=name == "sigma")
+            for name, value in values.items()
+        }
+        return {"key": checks.key(key), "step": jnp.int32(0), "mean": params, "optimizer": first, **fields}
+
+    def step(state, fitness, gradient, **fields):
+        if decay == "l2":
+            gradient = trees.add_scaled(gradient, state.weight_decay, state.mean)
+        with jax.numpy_dtype_promotion("standard"):
+            update, after = optimizer.update(gradient, state.optimizer, state.mean)
+        mean = trees.add_scaled(state.mean, state.learning_rate, update)
+        if decay == "decoupled":
+            mean = trees.add_scaled(mean, -state.learning_rate * state.weight_decay, state.mean)
+        new = {"mean": mean, "optimizer": after, **fields}
+        old = {name: getattr(state, name) for name in new}
+        new = trees.where(~jnp.all(jnp.isnan(fitness)), new, old)
+        count = state.step + 1
+        info = summarize(fitness, state.mean, new["mean"], state.sigma, trees.norm(gradient))
+        rates = {name: follow(value, getattr(state, name), count) for name, value in values.items()}
+        return state._replace(step=count, **new, **rates), info
+
+    return Descent(init, step)

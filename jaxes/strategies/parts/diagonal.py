@@ -1,0 +1,55 @@
+"""What strategies with a diagonal Gaussian share: members `mean + sigma * z`, and weighted moments of z."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxes.blocks import over_blocks
+from jaxes.noise import gaussian
+from jaxes.strategy import generation_key, place_members, signed
+from jaxes.support import trees
+
+_noise = gaussian()
+
+
+def members(state: Any, ids: Any, population_size: int, antithetic: bool = False) -> Any:
+    """`ask` for a state with `key`, `step`, `mean` and `sigma` (a scalar, or a tree like the mean)."""
+    draw = lambda which: _noise.sample(generation_key(state), which, state.mean)
+    place = lambda sign, z: moved(state.mean, jax.tree.map(lambda s: signed(sign, s), state.sigma), z)
+    return place_members(ids, population_size, antithetic, draw, place)
+
+
+def moments(state: Any, weights: jax.Array, blocks: int, square_weights: jax.Array | None = None) -> tuple[Any, Any]:
+    """Weighted sums of z and of its square over all units (members, or antithetic pairs), one block at a time.
+
+    Args:
+        weights: float[units].
+        square_weights: float[units], of the squares; `weights` by default.
+
+    Returns:
+        Two trees like the mean, in f32 or wider: `sum_i w_i z_i` and `sum_i w_i z_i**2`.
+    """
+    squared = weights if square_weights is None else square_weights
+
+    def block(part):
+        z = _noise.sample(generation_key(state), part, state.mean)
+        wide = jax.tree.map(lambda e: e.astype(weights.dtype), z)
+        first = jax.tree.map(lambda e: trees.weighted_rows(part.of(weights), e), wide)
+        second = jax.tree.map(lambda e: trees.weighted_rows(part.of(squared), e**2), wide)
+        return (), (first, second)
+
+    return over_blocks(block, weights.shape[0], blocks)[1]
+
+
+def moved(mean: Any, scale: Any, step: Any) -> Any:
+    """`mean + scale * step` leaf by leaf, computed in scale's dtype; scale is a scalar or a tree like the mean."""
+    if jax.tree.structure(scale) != jax.tree.structure(mean):
+        scale = jax.tree.map(lambda _: scale, mean)
+    add = lambda x, s, y: (x.astype(s.dtype) + s * y.astype(s.dtype)).astype(x.dtype)
+    return jax.tree.map(add, mean, scale, step)
+
+
+def mean_square(second: Any) -> Any:
+    """The mean of a tree of (weighted) squares over all coordinates."""
+    return sum(jnp.sum(x) for x in jax.tree.leaves(second)) * (1 / trees.size(second))

@@ -1,0 +1,80 @@
+"""What strategies that search in one flat vector share: its noise, its members, its products, its largest size."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxes.noise import gaussian
+from jaxes.strategy import generation_key, place_members, signed
+from jaxes.support import trees
+
+LARGEST = 10_000  # parameters that a strategy with an n x n matrix takes
+
+_noise = gaussian()
+
+
+def normals(state: Any, which: Any, n: int) -> jax.Array:
+    """float[units, n]: the standard normal numbers of some units (a `Block` or int[k]) in the state's generation."""
+    return draw(generation_key(state), which, n, state.sigma.dtype)
+
+
+def draw(key: jax.Array, units: Any, n: int, dtype: Any) -> jax.Array:
+    """float[units, n]: the standard normal numbers of some units of a key."""
+    return _noise.sample(key, units, jax.ShapeDtypeStruct((n,), dtype))
+
+
+def members(
+    state: Any, ids: Any, population_size: int, steps: Callable[[Any], jax.Array], antithetic: bool = False
+) -> Any:
+    """`ask`: members `mean + sigma * y`.
+
+    Args:
+        state: with `mean` and `sigma`, a scalar.
+        ids: None, a `Block`, or int[k].
+        population_size: how many there are.
+        steps: from units to their y, float[units, n].
+        antithetic: members 2u and 2u+1 are mirror images of each other.
+    """
+    flat = trees.ravel(state.mean, state.sigma.dtype)
+    place = lambda sign, y: trees.unravel(flat + signed(sign, state.sigma) * y, state.mean)
+    return place_members(ids, population_size, antithetic, steps, place)
+
+
+def moved(mean: Any, step: jax.Array) -> Any:
+    """The tree `mean` plus the vector `step`, added in step's dtype."""
+    return trees.unravel(trees.ravel(mean, step.dtype) + step, mean)
+
+
+def moved_exactly(mean: Any, rest: jax.Array, step: jax.Array) -> tuple[Any, jax.Array]:
+    """`moved`, and what rounding has taken off: the new mean plus the new rest is the old mean plus rest plus step.
+
+    Without it a search in float32 ends where the shortest axis is a few units in the last place of the mean.
+    """
+    wanted = rest + step
+    new = moved(mean, wanted)
+    return new, wanted - (trees.ravel(new, step.dtype) - trees.ravel(mean, step.dtype))
+
+
+def times(a: jax.Array, b: jax.Array) -> jax.Array:
+    """The matrix product in full precision."""
+    return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)
+
+
+def norm(vector: jax.Array) -> jax.Array:
+    """The Euclidean length."""
+    return jnp.sqrt(jnp.sum(vector**2))
+
+
+def check_matrix(name: str, params: Any, dtype: Any) -> int:
+    """The number of parameters; raise if they are too many for a strategy that keeps an n x n matrix."""
+    n = trees.size(params)
+    if n > LARGEST:
+        raise ValueError(
+            f"params must hold at most {LARGEST:,} numbers for {name}, got {n:,}: one matrix alone would take "
+            f"{n**2 * jnp.dtype(dtype).itemsize / 2**30:,.1f} GiB and its products some {10.0 * n**3:.0e} operations; "
+            "lm_ma_es keeps a few vectors of it, snes only its diagonal, open_es nothing"
+        )
+    return n

@@ -1,0 +1,84 @@
+"""What strategies without a mean share: members made by their ids, rows of a tree, and the best member ever told.
+
+Their states hold `best` (like the parameters) and `best_fitness` (float[], -inf before anything valid was told), or a
+whole population with its fitness, of which the best is one.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxes.blocks import Block
+from jaxes.noise import gaussian
+from jaxes.strategies.parts.diagonal import moved
+from jaxes.strategy import generation_key, place_members
+from jaxes.support import trees
+
+_CHOICES = 0x7FFFFFFD  # an id that no member has (the two above it are noise's and the problem's)
+_noise = gaussian()
+
+
+def members(ids: Any, size: int, make: Callable[[jax.Array], Any]) -> Any:
+    """`ask` for members that `make(int32[k]) -> leaves [k, ...]`."""
+    draw = lambda which: make(which.ids if isinstance(which, Block) else which)
+    return place_members(ids, size, False, draw, lambda _, row: row)
+
+
+def choice_keys(state: Any, ids: jax.Array) -> jax.Array:
+    """key[k]: each member's own key for whatever it chooses; its perturbation is drawn from another."""
+    base = jax.random.fold_in(generation_key(state), _CHOICES)
+    return jax.vmap(lambda i: jax.random.fold_in(base, i))(ids)
+
+
+def take(tree: Any, ids: Any) -> Any:
+    """Rows of every leaf."""
+    return jax.tree.map(lambda x: x[ids], tree)
+
+
+def choose(conditions: jax.Array, new: Any, old: Any) -> Any:
+    """Row by row, `new` where bool[k] is true: leaves [k, ...] of both."""
+    return jax.vmap(trees.where)(conditions, new, old)
+
+
+def repeated(tree: Any, count: int) -> Any:
+    """The same row `count` times."""
+    return jax.tree.map(lambda x: jnp.broadcast_to(x, (count, *x.shape)), tree)
+
+
+def perturbed(key: jax.Array, ids: jax.Array, origins: Any, scales: jax.Array) -> Any:
+    """`origin + scale * z`, with the standard normal z of each id under the generation's key.
+
+    Args:
+        origins: leaves [k, ...], where each member starts from.
+        scales: float[k].
+    """
+    z = _noise.sample(key, ids, jax.eval_shape(lambda: take(origins, 0)))
+    return jax.vmap(moved)(origins, scales, z)
+
+
+def first(key: jax.Array, params: Any, sigma: jax.Array, size: int) -> Any:
+    """A population to begin with, leaves [size, ...]: the parameters themselves, then normal members around them."""
+    ids = jnp.arange(size, dtype=jnp.int32)
+    return perturbed(jax.random.fold_in(key, 0), ids, repeated(params, size), jnp.where(ids == 0, 0, sigma))
+
+
+def leader(fitness: jax.Array) -> jax.Array:
+    """int32[]: the best member; NaN never is, unless all are."""
+    return jnp.argmax(jnp.where(jnp.isnan(fitness), -jnp.inf, fitness)).astype(jnp.int32)
+
+
+def record(state: Any, fitness: jax.Array, make: Callable[[jax.Array], Any]) -> tuple[Any, jax.Array]:
+    """The new `best` and `best_fitness` of a state that has these fields; a tie keeps the old one."""
+    index = leader(fitness)
+    better = fitness[index] > state.best_fitness
+    best = trees.where(better, take(make(index[None]), 0), state.best)
+    return best, jnp.where(better, fitness[index], state.best_fitness)
+
+
+def dispersion(population: Any) -> jax.Array:
+    """float[]: root mean square distance from the population's center, per coordinate."""
+    wide = jax.tree.map(lambda x: x.astype(trees.number_dtype(x)), population)
+    center = jax.tree.map(lambda x: x - jnp.mean(x, axis=0, keepdims=True), wide)
+    return trees.norm(center) * trees.size(population) ** -0.5

@@ -1,0 +1,64 @@
+"""The Gaussian N(0, D (I + v v^T) D) that vd_cma_es and cr_fm_nes search with: a diagonal and one direction.
+
+Akimoto, Auger, Hansen: "Comparison-Based Natural Gradient Optimization in High Dimension", GECCO 2014: the natural
+gradient of its Theorem 3.1 and its modification in section 4.1, in time and memory linear in n.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxes.strategies.parts import flat
+
+
+def start(key: jax.Array, n: int, dtype: jax.typing.DTypeLike) -> jax.Array:
+    """The first v: normal numbers of variance 1 / n, which no generation draws."""
+    first = jax.random.fold_in(key, 0x7FFFFFFD)
+    return flat.draw(first, jnp.zeros(1, jnp.int32), n, dtype)[0] * n**-0.5
+
+
+def stretch(z: jax.Array, v: jax.Array) -> jax.Array:
+    """Rows z as rows y = z + (sqrt(1 + |v|^2) - 1) <z, u> u, of covariance I + v v^T, with u = v / |v|."""
+    u, square = direction(v)
+    return z + ((jnp.sqrt(1 + square) - 1) * flat.times(z, u))[:, None] * u[None]
+
+
+def direction(v: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """u = v / |v|, and |v|^2."""
+    square = jnp.maximum(jnp.sum(v**2), jnp.finfo(v.dtype).tiny * 1e6)
+    return v * (1 / jnp.sqrt(square)), square
+
+
+def score(weights: jax.Array, y: jax.Array, v: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Weighted sums of what the gradient of the log-density needs of each sample.
+
+    Args:
+        weights: float[k].
+        y: float[k, n], samples divided by D.
+        v: float[n].
+
+    Returns:
+        Two float[n]: `p = sum w (y^2 - |v|^2 / (1 + |v|^2) <y, u> y u - 1)` for log(D) and
+        `q = sum w (<y, u> y - (<y, u>^2 + 1 + |v|^2) / 2 u)` for v.
+    """
+    u, square = direction(v)
+    along = flat.times(y, u)
+    mixed = flat.times(weights * along, y)
+    p = flat.times(weights, y**2) - square / (1 + square) * mixed * u - jnp.sum(weights)
+    q = mixed - 0.5 * (jnp.sum(weights * along**2) + (1 + square) * jnp.sum(weights)) * u
+    return p, q
+
+
+def natural(p: jax.Array, q: jax.Array, v: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The natural gradient from `score`: steps of v, and of D relative to D."""
+    u, square = direction(v)
+    uu, gamma = u**2, 1 + square
+    # alpha < 1 where the Fisher matrix would be nearly singular because v has one large entry.
+    room = (2 * gamma - jnp.sqrt(gamma)) / jnp.max(uu)
+    alpha = jnp.minimum(1, jnp.sqrt(square**2 + room) / (2 + square))
+    b = 2 * alpha**2 - (1 - alpha**2) * square**2 / gamma
+    inverse = 1 / (2 - (b + 2 * alpha**2) * uu)
+    r = p - alpha / gamma * ((2 + square) * (q * u) - square * jnp.sum(u * q) * uu)
+    scaled = inverse * uu
+    s = r * inverse - b * jnp.sum(r * scaled) / (1 + b * jnp.sum(uu * scaled)) * scaled
+    dv = (q - alpha * ((2 + square) * (u * s) - jnp.sum(s * uu) * u)) * (1 / jnp.sqrt(square))
+    return dv, s
