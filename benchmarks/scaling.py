@@ -209,7 +209,7 @@ def traffic_here(env: str) -> dict[str, Any]:
             size = sum(x.size for x in jax.tree.leaves(params))
             params = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), params)
             carry = strategy.init(jax.random.key(1), params), problem.init(jax.random.key(2))
-            step = parallel.spread(jaxes.generation(strategy, problem), parallel.mesh(2), comm)
+            step = parallel.spread(jaxes.generation(strategy, problem, comm), parallel.mesh(2))
             sent = parallel.traffic(jax.jit(step).lower(carry).compile())
             of_sums = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(sums_of(strategy, problem, carry)))
             rows[f"{comm}, {size} parameters"] = {
@@ -301,7 +301,7 @@ def timed_generation(env: str, processes, rounds: int) -> dict[str, float]:
     strategy, problem, carry = setting(env, "gaussian", 64, BLOCKS, lanes=8, steps=200)
     mesh = parallel.mesh()
     carry = parallel.replicated(carry, mesh)
-    spread = parallel.spread(jaxes.generation(strategy, problem), mesh, "scalars")
+    spread = parallel.spread(jaxes.generation(strategy, problem, "scalars"), mesh)
     run = jax.jit(spread).lower(carry).compile()
     gather = lambda x: jax.lax.all_gather(x, parallel.AXIS, tiled=True)
     small = parallel.replicated(jnp.zeros(64), mesh)

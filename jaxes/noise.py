@@ -27,7 +27,8 @@ from jaxes.blocks import Block
 from jaxes.lowrank.leaf import LowRank, is_low_rank, rounded, weighted_products
 from jaxes.lowrank.plan import Entry, Plan, planned
 from jaxes.lowrank.population import with_matrix
-from jaxes.support import checks, trees
+from jaxes.support import checks, keys, trees
+from jaxes.support.keys import Stream
 from jaxes.support.memoized import memoized
 
 _TOGETHER = 2**16
@@ -107,7 +108,7 @@ def low_rank(
                     numbers[k].append(part.reshape(shape))
             return tree.unflatten([_factors(*row) for row in zip(leaves, entries, numbers, strict=True)])
 
-        return jax.vmap(one)(_unit_keys(key, _ids(units)))
+        return jax.vmap(one)(keys.of_each(key, _ids(units)))
 
     def perturb(params, scale, z):
         def one(w, x):
@@ -181,7 +182,7 @@ def table(size: int = 2**22, seed: int = 123) -> Noise:
                 offset = offset + x.size
             return tree.unflatten(out)
 
-        return jax.vmap(one)(_unit_keys(key, _ids(units)))
+        return jax.vmap(one)(keys.of_each(key, _ids(units)))
 
     return Noise(sample, trees.add_scaled, _weighted_sum)
 
@@ -300,15 +301,15 @@ def subset(which: Any, noise: Noise | None = None) -> Noise:
 def _random_subset(fraction: float, inner: Noise) -> Noise:
     def sample(key, units, like):
         leaves, tree = jax.tree.flatten(like)
-        mask_key = jax.random.fold_in(key, 0x7FFFFFFE)
+        mask_key = keys.stream(key, Stream.MASK)
 
         def mask(unit_key):
-            keys = jax.random.split(unit_key, len(leaves))
+            of_leaves = jax.random.split(unit_key, len(leaves))
             return tree.unflatten(
-                [jax.random.bernoulli(k, fraction, x.shape) for k, x in zip(keys, leaves, strict=True)]
+                [jax.random.bernoulli(k, fraction, x.shape) for k, x in zip(of_leaves, leaves, strict=True)]
             )
 
-        masks = jax.vmap(mask)(_unit_keys(mask_key, _ids(units)))
+        masks = jax.vmap(mask)(keys.of_each(mask_key, _ids(units)))
         return jax.tree.map(lambda z, m: jnp.where(m, z, 0), inner.sample(key, units, like), masks)
 
     def combine(weights, z):
@@ -335,8 +336,8 @@ def _dense(draw: Callable) -> Noise:
 
         def one(unit_key):
             out: list[Any] = [None] * len(leaves)
-            keys = [unit_key] if len(groups) == 1 else jax.random.split(unit_key, len(groups))
-            for group_key, group in zip(keys, groups, strict=True):
+            of_groups = [unit_key] if len(groups) == 1 else jax.random.split(unit_key, len(groups))
+            for group_key, group in zip(of_groups, groups, strict=True):
                 of_group = [leaves[i] for i in group]
                 flat = draw(group_key, (sum(x.size for x in of_group),), of_group[0].dtype)
                 ends = np.cumsum([x.size for x in of_group])[:-1].tolist()
@@ -344,7 +345,7 @@ def _dense(draw: Callable) -> Noise:
                     out[i] = part.reshape(x.shape)
             return tree.unflatten(out)
 
-        return jax.vmap(one)(_unit_keys(key, _ids(units)))
+        return jax.vmap(one)(keys.of_each(key, _ids(units)))
 
     return Noise(sample, trees.add_scaled, _weighted_sum)
 
@@ -369,10 +370,6 @@ def _groups(leaves: list[Any]) -> list[list[int]]:
 
 def _ids(units: Any) -> jax.Array:
     return units.ids if isinstance(units, Block) else units
-
-
-def _unit_keys(key: jax.Array, ids: jax.Array) -> jax.Array:
-    return jax.vmap(lambda i: jax.random.fold_in(key, i))(ids)
 
 
 def _weighted_sum(weights: jax.Array, z: Any) -> Any:

@@ -3,16 +3,15 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 
-from jaxes.blocks import comm, over_blocks
+from jaxes.blocks import Block, Comm, axis_devices, over_blocks
 from jaxes.lowrank.population import vmap
-from jaxes.strategy import Strategy, generation_key
-
-PROBLEM_ID = 0x7FFFFFFF  # the id no member has: the problem's key of a generation
+from jaxes.strategy import Strategy
+from jaxes.support import checks, keys
 
 
 class Problem(NamedTuple):
@@ -84,8 +83,18 @@ def minimize(objective: Callable[..., Any]) -> Callable[..., Any]:
     return _Minimized(objective)
 
 
-def generation(strategy: Strategy, problem: Problem) -> Callable[..., tuple[Any, Any]]:
+def generation(strategy: Strategy, problem: Problem, comm: Comm = "blocks") -> Callable[..., tuple[Any, Any]]:
     """One generation as a pure function for `jax.lax.scan`: `(state, problem_state) -> ((state, problem_state), info)`.
+
+    Args:
+        strategy: what to run.
+        problem: what to run it on.
+        comm: what devices send beside each member's fitness and the problem's sums where the generation is spread over
+            several (`jaxes.parallel.spread`). "scalars": nothing, every device draws all noise again (Salimans et al.
+            2017, Algorithm 2). "blocks": each device learns from its own members, and sums of noise as large as the
+            parameters are sent, one a block. Both give the same bits on any number of devices (on CPUs in strict mode,
+            see `jaxes.strict`). "psum": one sum a device; the fastest for large models, but the order of the sums
+            depends on the number of devices, and so do the last bits.
 
     >>> import jax, jaxes, jax.numpy as jnp
     >>> strategy = jaxes.open_es(8, 0.1)
@@ -95,7 +104,7 @@ def generation(strategy: Strategy, problem: Problem) -> Callable[..., tuple[Any,
     >>> infos.best.shape
     (5,)
     """
-    full = generation_with_fitness(strategy, problem)
+    full = generation_with_fitness(strategy, problem, comm)
 
     def step(carry, _=None):
         carry, (info, _) = full(carry)
@@ -104,62 +113,109 @@ def generation(strategy: Strategy, problem: Problem) -> Callable[..., tuple[Any,
     return step
 
 
-def generation_with_fitness(strategy: Strategy, problem: Problem) -> Callable[..., tuple[Any, Any]]:
+def generation_with_fitness(
+    strategy: Strategy, problem: Problem, comm: Comm = "blocks"
+) -> Callable[..., tuple[Any, Any]]:
     """`generation` that gives `(info, fitness)`, the fitness of every member beside what sums it up."""
     if not isinstance(problem, Problem):
         raise TypeError(f"problem must be a jaxes.Problem, got {problem!r}; jaxes.problem(objective) makes one")
-
+    checks.choice("comm", comm, get_args(Comm))
     if problem.host:
         return _on_the_host(strategy, problem)
+    evaluate = lambda state, problem_state: _in_blocks(strategy, problem, state, problem_state, comm)
+    return evolved(strategy, problem, evaluate, comm)
+
+
+class Evaluated(NamedTuple):
+    """What an evaluator gives of a generation."""
+
+    fitness: jax.Array  # float[population_size]
+    sums: Any  # the problem's, added up over the members
+    rows: tuple[Any, ...] = ()  # the problem's rows of all members, if it has any
+    learned: Any = None  # sums of `Strategy.stream`, if the strategy has learned already
+
+
+def evolved(
+    strategy: Strategy,
+    problem: Problem,
+    evaluator: Callable[[Any, Any], Evaluated],
+    comm: Comm = "blocks",
+    compiled: Callable[[Callable], Callable] = lambda function: function,
+) -> Callable[..., tuple[Any, Any]]:
+    """The body of every generation: evaluate, tell the strategy, update the problem.
+
+    Args:
+        strategy: what is told.
+        problem: what is updated.
+        evaluator: `(state, problem_state) -> Evaluated`.
+        comm: as of `generation`.
+        compiled: applied to what follows the evaluation: `jax.jit` where the evaluator is a Python program.
+
+    Returns:
+        `(state, problem_state) -> ((state, problem_state), (info, fitness))`.
+    """
+    how = {} if comm == "blocks" else {"comm": comm}  # a strategy of one's own need not know of devices
+
+    @compiled
+    def learn(carry, seen):
+        state, problem_state = carry
+        if strategy.stream is None or seen.learned is None:
+            state, info = strategy.tell(state, seen.fitness, **how)
+        else:
+            state, info = strategy.stream.tell(state, seen.fitness, seen.learned, **how)
+        return (state, problem.update(problem_state, seen.sums, *seen.rows)), (info, seen.fitness)
 
     def step(carry, _=None):
-        state, problem_state = carry
-        # Sums for learning are as large as the parameters; where only scalars are sent, noise is drawn again instead.
-        stream = strategy.stream if strategy.blocks > 1 and comm() != "scalars" else None
-        key = jax.random.fold_in(generation_key(state), PROBLEM_ID)
-
-        def evaluate(block):
-            members, noise = (None, None) if stream is None else stream.ask(state, block)
-
-            def ask(ids=None):
-                if ids is None and members is not None:
-                    return members
-                return strategy.ask(state, block if ids is None else ids)
-
-            fitness, sums, *rows = problem.evaluate(problem_state, key, ask, block.ids)
-            if fitness.shape != (block.size,):
-                raise ValueError(f"problem.evaluate must return fitness of shape ({block.size},), got {fitness.shape}")
-            if len(rows) != problem.rows:
-                raise ValueError(
-                    f"problem.evaluate must return {'fitness, sums and rows' if problem.rows else 'fitness and sums'} "
-                    f"where rows={problem.rows}, got {2 + len(rows)} values"
-                )
-            return (fitness, rows), (sums, () if stream is None else stream.add(fitness, noise))
-
-        (fitness, rows), (sums, learned) = over_blocks(
-            evaluate, strategy.population_size, strategy.blocks, evaluating=True
-        )
-        state, info = strategy.tell(state, fitness) if stream is None else stream.tell(state, fitness, learned)
-        return (state, problem.update(problem_state, sums, *rows)), (info, fitness)
+        return learn(carry, evaluator(*carry))
 
     return step
+
+
+def evaluated_block(
+    strategy: Strategy, problem: Problem, state: Any, problem_state: Any, block: Block, members: Any = None
+) -> tuple[jax.Array, Any, tuple[Any, ...]]:
+    """Fitness, sums and rows of a block of members, which are drawn when the problem asks unless they are given."""
+
+    def ask(ids=None):
+        if ids is None and members is not None:
+            return members
+        return strategy.ask(state, block if ids is None else ids)
+
+    fitness, sums, *rows = problem.evaluate(problem_state, keys.of_problem(state), ask, block.ids)
+    if fitness.shape != (block.size,):
+        raise ValueError(f"problem.evaluate must return fitness of shape ({block.size},), got {fitness.shape}")
+    if len(rows) != problem.rows:
+        raise ValueError(
+            f"problem.evaluate must return {'fitness, sums and rows' if problem.rows else 'fitness and sums'} "
+            f"where rows={problem.rows}, got {2 + len(rows)} values"
+        )
+    return fitness, sums, tuple(rows)
+
+
+def _in_blocks(strategy: Strategy, problem: Problem, state: Any, problem_state: Any, comm: Comm) -> Evaluated:
+    """The evaluator in compiled programs: block by block, over the devices that there are."""
+    # Sums for learning are as large as the parameters; where only scalars are sent, noise is drawn again instead.
+    redrawn = strategy.blocks == 1 or (comm == "scalars" and axis_devices() > 1)
+    stream = None if redrawn else strategy.stream
+
+    def evaluate(block):
+        members, noise = (None, None) if stream is None else stream.ask(state, block)
+        fitness, sums, rows = evaluated_block(strategy, problem, state, problem_state, block, members)
+        return (fitness, rows), (sums, None if stream is None else stream.add(fitness, noise))
+
+    sent = "psum" if comm == "psum" else "blocks"
+    (fitness, rows), (sums, learned) = over_blocks(evaluate, strategy.population_size, strategy.blocks, sent)
+    return Evaluated(fitness, sums, rows, learned)
 
 
 def _on_the_host(strategy: Strategy, problem: Problem) -> Callable[..., tuple[Any, Any]]:
-    """`generation_with_fitness` of a problem that is evaluated in Python."""
-    key_of = jax.jit(lambda state: jax.random.fold_in(generation_key(state), PROBLEM_ID))
+    """The generation of a problem that is evaluated in Python."""
+    key_of, ids = jax.jit(keys.of_problem), jnp.arange(strategy.population_size)
 
-    @jax.jit
-    def finish(state, problem_state, fitness, sums):
-        state, info = strategy.tell(state, fitness)
-        return (state, problem.update(problem_state, sums)), (info, fitness)
-
-    def step(carry, _=None):
-        state, problem_state = carry
-        if any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(carry)):
+    def evaluate(state, problem_state):
+        if any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((state, problem_state))):
             raise TypeError("problem is evaluated in Python, so its generation cannot be compiled; use jaxes.fit")
         ask = jax.tree_util.Partial(strategy.ask, state)
-        fitness, sums = problem.evaluate(problem_state, key_of(state), ask, jnp.arange(strategy.population_size))
-        return finish(state, problem_state, fitness, sums)
+        return Evaluated(*problem.evaluate(problem_state, key_of(state), ask, ids))
 
-    return step
+    return evolved(strategy, problem, evaluate, compiled=jax.jit)

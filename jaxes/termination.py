@@ -2,7 +2,7 @@
 
 Hansen: "The CMA Evolution Strategy: A Tutorial", 2016, arXiv:1604.00772, appendix B.3, with the names and tolerances of
 pycma. The criteria look at fitness values and at the members themselves, so they serve any strategy; those that are
-about a covariance need a state with its root, as `cma_es` (`root`) and `ma_es` (`matrix`) have.
+about a covariance need its root, which `Strategy.deviations` of `cma_es` and `ma_es` gives.
 """
 
 import math
@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.shaping import finite
+from jaxes.strategy import Deviations
 from jaxes.support import trees
 
 REASONS = (
@@ -64,14 +65,19 @@ def start(params: Any, population_size: int) -> Monitor:
 
 
 def watch(
-    monitor: Monitor, tolerances: Tolerances, state: Any, population: Any, mean: Any, fitness: jax.Array
+    monitor: Monitor,
+    tolerances: Tolerances,
+    deviations: Deviations | None,
+    population: Any,
+    mean: Any,
+    fitness: jax.Array,
 ) -> tuple[Monitor, jax.Array]:
     """See one generation.
 
     Args:
         monitor: from `start` or the last generation.
         tolerances: thresholds.
-        state: of the strategy, after `tell`; read for `sigma`, `rest`, and `root` or `matrix` only.
+        deviations: of the strategy, after `tell`; None where it has none.
         population: the members, leaves [population_size, ...].
         mean: what the strategy recommends, after `tell`.
         fitness: float[population_size]; higher is better.
@@ -97,18 +103,18 @@ def watch(
     spreads = jax.tree.map(lambda x: jnp.std(x.astype(dtype), axis=0), population)
     spread = jnp.max(jnp.stack([jnp.max(x) for x in jax.tree.leaves(spreads)]))
     first = jnp.where(monitor.told == 0, spread, monitor.spread)
-    exact = hasattr(state, "rest")  # the mean's rounding is kept beside it
+    exact = deviations is not None and deviations.exact
     pairs = zip(*map(jax.tree.leaves, (mean, spreads)), strict=True)
     still = [jnp.any(_unmoved(m, 0.2 * s, exact)) for m, s in pairs]
 
     condition, shortest, stuck = monitor.condition, monitor.shortest, jnp.zeros((), bool)
     limit = jnp.minimum(jnp.asarray(tolerances.condition, dtype), 4 / jnp.finfo(dtype).eps)
-    root = getattr(state, "root", getattr(state, "matrix", None))
-    if root is not None:
+    if deviations is not None and deviations.root is not None:
+        root = deviations.root
         look = told % max(_AXES_EVERY, n // 5) == 0
         seen = (condition, shortest)
         condition, shortest = jax.lax.cond(look, lambda: _extent(root.astype(dtype)), lambda: seen)
-        axis = 0.1 * state.sigma.astype(dtype) * shortest
+        axis = 0.1 * deviations.sigma.astype(dtype) * shortest
         stuck = jnp.all(_unmoved(trees.ravel(mean, dtype), axis, exact))
 
     flat = jnp.where(some & (best == worst), monitor.flat + 1, 0)

@@ -1,5 +1,6 @@
 """Runs of one small rollout on 1 to 8 devices, for test_parallel.py: prints a JSON object of digests."""
 
+import functools
 import hashlib
 import json
 import sys
@@ -51,12 +52,14 @@ def main() -> None:
     rows = {}
     for kind in ("gaussian", "low_rank"):
         strategy, problem, carry = setting(kind)
-        step = generation_with_fitness(strategy, problem)
-        run = lambda carry, step=step: jax.lax.scan(step, carry, length=GENERATIONS)
+
+        def run(carry, comm="blocks", strategy=strategy, problem=problem):
+            return jax.lax.scan(generation_with_fitness(strategy, problem, comm), carry, length=GENERATIONS)
+
         ways = {"one device": jax.jit(run)}
         meshes = [(8, "blocks"), (2, "scalars")] if kind == "gaussian" else [(4, "blocks"), (4, "psum")]
         for devices, comm in meshes:
-            spread = jax.jit(parallel.spread(run, parallel.mesh(devices), comm))
+            spread = jax.jit(parallel.spread(functools.partial(run, comm=comm), parallel.mesh(devices)))
             ways[f"{devices} devices, {comm}"] = spread
         for name, way in ways.items():
             end, (_, fitness) = way(carry)

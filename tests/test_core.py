@@ -1,8 +1,5 @@
-"""run, generation, minimize, ESOpt, blocks and memory, doctests, and what the import loads."""
+"""run, generation, minimize, ESOpt, blocks and memory, and what the import loads."""
 
-import doctest
-import importlib
-import pkgutil
 import subprocess
 import sys
 
@@ -17,40 +14,10 @@ from jaxes import Block, blocks
 from jaxes.support import checks
 
 KEY = jax.random.key(0)
-CORE = [
-    "blocks",
-    "checks",
-    "diagonal",
-    "esopt",
-    "noise",
-    "problem",
-    "ranking",
-    "run",
-    "schedules",
-    "shaping",
-    "smoothing",
-    "strategy",
-    "trees",
-]
-MODULES = [
-    *(f"jaxes.{name}" for name in CORE),
-    *(f"jaxes.strategies.{m.name}" for m in pkgutil.iter_modules(jaxes.strategies.__path__)),
-    *(f"jaxes.rl.{m.name}" for m in pkgutil.iter_modules(jaxes.rl.__path__)),
-    *(f"jaxes.planning.{m.name}" for m in pkgutil.iter_modules(jaxes.planning.__path__)),
-    "jaxes.envs.own.cartpole_swingup",
-    "jaxes.envs.tetris.env",
-]
 
 
 def sphere(x):
     return jnp.sum(x**2)
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_doctests(name):
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        result = doctest.testmod(importlib.import_module(name))
-    assert result.failed == 0
 
 
 def test_import_loads_jax_and_optax_only():

@@ -19,7 +19,7 @@ from references import unrolled as unrolled_reference
 import jaxes
 from jaxes.noise import gaussian
 from jaxes.strategies.asebo import largest_axes
-from jaxes.strategy import generation_key
+from jaxes.support import keys
 
 KEY = jax.random.key(5)
 N = 6
@@ -45,7 +45,7 @@ def x64():
 
 def normals(state, units):
     """float64[units, n]: the noise of the state's generation."""
-    return np.asarray(gaussian().sample(generation_key(state), jnp.arange(units), state.mean))
+    return np.asarray(gaussian().sample(keys.of_generation(state), jnp.arange(units), state.mean))
 
 
 def step_by_step(strategy, reference, units, generations=25, noise=normals, rtol=1e-6, same=None, init=None):
@@ -318,7 +318,7 @@ class TestDiscoveredES:
 
 def guided_noise(state, units):
     like = (state.basis[0], state.basis[:, 0])
-    return tuple(np.asarray(x) for x in gaussian().sample(generation_key(state), jnp.arange(units), like))
+    return tuple(np.asarray(x) for x in gaussian().sample(keys.of_generation(state), jnp.arange(units), like))
 
 
 class TestGuidedES:
@@ -423,7 +423,7 @@ class TestUnrolled:
         step = quick(jaxes.generation(strategy, problem))
         for t in range(22):
             state = carry[0]
-            key = generation_key(state) if name == "pes" else jax.random.fold_in(state.key, t // unrolls)
+            key = keys.of_generation(state) if name == "pes" else jax.random.fold_in(state.key, t // unrolls)
             reference.generation(np.asarray(gaussian().sample(key, jnp.arange(pairs), state.mean)))
             carry, _ = step(carry)
             np.testing.assert_allclose(carry[0].mean, reference.theta, rtol=1e-6)
@@ -514,7 +514,7 @@ class TestUnrolled:
 
 
 def asebo_noise(state, units):
-    z, coin = gaussian().sample(generation_key(state), jnp.arange(units), (state.basis[0], state.logit))
+    z, coin = gaussian().sample(keys.of_generation(state), jnp.arange(units), (state.basis[0], state.logit))
     return np.asarray(z), np.asarray(jax.scipy.special.ndtr(coin))
 
 

@@ -195,7 +195,7 @@ class TestBadInput:
         with pytest.raises(ValueError, match=r"mesh must be a jax\.sharding\.Mesh with an axis 'population', got axes"):
             parallel.spread(step, jax.make_mesh((1,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,)))
         with pytest.raises(ValueError, match="unknown comm 'all'"):
-            parallel.spread(step, parallel.mesh(1), "all")
+            jaxes.generation(jaxes.open_es(8), toys.sphere(), "all")
         with pytest.raises(ValueError, match=r"devices must be at most the .* that there are, got 999"):
             parallel.mesh(999)
         with pytest.raises(ValueError, match="parameters must divide the 1 devices, got 2"):

@@ -15,7 +15,7 @@ import jaxes
 from jaxes.noise import gaussian
 from jaxes.strategies.differential_evolution import crossed, distinct
 from jaxes.strategies.parts import genetic, populations
-from jaxes.strategy import generation_key
+from jaxes.support import keys
 
 DIMENSION = 5
 START = np.linspace(0.5, 1.5, DIMENSION)
@@ -30,7 +30,12 @@ def ellipsoid(x):
 
 
 def normals(state, ids):
-    return gaussian().sample(generation_key(state), ids, START)
+    return gaussian().sample(keys.of_generation(state), ids, START)
+
+
+def first_normals(state, ids):
+    """Those of the first population; later generations draw none."""
+    return gaussian().sample(keys.stream(state.key, keys.Stream.POPULATION), ids, START)
 
 
 def annealing_noise(state, ids):
@@ -55,14 +60,14 @@ def differential_noise(state, ids, strategy, others):
         pick, cross = jax.random.split(key)
         return jnp.stack(distinct(pick, i, size, others)), crossed(cross, state.recombination, strategy, START)
 
-    keys = populations.choice_keys(state, ids)
-    return normals(state, ids), *jax.vmap(one)(ids, keys), state.mutation + u * state.dither
+    own = populations.choice_keys(state, ids)
+    return first_normals(state, ids), *jax.vmap(one)(ids, own), state.mutation + u * state.dither
 
 
 def swarm_noise(state, ids):
     draw = lambda key: jax.random.uniform(jax.random.split(key, 1)[0], (2, DIMENSION), jnp.float64)
     u = jax.vmap(draw)(populations.choice_keys(state, ids))
-    return normals(state, ids), u[:, 0], u[:, 1]
+    return first_normals(state, ids), u[:, 0], u[:, 1]
 
 
 class Case(NamedTuple):

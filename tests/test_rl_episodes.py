@@ -10,9 +10,9 @@ from toys import clock, linear, played
 
 import jaxes
 from jaxes import rl
-from jaxes.problem import PROBLEM_ID
 from jaxes.rl import normalizer as norm
 from jaxes.rl.cap import cap
+from jaxes.support import keys
 
 M, E = 6, 2
 POLICY = linear()
@@ -172,7 +172,7 @@ def test_a_member_with_nan_reward_ranks_last_and_the_run_goes_on():
     es = jaxes.open_es(8, 1.0)
     step, carry = generation(problem, es)
     members = jax.jit(es.ask)(carry[0])
-    key = jax.random.fold_in(jax.random.fold_in(carry[0].key, 0), PROBLEM_ID)
+    key = keys.stream(jax.random.fold_in(carry[0].key, 0), keys.Stream.PROBLEM)
     fitness, _ = jax.jit(lambda: problem.evaluate(carry[1], key, lambda: members, jnp.arange(8)))()
     assert 0 < np.isnan(fitness).sum() < 8
     after, info = step(carry)

@@ -15,10 +15,9 @@ import jaxes
 from jaxes import rl
 from jaxes.envs import Box
 from jaxes.envs.host import host_env
-from jaxes.problem import PROBLEM_ID
 from jaxes.rl.host import engine as host_problem
 from jaxes.rl.host.pool import Pool
-from jaxes.strategy import generation_key
+from jaxes.support import keys
 
 KEY = jax.random.key(0)
 
@@ -93,7 +92,7 @@ def test_fitness_is_the_return_of_the_members_episode():
     policy = rl.mlp(env, (4,))
     state = STRATEGY.init(KEY, policy.init(jax.random.key(1)))
     members = STRATEGY.ask(state)
-    key, returns = jax.random.fold_in(generation_key(state), PROBLEM_ID), []
+    key, returns = keys.of_problem(state), []
     act = jax.jit(lambda member, observation: policy.act(member, (), observation)[0])
     for i in range(16):
         own = jax.random.fold_in(jax.random.fold_in(key, i // 2), 0)

@@ -7,18 +7,19 @@ import pytest
 
 import jaxes
 from jaxes import termination
+from jaxes.strategy import Deviations
 from jaxes.termination import REASONS, Tolerances
 
 SIZE, N = 6, 3
 MEAN = jnp.ones(N)
 
 
-def step(monitor, values, spread=1.0, state=(), tolerances=None, mean=MEAN):
+def step(monitor, values, spread=1.0, deviations=None, tolerances=None, mean=MEAN):
     population = mean[None] + spread * jnp.asarray(np.random.default_rng(0).normal(size=(SIZE, N)), mean.dtype)
     if not hasattr(step, "watch"):
         step.watch = jax.jit(termination.watch)
     monitor, met = step.watch(
-        monitor, tolerances or Tolerances(), state, population, mean, jnp.asarray(values, jnp.float32)
+        monitor, tolerances or Tolerances(), deviations, population, mean, jnp.asarray(values, jnp.float32)
     )
     return monitor, {name for name, yes in zip(REASONS, np.asarray(met), strict=True) if yes}
 
@@ -66,15 +67,13 @@ def test_upsigma():
 def test_condition_and_axis():
     monitor, _ = step(termination.start(MEAN, SIZE), np.arange(SIZE))
     monitor = monitor._replace(told=jnp.int32(9))  # the axes are looked at in the tenth generation
-    state = jaxes.ma_es(SIZE).init(jax.random.key(0), MEAN)
-    seen, met = step(monitor, np.arange(SIZE), state=state._replace(matrix=jnp.diag(jnp.array([1.0, 1e-3, 2.0]))))
+    root = lambda matrix: Deviations(MEAN, jnp.float32(1), matrix)
+    seen, met = step(monitor, np.arange(SIZE), deviations=root(jnp.diag(jnp.array([1.0, 1e-3, 2.0]))))
     assert met == set()
     np.testing.assert_allclose(seen.condition, 4e6, rtol=1e-3)
     np.testing.assert_allclose(jnp.abs(seen.shortest), [0, 1e-3, 0], atol=1e-6)
-    assert (
-        "condition" in step(monitor, np.arange(SIZE), state=state._replace(matrix=jnp.diag(jnp.array([1e-8, 1, 1]))))[1]
-    )
-    assert step(monitor, np.arange(SIZE), state=state._replace(matrix=1e-9 * jnp.eye(N)))[1] == {"noeffectaxis"}
+    assert "condition" in step(monitor, np.arange(SIZE), deviations=root(jnp.diag(jnp.array([1e-8, 1, 1]))))[1]
+    assert step(monitor, np.arange(SIZE), deviations=root(1e-9 * jnp.eye(N)))[1] == {"noeffectaxis"}
 
 
 def test_stagnation():

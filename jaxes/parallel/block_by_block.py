@@ -4,6 +4,7 @@ What the compiler fuses depends on the whole program, and how it rounds depends 
 `jaxes.strict` does on CPUs, all devices run the very same program, one block at a time.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,8 +12,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.blocks import Block
-from jaxes.problem import PROBLEM_ID, Problem
-from jaxes.strategy import Strategy, generation_key
+from jaxes.problem import Evaluated, Problem, evaluated_block, evolved
+from jaxes.strategy import Strategy
 
 
 def block_by_block(
@@ -41,28 +42,19 @@ def block_by_block(
     size = strategy.population_size // strategy.blocks
 
     @jax.jit
-    def evaluate(carry, start):
-        state, problem_state = carry
-        block = Block(start, size)
-        ask = lambda ids=None: strategy.ask(state, block if ids is None else ids)
-        key = jax.random.fold_in(generation_key(state), PROBLEM_ID)
-        return problem.evaluate(problem_state, key, ask, block.ids)
+    def evaluate(state, problem_state, start):
+        return evaluated_block(strategy, problem, state, problem_state, Block(start, size, regular=True))[:2]
+
+    def evaluator(state, problem_state):
+        copies = [jax.device_put((state, problem_state), device) for device in devices[: strategy.blocks]]
+        starts = [jnp.int32(i * size) for i in range(strategy.blocks)]
+        parts = [evaluate(*copies[i % len(copies)], start) for i, start in enumerate(starts)]  # not waited for
+        return joined(jax.device_put(parts, devices[0]))
 
     @jax.jit
-    def learn(carry, parts):
-        state, problem_state = carry
-        fitness = jnp.concatenate([fitness for fitness, _ in parts])
-        total = parts[0][1]
-        for _, sums in parts[1:]:
-            total = jax.tree.map(jnp.add, total, sums)
-        state, info = strategy.tell(state, fitness)
-        return (state, problem.update(problem_state, total)), (info, fitness)
+    def joined(parts):
+        fitness, sums = zip(*parts, strict=True)
+        total = functools.reduce(lambda total, one: jax.tree.map(jnp.add, total, one), sums)
+        return Evaluated(jnp.concatenate(fitness), total)
 
-    def step(carry, _=None):
-        copies = [jax.device_put(carry, device) for device in devices[: strategy.blocks]]
-        parts = [
-            evaluate(copies[i % len(copies)], jnp.int32(i * size)) for i in range(strategy.blocks)
-        ]  # dispatched, not waited for
-        return learn(copies[0], jax.device_put(parts, devices[0]))
-
-    return step
+    return evolved(strategy, problem, evaluator, compiled=jax.jit)

@@ -5,13 +5,13 @@ Salimans et al. 2017, Algorithm 2: workers know each other's noise, so that only
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from jaxes.blocks import AXIS, Comm, communicating
+from jaxes.blocks import AXIS
 from jaxes.support import checks
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -29,8 +29,8 @@ def mesh(devices: int | Sequence[jax.Device] | None = None, parameters: int = 1)
         ValueError: if there are fewer devices; on a CPU, `jax.config.update("jax_num_cpu_devices", n)` before JAX
             starts makes n of it.
 
-    >>> mesh(1).shape
-    OrderedDict({'population': 1})
+    >>> dict(mesh(1).shape)
+    {'population': 1}
     """
     every = jax.devices()
     if devices is None or isinstance(devices, int):
@@ -49,24 +49,19 @@ def mesh(devices: int | Sequence[jax.Device] | None = None, parameters: int = 1)
     return Mesh(np.asarray(devices).reshape(shape), names, axis_types=(AxisType.Auto,) * len(names))
 
 
-def spread(function: F, mesh: Mesh, comm: Comm = "blocks") -> F:
+def spread(function: F, mesh: Mesh) -> F:
     """A generation, or any function made of generations, over the devices of a mesh.
 
     Args:
-        function: `jaxes.generation(strategy, problem)`, or a loop over it: its arguments and results are whole on every
-            device. The strategy has `blocks=`, which the number of devices must divide.
+        function: `jaxes.generation(strategy, problem, comm)`, or a loop over it: its arguments and results are whole on
+            every device. The strategy has `blocks=`, which the number of devices must divide.
         mesh: with an axis "population" (`jaxes.parallel.mesh`). Its other axes are left to the compiler, which shards
             over them what is sharded.
-        comm: what is sent beside each member's fitness and the problem's sums. "scalars": nothing, every device draws
-            all noise again (the paper's scheme). "blocks": each device learns from its own members, and sums of noise
-            as large as the parameters are sent, one a block. Both give the same bits on any number of devices (on CPUs
-            in strict mode, see `jaxes.strict`). "psum": one sum a device; the fastest for large models, but the order
-            of the sums depends on the number of devices, and so do the last bits.
 
     Returns:
         The same function, to be called in `jit` or `scan`, on one process or on all of them at once.
 
-    The function itself also runs under `jax.pmap(..., axis_name="population")`, as with comm "blocks".
+    The function itself also runs under `jax.pmap(..., axis_name="population")`, with the same bits.
 
     Raises:
         ValueError: for a mesh without the axis; when traced, if its size does not divide the blocks.
@@ -83,14 +78,8 @@ def spread(function: F, mesh: Mesh, comm: Comm = "blocks") -> F:
     if not isinstance(mesh, Mesh) or AXIS not in mesh.axis_names:
         got = f"axes {mesh.axis_names}" if isinstance(mesh, Mesh) else repr(mesh)
         raise ValueError(f"mesh must be a jax.sharding.Mesh with an axis {AXIS!r}, got {got}")
-    checks.choice("comm", comm, get_args(Comm))
-
-    def body(*args):
-        with communicating(comm):
-            return function(*args)
-
     on_devices = jax.shard_map(
-        body, mesh=mesh, in_specs=PartitionSpec(), out_specs=PartitionSpec(), axis_names={AXIS}, check_vma=False
+        function, mesh=mesh, in_specs=PartitionSpec(), out_specs=PartitionSpec(), axis_names={AXIS}, check_vma=False
     )
 
     @functools.wraps(function)

@@ -9,9 +9,8 @@ import jax.numpy as jnp
 from jaxes.envs.protocol import Box, Env
 from jaxes.planning.cem_mpc import Planner
 from jaxes.planning.simulator import simulator
-from jaxes.support import checks
-
-PLAN_ID = 0x7FFFFFFC  # of the key of an episode's plans, beside that of its reset
+from jaxes.support import checks, keys
+from jaxes.support.keys import Stream
 
 
 class Episode(NamedTuple):
@@ -57,7 +56,7 @@ def episode(
     low, high = jnp.asarray(env.action.low), jnp.asarray(env.action.high)
 
     def run(key):
-        plans = jax.random.fold_in(key, PLAN_ID)
+        plans = keys.stream(key, Stream.PLAN)
 
         def step(carry, t):
             state, belief = carry

@@ -15,9 +15,8 @@ from jaxes import lowrank
 from jaxes.envs.protocol import Env
 from jaxes.rl import normalizer as norm
 from jaxes.rl.policies.policy import Policy
-
-ACTION_ID = 0x7FFFFFFE  # of the key of an episode's actions, beside the key of its reset
-WATCH_ID = 0x7FFFFFFD  # of the key that decides whether the normalizer sees an episode
+from jaxes.support import keys as keys_of
+from jaxes.support.keys import Stream
 
 
 class Episodes(NamedTuple):
@@ -107,11 +106,11 @@ def play(
     see = (lambda observation: observation) if normalizer is None else jax.vmap(norm.normalizing(normalizer))
     watching = normalizer is not None and probe is not None
     some_unseen = watching and watch < 1
-    sees = lambda key: jax.random.uniform(jax.random.fold_in(key, WATCH_ID)) < watch
+    sees = lambda key: jax.random.uniform(keys_of.stream(key, Stream.WATCH)) < watch
 
     def key_of(place, again):
         key = keys[jnp.minimum(place, count - 1)]
-        return jnp.where(again > 0, jax.random.fold_in(key, again), key) if least_steps else key
+        return keys_of.of_episode(key, again) if least_steps else key
 
     def enter(population, place, again) -> tuple[_Lanes, Any]:
         """Lanes of these members at the beginning of an episode, and the probe's observation."""
@@ -141,9 +140,7 @@ def play(
             moments = norm.observe(moments, seen, now.alive & now.watched if some_unseen else now.alive)
         noise = None
         if training and policy.random:
-            noise_key = lambda place, again, t: jax.random.fold_in(
-                jax.random.fold_in(key_of(place, again), ACTION_ID), t
-            )
+            noise_key = lambda place, again, t: keys_of.of_action(key_of(place, again), t)
             noise = deep(jax.vmap(noise_key)(now.place, now.again, now.lengths))
         action, memory = flat(act(params, deep(now.memory), deep(see(seen)), noise))
         then = jax.vmap(env.step)(now.env, action)

@@ -15,7 +15,9 @@ from jaxes.rl.episodes import play
 from jaxes.rl.policies.policy import Policy
 from jaxes.rl.reward import pay as read_pay
 from jaxes.schedules import Number, follow, start
+from jaxes.support import keys
 from jaxes.support.counter import Counter
+from jaxes.support.keys import Stream
 
 SEEDS = ("pair", "generation", "independent")
 MODES = ("auto", "refill", "while", "scan")
@@ -154,20 +156,20 @@ def rollout(
     watch = 1.0 if preset is None else norm.PRESETS[preset].share
 
     def evaluate(state, key, ask, ids):
-        keys = episode_keys(key, ids)
+        episode = episode_keys(key, ids)
         out = play(
             env,
             policy,
             lambda which=None: ask() if which is None else ask(ids[which]),
-            keys,
+            episode,
             state.normalizer,
             state.cap.limit,
-            lanes=_lanes(mode, lanes, keys.size),
+            lanes=_lanes(mode, lanes, episode.size),
             scan_steps=most if mode == "scan" else None,
             check_every=check_every,
             least_steps=-(-least_steps // episodes),
             reward=lambda reward, t: pay(reward, t, state.shift, jnp),
-            probe=key,
+            probe=keys.stream(key, Stream.PROBE),
             watch=watch,
             training=True,
         )

@@ -156,8 +156,8 @@ def _programs(factory, size: int, sigma: float, options: tuple, has_bounds: bool
         population = materialize(strategy.ask(state))
         state, info = strategy.tell(state, fitness)
         mean = strategy.recommend(state)
-        inner = state.inner if has_bounds else state
-        monitor, met = termination.watch(monitor, tolerances, inner, population, mean, fitness)
+        deviations = None if strategy.deviations is None else strategy.deviations(state)
+        monitor, met = termination.watch(monitor, tolerances, deviations, population, mean, fitness)
         wide = monitor.best.dtype
         row = {
             "sigma": info.sigma,

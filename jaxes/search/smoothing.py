@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxes.blocks import over_blocks
 from jaxes.lowrank.population import vmap
 from jaxes.noise import Noise, gaussian
-from jaxes.strategy import place_members, signed
+from jaxes.strategies.parts.members import from_noise, signed
 from jaxes.support import checks, trees
 
 
@@ -52,11 +52,11 @@ def es_value_and_grad(
         def block(part):
             draw = lambda units: noise.sample(key, units, params)
             place = lambda sign, z: noise.perturb(params, signed(sign, sigma), z)
-            values = vmap(objective)(place_members(part, population_size, True, draw, place))
+            values = vmap(objective)(from_noise(part, population_size, True, draw, place))
             slope = noise.combine(values[0::2] - values[1::2], draw(part.pairs))
             return (), (jnp.sum(values), slope)
 
-        _, (total, slope) = over_blocks(block, population_size, blocks)
+        _, (total, slope) = over_blocks(block, population_size, blocks, "blocks")
         scale = 1 / (population_size * jnp.asarray(sigma, trees.number_dtype(params)))
         return total * (1 / population_size), trees.scaled(scale, slope)
 

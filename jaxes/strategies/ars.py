@@ -12,13 +12,16 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxes.blocks import over_blocks
+from jaxes.blocks import Comm, over_blocks
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import z_score
+from jaxes.strategies.parts import deviations
 from jaxes.strategies.parts.descent import Decay, descent
-from jaxes.strategy import Strategy, generation_key, lenient, place_members, signed
-from jaxes.support import checks, ranking, trees
+from jaxes.strategies.parts.members import from_noise, signed
+from jaxes.strategies.parts.weights import lenient
+from jaxes.strategy import Strategy
+from jaxes.support import checks, keys, ranking, trees
 from jaxes.support.memoized import memoized
 
 
@@ -90,13 +93,13 @@ def ars(
         return State(**optimizer.init(key, params, **given))
 
     def draw(state, which):
-        return noise.sample(generation_key(state), which, state.mean)
+        return noise.sample(keys.of_generation(state), which, state.mean)
 
     def ask(state, ids=None):
         place = lambda sign, z: noise.perturb(state.mean, signed(sign, state.sigma), z)
-        return place_members(ids, population_size, True, lambda which: draw(state, which), place)
+        return from_noise(ids, population_size, True, lambda which: draw(state, which), place)
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         # Algorithm 2 does not see the scale of the fitness: this one neither overflows nor vanishes when squared.
         values = lenient(scaled(fitness), fitness)
@@ -109,7 +112,7 @@ def ars(
         spread = jnp.sqrt(jnp.sum(chosen * ((up - middle) ** 2 + (down - middle) ** 2)) * per_member)  # sigma_R
         pull = chosen * (up - down) * (1 / (used * jnp.where(spread > 0, spread, 1)))  # line 7
         block = lambda part: ((), noise.combine(part.of(pull), draw(state, part)))
-        _, total = over_blocks(block, units, blocks)
+        _, total = over_blocks(block, units, blocks, comm)
         return optimizer.step(state, fitness, trees.scaled(-1.0, total))
 
-    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)
+    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks, deviations=deviations.isotropic)

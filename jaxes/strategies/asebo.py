@@ -15,14 +15,16 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxes.blocks import over_blocks
+from jaxes.blocks import Comm, over_blocks
 from jaxes.noise import gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import Shaping, identity
 from jaxes.strategies.parts import flat
 from jaxes.strategies.parts.descent import Decay, descent
-from jaxes.strategy import Strategy, by_chunks, generation_key, pulls
-from jaxes.support import checks, trees
+from jaxes.strategies.parts.flat import by_chunks
+from jaxes.strategies.parts.weights import pulls
+from jaxes.strategy import Strategy
+from jaxes.support import checks, keys, trees
 from jaxes.support.memoized import memoized
 
 
@@ -142,7 +144,7 @@ def asebo(
     def draw(state, which):
         """Perturbations [units, n], and whether each lies in the active subspace (bool[units])."""
         n = state.basis.shape[1]
-        z, coin = noise.sample(generation_key(state), which, (state.basis[0], state.logit))
+        z, coin = noise.sample(keys.of_generation(state), which, (state.basis[0], state.logit))
         r = dimensions(state)
         project = lambda rows: flat.times(flat.times(rows, state.basis.T), state.basis)
         inside = by_chunks(project, z)
@@ -156,7 +158,7 @@ def asebo(
     def ask(state, ids=None):
         return flat.members(state, ids, population_size, lambda which: draw(state, which)[0], antithetic=True)
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         weights = shaping(fitness)
         pull = pulls(weights, fitness)
@@ -165,7 +167,7 @@ def asebo(
             g, active = draw(state, part)
             return active, trees.weighted_rows(part.of(pull), g)
 
-        active, total = over_blocks(block, pairs, blocks)
+        active, total = over_blocks(block, pairs, blocks, comm)
         gradient = -1 / (population_size * state.sigma) * total  # Algorithm 1, line 2'
         logit = state.logit - state.probability_rate * slope(state, pull, active)
         axes = largest_axes(state.axes, gradient, state.covariance_decay)

@@ -10,14 +10,16 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxes.blocks import Block, over_blocks
+from jaxes.blocks import Block, Comm, over_blocks
 from jaxes.lowrank.leaf import any_low_rank
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.shaping import Shaping, top
+from jaxes.strategies.parts import deviations
 from jaxes.strategies.parts.diagonal import moved
-from jaxes.strategy import Strategy, generation_key, place_members, summarize
-from jaxes.support import checks, trees
+from jaxes.strategies.parts.members import from_noise
+from jaxes.strategy import Strategy, summarize
+from jaxes.support import checks, keys, trees
 from jaxes.support.memoized import memoized
 
 
@@ -112,7 +114,7 @@ def cem(
 
     def ask(state, ids=None):
         def sample(which):
-            z = draw.sample(generation_key(state), which, state.mean)
+            z = draw.sample(keys.of_generation(state), which, state.mean)
             if any_low_rank(z):
                 raise ValueError("noise must be dense for cem, whose Gaussian has a variance for every parameter")
             return z, which.ids if isinstance(which, Block) else which
@@ -128,23 +130,23 @@ def cem(
                 member = trees.where(again >= 0, old, member)
             return member
 
-        return place_members(ids, population_size, False, sample, place)
+        return from_noise(ids, population_size, False, sample, place)
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.variance_noise.dtype)
         shares = weigh(fitness)
 
         def block(part):
             if state.low is None and not keep:
                 step = lambda s, z: s[None] * z.astype(s.dtype)
-                away = jax.tree.map(step, state.sigma, draw.sample(generation_key(state), part, state.mean))
+                away = jax.tree.map(step, state.sigma, draw.sample(keys.of_generation(state), part, state.mean))
             else:
                 step = lambda s, x, mean: x.astype(s.dtype) - mean.astype(s.dtype)[None]
                 away = jax.tree.map(step, state.sigma, ask(state, part), state.mean)
             add = lambda power: jax.tree.map(lambda x: trees.weighted_rows(part.of(shares), x**power), away)
             return (), (add(1), add(2))
 
-        _, (first, second) = over_blocks(block, population_size, blocks)
+        _, (first, second) = over_blocks(block, population_size, blocks, comm)
         # Biased variance of the elite, E[x^2] - E[x]^2 and never below zero, plus the noise.
         fitted = lambda square, x: jnp.sqrt(jnp.maximum(square - x**2, 0) + state.variance_noise)
         rest = 1 - state.momentum
@@ -159,7 +161,7 @@ def cem(
         state = state._replace(step=step, mean=mean, sigma=sigma, kept=kept)
         return state._replace(**follow_all(numbers, state, step)), info
 
-    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)
+    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks, deviations=deviations.diagonal)
 
 
 def _best(ask: Any, state: State, fitness: jax.Array, count: int) -> Any:

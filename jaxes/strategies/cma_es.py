@@ -16,12 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxes.blocks import over_blocks
+from jaxes.blocks import Comm, over_blocks
 from jaxes.schedules import Number, follow_all, start, start_all
+from jaxes.strategies.parts import deviations, flat
 from jaxes.strategies.parts import evolution_paths as paths
-from jaxes.strategies.parts import flat
+from jaxes.strategies.parts.flat import by_chunks
 from jaxes.strategies.parts.square_root import square_root
-from jaxes.strategy import Strategy, by_chunks, summarize
+from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, ranking, trees
 from jaxes.support.memoized import memoized
 
@@ -118,7 +119,7 @@ def cma_es(
 
         return flat.members(state, ids, population_size, steps)  # eq. 40
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         dtype = state.sigma.dtype
         n = state.path_c.size
         fitness = checks.fitness(fitness, population_size, dtype)
@@ -135,7 +136,8 @@ def cma_es(
             signed = jnp.where(signed < 0, signed * n / jnp.maximum(jnp.sum(z**2, axis=1), 1e-30), signed)
             return (), (flat.times(part.of(weights), z), flat.times((signed[:, None] * z).T, z))
 
-        _, (white, outer) = over_blocks(block, population_size, blocks)  # white = A^-1 <y>, outer in A's coordinates
+        # white = A^-1 <y>, outer in A's coordinates
+        _, (white, outer) = over_blocks(block, population_size, blocks, comm)
         moved = state.c_m * state.sigma * flat.times(state.root, white)  # eqs. 41, 42
         mean, rest = flat.moved_exactly(state.mean, state.rest, moved)
 
@@ -170,7 +172,15 @@ def cma_es(
         negative = rest_of / -rest_of.sum()
         return jnp.asarray(positive, state.c_mu.dtype) + most * jnp.asarray(negative, state.c_mu.dtype)
 
-    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)
+    return Strategy(
+        init,
+        ask,
+        tell,
+        lambda state: state.mean,
+        population_size,
+        blocks,
+        deviations=lambda state: deviations.full(state, state.root, exact=True),
+    )
 
 
 def table_1(n: int, effective: float) -> dict[str, float]:

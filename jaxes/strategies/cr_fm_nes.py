@@ -12,11 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxes.blocks import over_blocks
+from jaxes.blocks import Comm, over_blocks
 from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.strategies.parts import evolution_paths as paths
 from jaxes.strategies.parts import flat, stretched
-from jaxes.strategy import Strategy, by_chunks, summarize
+from jaxes.strategies.parts.flat import by_chunks
+from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, ranking, trees
 from jaxes.support.memoized import memoized
 
@@ -125,7 +126,7 @@ def cr_fm_nes(
         steps = lambda which: by_chunks(row, flat.normals(state, which, state.d.shape[0]))
         return flat.members(state, ids, population_size, steps, antithetic=True)
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         n = state.d.shape[0]
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         some = ~jnp.all(jnp.isnan(fitness))
@@ -136,7 +137,7 @@ def cr_fm_nes(
             z = flat.normals(state, part, n)
             return jnp.sum(z**2, axis=1), flat.times(part.of(hat[0::2] - hat[1::2]), z)
 
-        square, white = over_blocks(first_pass, units, blocks)
+        square, white = over_blocks(first_pass, units, blocks, comm)
         path_sigma = paths.cumulated(state.path_sigma, state.c_sigma, mu_eff, white)
         length = flat.norm(path_sigma) * (1 / paths.expected_length(n))
         moving = length >= 1
@@ -153,7 +154,7 @@ def cr_fm_nes(
             pull, both = part.of(weights[0::2] - weights[1::2]), part.of(weights[0::2] + weights[1::2])
             return (), (flat.times(pull, z), *stretched.score(both, stretched.stretch(z, state.v), state.v))
 
-        _, (pulled, p_mu, q_mu) = over_blocks(second_pass, units, blocks)
+        _, (pulled, p_mu, q_mu) = over_blocks(second_pass, units, blocks, comm)
         step_y = state.d * stretched.stretch(pulled[None], state.v)[0]
         mean = flat.moved(state.mean, state.learning_rate * state.sigma * step_y)
         path_c = paths.cumulated(state.path_c, state.c_c, mu_eff, step_y)

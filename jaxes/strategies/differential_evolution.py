@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxes.blocks import over_blocks
+from jaxes.blocks import Comm, over_blocks
 from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.strategies.parts import populations
 from jaxes.strategy import Strategy, summarize
@@ -121,7 +121,7 @@ def differential_evolution(
     def ask(state, ids=None):
         return populations.members(ids, population_size, lambda which: make(state, which))
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.fitness.dtype)
         better = fitness >= state.fitness  # false for NaN
 

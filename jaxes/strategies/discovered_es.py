@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxes.blocks import Comm
 from jaxes.schedules import Number, follow, start
-from jaxes.strategies.parts import diagonal
+from jaxes.strategies.parts import deviations, diagonal
 from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, ranking, trees
 from jaxes.support.memoized import memoized
@@ -85,12 +86,12 @@ def discovered_es(
     def ask(state, ids=None):
         return diagonal.members(state, ids, population_size)
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         dtype = state.temperature.dtype
         fitness = checks.fitness(fitness, population_size, dtype)
         table = jax.nn.softmax(20 * (1 - jax.nn.sigmoid(state.temperature * jnp.asarray(ranks, dtype))))
         weights = ranking.recombination(table, fitness)
-        first, second = diagonal.moments(state, weights, blocks)
+        first, second = diagonal.moments(state, weights, blocks, comm)
         mean = diagonal.moved(state.mean, trees.scaled(state.learning_rate, state.sigma), first)
         rate = state.sigma_learning_rate
         sigma = jax.tree.map(lambda s, square: s * (1 + rate * (jnp.sqrt(square) - 1)), state.sigma, second)
@@ -101,4 +102,4 @@ def discovered_es(
         rates = {name: follow(value, getattr(state, name), step) for name, value in numbers.items()}
         return state._replace(step=step, mean=mean, sigma=sigma, **rates), info
 
-    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)
+    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks, deviations=deviations.diagonal)

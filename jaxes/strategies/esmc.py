@@ -11,13 +11,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxes.blocks import Block, over_blocks
+from jaxes.blocks import Block, Comm, over_blocks
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import Shaping, identity
+from jaxes.strategies.parts import deviations
 from jaxes.strategies.parts.descent import Decay, descent
-from jaxes.strategy import Strategy, generation_key, place_members, signed
-from jaxes.support import checks, trees
+from jaxes.strategies.parts.members import from_noise, signed
+from jaxes.strategy import Strategy
+from jaxes.support import checks, keys, trees
 from jaxes.support.memoized import memoized
 
 
@@ -86,15 +88,15 @@ def esmc(
         return State(**optimizer.init(key, params, **given))
 
     def draw(state, which):
-        z = noise.sample(generation_key(state), which, state.mean)
+        z = noise.sample(keys.of_generation(state), which, state.mean)
         center = (which.ids if isinstance(which, Block) else which) == 0
         return jax.tree.map(lambda x: jnp.where(center.reshape(-1, *(1,) * (x.ndim - 1)), 0, x), z)
 
     def ask(state, ids=None):
         place = lambda sign, z: noise.perturb(state.mean, signed(sign, state.sigma), z)
-        return place_members(ids, population_size, True, lambda which: draw(state, which), place)
+        return from_noise(ids, population_size, True, lambda which: draw(state, which), place)
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         values = shaping(fitness)
         valid = ~jnp.isnan(fitness[:2])
@@ -104,7 +106,7 @@ def esmc(
         clipped = jnp.maximum(values, baseline)
         pull = clipped[0::2] - clipped[1::2]
         block = lambda part: ((), noise.combine(part.of(pull), draw(state, part)))
-        _, total = over_blocks(block, units, blocks)
+        _, total = over_blocks(block, units, blocks, comm)
         return optimizer.step(state, fitness, trees.scaled(-1 / ((units - 1) * state.sigma), total))
 
-    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)
+    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks, deviations=deviations.isotropic)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxes.blocks import Comm
 from jaxes.schedules import Number, follow, start
 from jaxes.strategies.parts import genetic, populations
 from jaxes.strategy import Strategy, summarize
@@ -101,7 +102,7 @@ def gesmr_ga(
         origin, exponent = genetic.choices(state, population_size + place, rate_elite)
         return jnp.where(place == 0, ranked[0], genetic.within(ranked[origin] * state.tau**exponent))
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.tau.dtype)
         selection = genetic.select(fitness, elite)
         new = genetic.survivors(state, fitness, selection, make(state, selection.order))

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxes.blocks import Comm
 from jaxes.schedules import Number, follow_all, start
 from jaxes.strategies.parts import populations
-from jaxes.strategy import Strategy, generation_key, summarize
-from jaxes.support import checks, trees
+from jaxes.strategy import Strategy, summarize
+from jaxes.support import checks, keys, trees
 from jaxes.support.memoized import memoized
 
 
@@ -69,12 +70,12 @@ def gradientless_descent(
         place = ids.astype(state.sigma.dtype) * (1 / (population_size - 1))
         radii = state.sigma * state.ratio**place
         scales = jnp.where((state.step == 0) & (ids == 0), 0, radii)
-        return populations.perturbed(generation_key(state), ids, populations.repeated(state.best, ids.size), scales)
+        return populations.perturbed(keys.of_generation(state), ids, populations.repeated(state.best, ids.size), scales)
 
     def ask(state, ids=None):
         return populations.members(ids, population_size, lambda which: make(state, which))
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         # Algorithm 1, line 9: the best of x_t and all x_t + v_k.
         best, best_fitness = populations.record(state, fitness, lambda which: make(state, which))

@@ -10,15 +10,18 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxes.blocks import over_blocks
+from jaxes.blocks import Comm, over_blocks
 from jaxes.noise import gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import Shaping, identity
 from jaxes.strategies.parts import flat
 from jaxes.strategies.parts.clip_up import direction
 from jaxes.strategies.parts.descent import Decay, descent
-from jaxes.strategy import Strategy, by_chunks, generation_key, pulls
-from jaxes.support import checks, trees
+from jaxes.strategies.parts.flat import by_chunks
+from jaxes.strategies.parts.weights import pulls
+from jaxes.strategy import Strategy
+from jaxes.support import checks, keys, trees
+from jaxes.support.keys import Stream
 from jaxes.support.memoized import memoized
 
 
@@ -108,12 +111,12 @@ def guided_es(
         fields = optimizer.init(key, params, learning_rate=learning_rate, weight_decay=weight_decay, **given)
         if not isinstance(fields["alpha"], jax.core.Tracer) and fields["alpha"] > 1:
             raise ValueError(f"alpha must be at most 1, got {float(fields['alpha']):g}")
-        guides = jax.random.normal(jax.random.fold_in(key, 0x7FFFFFFD), (subspace, n), trees.number_dtype(params))
+        guides = jax.random.normal(keys.stream(key, Stream.DIRECTION), (subspace, n), trees.number_dtype(params))
         return State(guides=guides, basis=orthonormal(guides), **fields)
 
     def draw(state, which):
         k, n = state.basis.shape
-        full, inside = noise.sample(generation_key(state), which, (state.basis[0], state.basis[:, 0]))
+        full, inside = noise.sample(keys.of_generation(state), which, (state.basis[0], state.basis[:, 0]))
         project = lambda rows: flat.times(rows, state.basis)
         wide, narrow = jnp.sqrt(state.alpha * (1 / n)), jnp.sqrt((1 - state.alpha) * (1 / k))
         return wide * full + narrow * by_chunks(project, inside)  # eq. 2: epsilon / sigma
@@ -121,12 +124,12 @@ def guided_es(
     def ask(state, ids=None):
         return flat.members(state, ids, population_size, lambda which: draw(state, which), antithetic=True)
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         weights = shaping(fitness)
         pull = pulls(weights, fitness)
         block = lambda part: ((), trees.weighted_rows(part.of(pull), draw(state, part)))
-        _, total = over_blocks(block, units, blocks)
+        _, total = over_blocks(block, units, blocks, comm)
         gradient = -state.beta / (population_size * state.sigma) * total  # eq. 3
         new = {}
         if surrogates == "past":

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxes.blocks import Comm
 from jaxes.schedules import Number, follow, start
 from jaxes.strategies.parts import populations
-from jaxes.strategy import Strategy, generation_key, summarize
-from jaxes.support import checks, trees
+from jaxes.strategy import Strategy, summarize
+from jaxes.support import checks, keys, trees
 from jaxes.support.memoized import memoized
 
 
@@ -60,12 +61,12 @@ def hill_climbing(population_size: int, sigma: Number = 0.1, *, blocks: int = 1)
     def make(state, ids):
         scales = jnp.where((state.step == 0) & (ids == 0), 0, state.sigma)
         best = populations.repeated(state.best, ids.size)
-        return populations.perturbed(generation_key(state), ids, best, scales)
+        return populations.perturbed(keys.of_generation(state), ids, best, scales)
 
     def ask(state, ids=None):
         return populations.members(ids, population_size, lambda which: make(state, which))
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         best, best_fitness = populations.record(state, fitness, lambda which: make(state, which))
         step = state.step + 1

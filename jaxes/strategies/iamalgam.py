@@ -13,11 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxes.blocks import Block, over_blocks
+from jaxes.blocks import Block, Comm, over_blocks
 from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.shaping import finite
 from jaxes.strategies.parts import flat
-from jaxes.strategy import Strategy, by_chunks, summarize
+from jaxes.strategies.parts.flat import by_chunks
+from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, ranking, trees
 from jaxes.support.memoized import memoized
 
@@ -140,7 +141,7 @@ def iamalgam(
     def ask(state, ids=None):
         return flat.members(state, ids, population_size, lambda which: steps(state, which))
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         valid = ~jnp.isnan(fitness)
         some = jnp.any(valid)
@@ -156,7 +157,7 @@ def iamalgam(
             second = flat.times((w[:, None] * y).T, y) if full else flat.times(w, y**2)
             return (), (flat.times(w, y), second, flat.times(part.of(share), y))
 
-        _, (first, second, improved) = over_blocks(block, population_size, blocks)
+        _, (first, second, improved) = over_blocks(block, population_size, blocks, comm)
         multiplier, stretch = scaled(state, jnp.any(better), improved)
 
         # The elite, and what the selected (with the old elite) say about mean and covariance, in units of sigma.

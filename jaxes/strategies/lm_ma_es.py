@@ -12,11 +12,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxes.blocks import over_blocks
+from jaxes.blocks import Comm, over_blocks
 from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.strategies.parts import evolution_paths as paths
 from jaxes.strategies.parts import flat
-from jaxes.strategy import Strategy, by_chunks, summarize
+from jaxes.strategies.parts.flat import by_chunks
+from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, ranking, trees
 from jaxes.support.memoized import memoized
 
@@ -115,14 +116,14 @@ def lm_ma_es(
         steps = lambda which: by_chunks(lambda z: shaped(state, z), flat.normals(state, which, n))  # lines 5-8
         return flat.members(state, ids, population_size, steps)
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         n = state.path_sigma.shape[0]
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         some = ~jnp.all(jnp.isnan(fitness))
         weights = ranking.recombination(jnp.asarray(table, fitness.dtype), fitness)
         mu_eff = paths.effective(weights, some)
         block = lambda part: ((), flat.times(part.of(weights), flat.normals(state, part, n)))
-        _, white = over_blocks(block, population_size, blocks)
+        _, white = over_blocks(block, population_size, blocks, comm)
         # The factors are linear, so that the mean of the d is what they make of the mean of the z.
         mean = flat.moved(state.mean, state.sigma * shaped(state, white[None])[0])  # line 10
         path = paths.cumulated(state.path_sigma, state.c_sigma, mu_eff, white)  # line 11

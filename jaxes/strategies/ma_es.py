@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxes.blocks import over_blocks
+from jaxes.blocks import Comm, over_blocks
 from jaxes.schedules import Number, follow_all, start, start_all
+from jaxes.strategies.parts import deviations, flat
 from jaxes.strategies.parts import evolution_paths as paths
-from jaxes.strategies.parts import flat
-from jaxes.strategy import Strategy, by_chunks, summarize
+from jaxes.strategies.parts.flat import by_chunks
+from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, ranking, trees
 from jaxes.support.memoized import memoized
 
@@ -88,7 +89,7 @@ def ma_es(
         steps = lambda which: by_chunks(lambda z: flat.times(z, state.matrix.T), flat.normals(state, which, n))  # M4-M5
         return flat.members(state, ids, population_size, steps)  # M6
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         n = state.path_sigma.shape[0]
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         some = ~jnp.all(jnp.isnan(fitness))
@@ -99,7 +100,7 @@ def ma_es(
             z, w = flat.normals(state, part, n), part.of(weights)
             return (), (flat.times(w, z), flat.times((w[:, None] * z).T, z))
 
-        _, (white, outer) = over_blocks(block, population_size, blocks)
+        _, (white, outer) = over_blocks(block, population_size, blocks, comm)
         mean = flat.moved(state.mean, state.sigma * flat.times(state.matrix, white))  # M9
         path = paths.cumulated(state.path_sigma, state.c_sigma, mu_eff, white)  # M10
         eye = jnp.eye(n, dtype=path.dtype)
@@ -114,4 +115,12 @@ def ma_es(
         info = summarize(fitness, state.mean, mean, state.sigma)
         return State(state.key, step, mean, sigma, matrix, path, **follow_all(given, state, step)), info
 
-    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)
+    return Strategy(
+        init,
+        ask,
+        tell,
+        lambda state: state.mean,
+        population_size,
+        blocks,
+        deviations=lambda state: deviations.full(state, state.matrix),
+    )

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxes.blocks import Comm
 from jaxes.schedules import Number, follow, start
 from jaxes.shaping import Shaping, nes_utilities
-from jaxes.strategies.parts import diagonal
+from jaxes.strategies.parts import deviations, diagonal
 from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
@@ -84,10 +85,10 @@ def nes(
     def ask(state, ids=None):
         return diagonal.members(state, ids, population_size)
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         weights = shaping(fitness)
-        first, second = diagonal.moments(state, weights, blocks)
+        first, second = diagonal.moments(state, weights, blocks, comm)
         mean = diagonal.moved(state.mean, state.learning_rate * state.sigma, first)
         slope = 0.5 * (diagonal.mean_square(second) - jnp.sum(weights))  # sum_i w_i (|z_i|^2 / n - 1) / 2
         sigma = state.sigma * jnp.exp(state.sigma_learning_rate * slope)
@@ -99,4 +100,4 @@ def nes(
         sigma = follow(default, state.sigma if callable(default) else sigma, step)
         return state._replace(step=step, mean=mean, sigma=sigma, **rates), info
 
-    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)
+    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks, deviations=deviations.diagonal)

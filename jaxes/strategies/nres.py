@@ -9,12 +9,15 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
-from jaxes.blocks import Block, over_blocks
+from jaxes.blocks import Block, Comm, over_blocks
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import Shaping, identity
+from jaxes.strategies.parts import deviations
 from jaxes.strategies.parts.descent import Decay, descent
-from jaxes.strategy import Strategy, place_members, pulls, signed
+from jaxes.strategies.parts.members import from_noise, signed
+from jaxes.strategies.parts.weights import pulls
+from jaxes.strategy import Strategy
 from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
 from jaxes.unrolled import check_unrolls, episode
@@ -101,14 +104,14 @@ def nres(
 
     def ask(state, ids=None):
         place = lambda sign, z: noise.perturb(state.mean, signed(sign, state.sigma), z)
-        return place_members(ids, population_size, True, lambda which: draw(state, which), place)
+        return from_noise(ids, population_size, True, lambda which: draw(state, which), place)
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         weights = shaping(fitness)
         pull = pulls(weights, fitness)
         block = lambda part: ((), noise.combine(part.of(pull), draw(state, part)))
-        _, total = over_blocks(block, pairs, blocks)
+        _, total = over_blocks(block, pairs, blocks, comm)
         return optimizer.step(state, fitness, trees.scaled(-1 / (population_size * state.sigma), total))
 
-    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)
+    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks, deviations=deviations.isotropic)

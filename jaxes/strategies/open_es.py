@@ -11,13 +11,16 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from jaxes.blocks import over_blocks
+from jaxes.blocks import Comm, over_blocks
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import Shaping, centered_rank, is_affine, slope
+from jaxes.strategies.parts import deviations
 from jaxes.strategies.parts.descent import Decay, descent
-from jaxes.strategy import Strategy, Stream, generation_key, place_members, pulls, signed
-from jaxes.support import checks, trees
+from jaxes.strategies.parts.members import from_noise, signed
+from jaxes.strategies.parts.weights import pulls
+from jaxes.strategy import Strategy, Stream
+from jaxes.support import checks, keys, trees
 from jaxes.support.memoized import memoized
 
 
@@ -85,40 +88,42 @@ def open_es(
         return State(**optimizer.init(key, params, **given))
 
     def draw(state, which):
-        return noise.sample(generation_key(state), which, state.mean)
+        return noise.sample(keys.of_generation(state), which, state.mean)
 
     def ask(state, ids=None):
         place = lambda sign, z: noise.perturb(state.mean, signed(sign, state.sigma), z)
-        return place_members(ids, population_size, antithetic, lambda which: draw(state, which), place)
+        return from_noise(ids, population_size, antithetic, lambda which: draw(state, which), place)
 
-    def summed(state, fitness, weights):
+    def summed(state, fitness, weights, comm):
         pull = pulls(weights, fitness) if antithetic else weights
         block = lambda part: ((), noise.combine(part.of(pull), draw(state, part)))
-        return over_blocks(block, units, blocks)[1]
+        return over_blocks(block, units, blocks, comm)[1]
 
     def move(state, fitness, total):
         # Algorithm 1, line 5. optax descends, so it is given the negative gradient.
         return optimizer.step(state, fitness, trees.scaled(-1 / (population_size * state.sigma), total))
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        return move(state, fitness, summed(state, fitness, shaping(fitness)))
+        return move(state, fitness, summed(state, fitness, shaping(fitness), comm))
 
     def ask_and_keep(state, block):
         z = draw(state, block.pairs)
         place = lambda sign, z: noise.perturb(state.mean, signed(sign, state.sigma), z)
-        return place_members(block, population_size, True, lambda which: z, place), z
+        return from_noise(block, population_size, True, lambda which: z, place), z
 
     def add(fitness, z):
         return noise.combine(fitness[0::2] - fitness[1::2], z)
 
-    def tell_sums(state, fitness, total):
+    def tell_sums(state, fitness, total, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         weights = shaping(fitness)
         # Failed members weigh what depends on all others: then the noise is drawn again.
         known = lambda: trees.scaled(slope(weights, fitness), total)
-        again = lambda: summed(state, fitness, weights)
+        again = lambda: summed(state, fitness, weights, comm)
         return move(state, fitness, lax.cond(jnp.all(jnp.isfinite(fitness)), known, again))
 
     stream = Stream(ask_and_keep, add, tell_sums) if antithetic and is_affine(shaping) else None
-    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks, stream)
+    return Strategy(
+        init, ask, tell, lambda state: state.mean, population_size, blocks, stream, deviations=deviations.isotropic
+    )

@@ -10,14 +10,17 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxes.blocks import over_blocks
+from jaxes.blocks import Comm, over_blocks
 from jaxes.lowrank.population import materialize
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import Shaping, identity
+from jaxes.strategies.parts import deviations
 from jaxes.strategies.parts.descent import Decay, descent
-from jaxes.strategy import Strategy, generation_key, place_members, pulls, signed
-from jaxes.support import checks, trees
+from jaxes.strategies.parts.members import from_noise, signed
+from jaxes.strategies.parts.weights import pulls
+from jaxes.strategy import Strategy
+from jaxes.support import checks, keys, trees
 from jaxes.support.memoized import memoized
 from jaxes.unrolled import check_unrolls, piece
 
@@ -92,13 +95,13 @@ def pes(
         return State(paths=paths, **fields)
 
     def draw(state, which):
-        return noise.sample(generation_key(state), which, state.mean)
+        return noise.sample(keys.of_generation(state), which, state.mean)
 
     def ask(state, ids=None):
         place = lambda sign, z: noise.perturb(state.mean, signed(sign, state.sigma), z)
-        return place_members(ids, population_size, True, lambda which: draw(state, which), place)
+        return from_noise(ids, population_size, True, lambda which: draw(state, which), place)
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         weights = shaping(fitness)
         pull = pulls(weights, fitness)
@@ -114,4 +117,4 @@ def pes(
         gradient = trees.scaled(-1 / (population_size * state.sigma**2), total)  # eq. 10
         return optimizer.step(state, fitness, gradient, paths=paths)
 
-    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)
+    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks, deviations=deviations.isotropic)

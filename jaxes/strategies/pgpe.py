@@ -12,12 +12,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxes.blocks import Comm
 from jaxes.schedules import Number, start
 from jaxes.shaping import Shaping, centered_rank
-from jaxes.strategies.parts import diagonal
+from jaxes.strategies.parts import deviations, diagonal
 from jaxes.strategies.parts.clip_up import clip_up
 from jaxes.strategies.parts.descent import Decay, descent
-from jaxes.strategy import Strategy, lenient
+from jaxes.strategies.parts.weights import lenient
+from jaxes.strategy import Strategy
 from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
 
@@ -108,13 +110,13 @@ def pgpe(
     def ask(state, ids=None):
         return diagonal.members(state, ids, population_size, antithetic=True)
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.learning_rate.dtype)
         weights = lenient(shaping(fitness), fitness)
         up, down = weights[0::2], weights[1::2]
         pull = (up - down) * (0.5 / units)  # r_T of Algorithm 2
         spread = ((up + down) * 0.5 - jnp.mean(weights)) * (1 / units)  # r_S, the generation's mean as baseline
-        first, second = diagonal.moments(state, pull, blocks, spread)
+        first, second = diagonal.moments(state, pull, blocks, comm, spread)
         total = jnp.sum(spread)
         gradient = jax.tree.map(lambda s, g, x: -(s * g).astype(x.dtype), state.sigma, first, state.mean)
         low, high = 1 - state.sigma_change, 1 + state.sigma_change
@@ -126,4 +128,4 @@ def pgpe(
 
     if not callable(sigma_change):
         checks.number("sigma_change", sigma_change, below=1.0)
-    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)
+    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks, deviations=deviations.diagonal)

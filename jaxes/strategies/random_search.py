@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxes.blocks import Comm
 from jaxes.schedules import Number, follow, start
 from jaxes.strategies.parts import populations
-from jaxes.strategy import Strategy, generation_key, summarize
-from jaxes.support import checks, trees
+from jaxes.strategy import Strategy, summarize
+from jaxes.support import checks, keys, trees
 from jaxes.support.memoized import memoized
 
 
@@ -62,12 +63,12 @@ def random_search(population_size: int, sigma: Number = 0.1, *, blocks: int = 1)
     def make(state, ids):
         scales = jnp.where((state.step == 0) & (ids == 0), 0, state.sigma)
         center = populations.repeated(state.center, ids.size)
-        return populations.perturbed(generation_key(state), ids, center, scales)
+        return populations.perturbed(keys.of_generation(state), ids, center, scales)
 
     def ask(state, ids=None):
         return populations.members(ids, population_size, lambda which: make(state, which))
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         best, best_fitness = populations.record(state, fitness, lambda which: make(state, which))
         step = state.step + 1

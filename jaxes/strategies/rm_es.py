@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxes.blocks import over_blocks
+from jaxes.blocks import Comm, over_blocks
 from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.shaping import finite
 from jaxes.strategies.parts import evolution_paths as paths
 from jaxes.strategies.parts import flat
-from jaxes.strategy import Strategy, by_chunks, summarize
+from jaxes.strategies.parts.flat import by_chunks
+from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, ranking, trees
 from jaxes.support.memoized import memoized
 
@@ -132,7 +133,7 @@ def rm_es(
         steps = lambda which: by_chunks(row, flat.normals(state, which, n + memory))
         return flat.members(state, ids, population_size, steps)
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         some = ~jnp.all(jnp.isnan(fitness))
         weights = ranking.recombination(jnp.asarray(table, fitness.dtype), fitness)
@@ -142,7 +143,7 @@ def rm_es(
             z, r = normals(state, part)
             return (), (flat.times(part.of(weights), z), flat.times(part.of(weights), r))
 
-        _, (white, ends) = over_blocks(block, population_size, blocks)
+        _, (white, ends) = over_blocks(block, population_size, blocks, comm)
         step_y = shaped(state, white[None], ends[None])[0]  # linear in both
         mean = flat.moved(state.mean, state.sigma * step_y)
         path = paths.cumulated(state.path, state.c_c, mu_eff, step_y)

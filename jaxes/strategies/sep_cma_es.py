@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxes.blocks import over_blocks
+from jaxes.blocks import Comm, over_blocks
 from jaxes.schedules import Number, follow_all, start, start_all
+from jaxes.strategies.parts import deviations, flat
 from jaxes.strategies.parts import evolution_paths as paths
-from jaxes.strategies.parts import flat
 from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, ranking, trees
 from jaxes.support.memoized import memoized
@@ -99,7 +99,7 @@ def sep_cma_es(
         steps = lambda which: flat.normals(state, which, deviation.shape[0]) * deviation[None]
         return flat.members(state, ids, population_size, steps)
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         n = state.variance.shape[0]
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         some = ~jnp.all(jnp.isnan(fitness))
@@ -110,7 +110,7 @@ def sep_cma_es(
             z, w = flat.normals(state, part, n), part.of(weights)
             return (), (flat.times(w, z), flat.times(w, z**2))
 
-        _, (white, square) = over_blocks(block, population_size, blocks)
+        _, (white, square) = over_blocks(block, population_size, blocks, comm)
         step_y = jnp.sqrt(state.variance) * white
         mean = flat.moved(state.mean, state.sigma * step_y)
         path_sigma = paths.cumulated(state.path_sigma, state.c_sigma, mu_eff, white)
@@ -129,7 +129,15 @@ def sep_cma_es(
         rates = follow_all(given, state, step)
         return State(state.key, step, mean, sigma, variance, path_sigma, path_c, **rates), info
 
-    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)
+    return Strategy(
+        init,
+        ask,
+        tell,
+        lambda state: state.mean,
+        population_size,
+        blocks,
+        deviations=lambda state: deviations.separable(state, state.variance),
+    )
 
 
 def defaults(n: int, mu_eff: float) -> dict[str, float]:

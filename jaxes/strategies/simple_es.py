@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxes.blocks import Comm
 from jaxes.schedules import Number, follow, start
 from jaxes.shaping import top
-from jaxes.strategies.parts import diagonal
+from jaxes.strategies.parts import deviations, diagonal
 from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
@@ -60,9 +61,9 @@ def simple_es(population_size: int, sigma: Number = 0.1, *, elite_fraction: floa
     def ask(state, ids=None):
         return diagonal.members(state, ids, population_size)
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        first, second = diagonal.moments(state, select(fitness), blocks)
+        first, second = diagonal.moments(state, select(fitness), blocks, comm)
         # mean <- mean of the elite; sigma^2 <- mean of (x - old mean)^2 over the elite and the coordinates.
         mean = diagonal.moved(state.mean, state.sigma, first)
         sigma = state.sigma if callable(default) else state.sigma * jnp.sqrt(diagonal.mean_square(second))
@@ -72,4 +73,4 @@ def simple_es(population_size: int, sigma: Number = 0.1, *, elite_fraction: floa
         info = summarize(fitness, state.mean, mean, state.sigma)
         return state._replace(step=step, mean=mean, sigma=follow(default, sigma, step)), info
 
-    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)
+    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks, deviations=deviations.isotropic)

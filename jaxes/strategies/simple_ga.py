@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxes.blocks import Comm
 from jaxes.schedules import Number, follow, start
 from jaxes.strategies.parts import genetic, populations
 from jaxes.strategy import Strategy, summarize
@@ -65,7 +66,7 @@ def simple_ga(population_size: int, sigma: Number = 0.1, *, elite_fraction: floa
     def ask(state, ids=None):
         return populations.members(ids, population_size, lambda which: make(state, which))
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         selection = genetic.select(fitness, elite)
         new = genetic.survivors(state, fitness, selection, make(state, selection.order))

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxes.blocks import Comm
 from jaxes.schedules import Number, follow_all, start
 from jaxes.strategies.parts import populations
-from jaxes.strategy import Strategy, generation_key, summarize
-from jaxes.support import checks, trees
+from jaxes.strategy import Strategy, summarize
+from jaxes.support import checks, keys, trees
 from jaxes.support.memoized import memoized
 
 
@@ -78,12 +79,12 @@ def simulated_annealing(
     def make(state, ids):
         scales = jnp.where((state.step == 0) & (ids == 0), 0, state.sigma)
         current = populations.repeated(state.current, ids.size)
-        return populations.perturbed(generation_key(state), ids, current, scales)
+        return populations.perturbed(keys.of_generation(state), ids, current, scales)
 
     def ask(state, ids=None):
         return populations.members(ids, population_size, lambda which: make(state, which))
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         index = populations.leader(fitness)
         neighbor, value = populations.take(make(state, index[None]), 0), fitness[index]

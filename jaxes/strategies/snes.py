@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxes.blocks import Comm
 from jaxes.schedules import Number, follow, start
 from jaxes.shaping import Shaping, nes_utilities
-from jaxes.strategies.parts import diagonal
+from jaxes.strategies.parts import deviations, diagonal
 from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
@@ -84,11 +85,11 @@ def snes(
     def ask(state, ids=None):
         return diagonal.members(state, ids, population_size)
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.learning_rate.dtype)
         weights = shaping(fitness)
         # Algorithm 6: gradients of the mean, sum u z, and of sigma, sum u (z^2 - 1).
-        first, second = diagonal.moments(state, weights, blocks)
+        first, second = diagonal.moments(state, weights, blocks, comm)
         mean = diagonal.moved(state.mean, trees.scaled(state.learning_rate, state.sigma), first)
         total, half = jnp.sum(weights), 0.5 * state.sigma_learning_rate
         sigma = jax.tree.map(lambda s, square: s * jnp.exp(half * (square - total)), state.sigma, second)
@@ -100,4 +101,4 @@ def snes(
         rates = {name: follow(value, getattr(state, name), step) for name, value in numbers.items()}
         return state._replace(step=step, mean=mean, sigma=sigma, **rates), info
 
-    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)
+    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks, deviations=deviations.diagonal)

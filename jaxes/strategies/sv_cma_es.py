@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxes.blocks import Block
+from jaxes.blocks import Block, Comm
 from jaxes.schedules import Number, follow, start
 from jaxes.strategies.cma_es import cma_es
 from jaxes.strategies.parts import flat, stein
@@ -125,7 +125,7 @@ def sv_cma_es(
         member = lambda i: jax.tree.map(lambda x: x[0], inner.ask(particle(state, i // each), (i % each)[None]))
         return lax.map(member, ids)
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         dtype = state.sigma.dtype
         fitness = checks.fitness(fitness, population_size, dtype)
         rows = jax.vmap(lambda x: trees.ravel(x, dtype))(state.mean)

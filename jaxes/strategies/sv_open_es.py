@@ -11,15 +11,17 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxes.blocks import Block, over_blocks
+from jaxes.blocks import Block, Comm, over_blocks
 from jaxes.lowrank.leaf import dense_tree as whole
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number, start
 from jaxes.shaping import Shaping, centered_rank
 from jaxes.strategies.parts import flat, stein
 from jaxes.strategies.parts.descent import Decay, descent
-from jaxes.strategy import Strategy, generation_key, place_members, pulls, signed
-from jaxes.support import checks, trees
+from jaxes.strategies.parts.members import from_noise, signed
+from jaxes.strategies.parts.weights import pulls
+from jaxes.strategy import Strategy
+from jaxes.support import checks, keys, trees
 from jaxes.support.memoized import memoized
 
 
@@ -111,7 +113,7 @@ def sv_open_es(
 
     def draw(state, which):
         ids = which.ids if isinstance(which, Block) else which
-        return ids // each, noise.sample(generation_key(state), which, one(state))
+        return ids // each, noise.sample(keys.of_generation(state), which, one(state))
 
     def ask(state, ids=None):
         def place(sign, unit):
@@ -119,9 +121,9 @@ def sv_open_es(
             center = jax.tree.map(lambda x: x[particle], state.mean)
             return whole(noise.perturb(center, signed(sign, state.sigma), z))  # particles share no matrix
 
-        return place_members(ids, population_size, True, lambda which: draw(state, which), place)
+        return from_noise(ids, population_size, True, lambda which: draw(state, which), place)
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         pull = jax.vmap(lambda own: pulls(shaping(own), own))(fitness.reshape(particles, 2 * each)).reshape(-1)
 
@@ -130,7 +132,7 @@ def sv_open_es(
             mine = jnp.where(particle[None] == jnp.arange(particles, dtype=jnp.int32)[:, None], part.of(pull)[None], 0)
             return (), jax.vmap(lambda w: noise.combine(w, z))(mine)
 
-        _, total = over_blocks(block, pairs, blocks)
+        _, total = over_blocks(block, pairs, blocks, comm)
         rows = lambda tree: jax.vmap(lambda x: trees.ravel(x, state.sigma.dtype))(tree)
         values, apart = stein.kernel(rows(state.mean), state.bandwidth)
         slopes = rows(total) * (1 / (2 * each * state.sigma))

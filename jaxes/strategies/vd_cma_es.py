@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxes.blocks import over_blocks
+from jaxes.blocks import Comm, over_blocks
 from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.strategies.parts import evolution_paths as paths
 from jaxes.strategies.parts import flat, stretched
-from jaxes.strategy import Strategy, by_chunks, summarize
+from jaxes.strategies.parts.flat import by_chunks
+from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, ranking, trees
 from jaxes.support.memoized import memoized
 
@@ -101,7 +102,7 @@ def vd_cma_es(
         steps = lambda which: by_chunks(row, flat.normals(state, which, state.d.shape[0]))
         return flat.members(state, ids, population_size, steps)
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         n = state.d.shape[0]
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         some = ~jnp.all(jnp.isnan(fitness))
@@ -112,7 +113,7 @@ def vd_cma_es(
             z, w = flat.normals(state, part, n), part.of(weights)
             return (), (flat.times(w, z), *stretched.score(w, stretched.stretch(z, state.v), state.v))
 
-        _, (white, p_mu, q_mu) = over_blocks(block, population_size, blocks)
+        _, (white, p_mu, q_mu) = over_blocks(block, population_size, blocks, comm)
         step_y = state.d * stretched.stretch(white[None], state.v)[0]
         mean = flat.moved(state.mean, state.sigma * step_y)
         path_sigma = paths.cumulated(state.path_sigma, state.c_sigma, mu_eff, white)

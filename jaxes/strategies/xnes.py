@@ -12,11 +12,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxes.blocks import over_blocks
+from jaxes.blocks import Comm, over_blocks
 from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.shaping import Shaping, nes_utilities
 from jaxes.strategies.parts import flat
-from jaxes.strategy import Strategy, by_chunks, summarize
+from jaxes.strategies.parts.flat import by_chunks
+from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
 
@@ -98,7 +99,7 @@ def xnes(
         )
         return flat.members(state, ids, population_size, steps)
 
-    def tell(state, fitness):
+    def tell(state, fitness, comm: Comm = "blocks"):
         n = state.shape.shape[0]
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         weights = shaping(fitness)
@@ -107,7 +108,7 @@ def xnes(
             s, u = flat.normals(state, part, n), part.of(weights)
             return (), (flat.times(u, s), flat.times((u[:, None] * s).T, s))
 
-        _, (first, second) = over_blocks(block, population_size, blocks)
+        _, (first, second) = over_blocks(block, population_size, blocks, comm)
         # Algorithm 5: natural gradients of the mean, of all of log(A), and its parts along sigma and along B.
         g_mean, g_all = first, second - jnp.sum(weights) * jnp.eye(n, dtype=second.dtype)
         g_sigma = jnp.trace(g_all) * (1 / n)

@@ -5,11 +5,12 @@ import jax
 from jaxes import envs, rl
 from jaxes.envs import Discrete, Env
 from jaxes.rl.policies.policy import Policy
+from jaxes.support import keys
+from jaxes.support.keys import Stream
 from jaxes.training import config as settings
 from jaxes.training.config import Config
 
 _NETWORKS = {"mlp": rl.mlp, "gru": rl.gru, "lstm": rl.lstm, "cnn": rl.cnn, "values": rl.values}
-REFERENCE_ID = 4  # the key of the reference batch, beside those that `fit` and `train` take
 
 
 def actor(config: Config) -> tuple[Env, Policy]:
@@ -25,6 +26,6 @@ def actor(config: Config) -> tuple[Env, Policy]:
     if config.head is None and isinstance(env.action, Discrete):
         options["head"] = "categorical"
     if config.virtual_batch_norm:
-        key = jax.random.fold_in(jax.random.key(config.seed, impl=config.random), REFERENCE_ID)
+        key = keys.stream(jax.random.key(config.seed, impl=config.random), Stream.REFERENCE)
         options["reference"] = rl.reference_batch(env, key)
     return env, _NETWORKS[config.network.partition(":")[0]](env, **options)

@@ -16,7 +16,8 @@ from jaxes import parallel
 from jaxes.parallel import Comm, Processes
 from jaxes.problem import Problem, generation_with_fitness
 from jaxes.strategy import Info, Strategy
-from jaxes.support import checks
+from jaxes.support import checks, keys
+from jaxes.support.keys import Stream
 from jaxes.support.progress import Progress
 from jaxes.training.interruption import Interrupted, Interruption
 
@@ -139,9 +140,9 @@ def fit(
     if evaluate_every < 1:
         raise ValueError(f"evaluate_every must be 1 or more, got {evaluate_every}")
     key = checks.key(key)
-    strategy_key, problem_key, evaluation_key = (jax.random.fold_in(key, i) for i in range(3))
-    state = strategy.init(strategy_key, params)
-    problem_state = problem.init(problem_key)
+    state = strategy.init(keys.stream(key, Stream.STRATEGY), params)
+    problem_state = problem.init(keys.stream(key, Stream.TASK))
+    evaluation_key = keys.stream(key, Stream.EVALUATION)
     if steps is not None and "steps" not in problem.counters(problem_state):
         raise ValueError("steps needs a problem that counts them, such as jaxes.rl.rollout")
     processes = Processes() if processes is None else processes
@@ -203,7 +204,7 @@ class _Run:
         if where.block_by_block:
             once = parallel.block_by_block(strategy, problem, list(where.mesh.devices.flat))
         else:
-            once = generation_with_fitness(strategy, problem)
+            once = generation_with_fitness(strategy, problem, where.comm)
         step = once if in_python else jax.jit(once)  # so that it is traced once
 
         def chunk(carry, length):
@@ -217,7 +218,7 @@ class _Run:
             return carry, seen
 
         if where.mesh is not None and not in_python:
-            chunk = parallel.spread(chunk, where.mesh, where.comm)
+            chunk = parallel.spread(chunk, where.mesh)
         self.chunk = chunk_in_python if in_python else jax.jit(chunk)
         self.evaluate = None
         if evaluate is not None:

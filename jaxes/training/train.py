@@ -14,13 +14,13 @@ from jaxes.problem import Problem
 from jaxes.rl.policies.policy import Policy
 from jaxes.strategies import STRATEGIES
 from jaxes.strategy import Strategy
+from jaxes.support import keys
+from jaxes.support.keys import Stream
 from jaxes.training import config as settings
 from jaxes.training import trained
 from jaxes.training.actor import actor
 from jaxes.training.config import Config
 from jaxes.training.loop import Report, fit
-
-PARAMS_ID = 3  # the key of the initial parameters, beside those that `fit` takes
 
 
 class Parts(NamedTuple):
@@ -127,7 +127,7 @@ def _run(
         mesh = parallel.mesh(config.devices if processes.count == 1 else None)
     parts = build(config)
     key = jax.random.key(config.seed, impl=config.random)
-    params = jax.jit(parts.policy.init)(jax.random.fold_in(key, PARAMS_ID))
+    params = jax.jit(parts.policy.init)(keys.stream(key, Stream.PARAMETERS))
     players = {name: getattr(config, name) for name in settings.PLAYERS}
     held_out = rl.evaluation(parts.env, parts.policy, episodes=config.evaluation_episodes, **players)
     reports = fit(

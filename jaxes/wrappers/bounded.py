@@ -9,7 +9,7 @@ from jaxes.lowrank.population import materialize
 from jaxes.strategy import Strategy
 from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
-from jaxes.wrappers.inside import Inside
+from jaxes.wrappers.inside import Inside, deviations
 
 
 class _Fields(NamedTuple):
@@ -65,12 +65,14 @@ def bounded(
         members = materialize(strategy.ask(state.inner, ids))
         return jax.vmap(lambda member: jax.tree.map(into, member, state.low, state.high))(members)
 
-    def tell(state, fitness):
-        inner, info = strategy.tell(state.inner, fitness)
+    def tell(state, fitness, **how):
+        inner, info = strategy.tell(state.inner, fitness, **how)
         return state._replace(inner=inner), info
 
     recommend = lambda state: jax.tree.map(into, strategy.recommend(state.inner), state.low, state.high)
-    return Strategy(init, ask, tell, recommend, strategy.population_size, strategy.blocks)
+    return Strategy(
+        init, ask, tell, recommend, strategy.population_size, strategy.blocks, deviations=deviations(strategy)
+    )
 
 
 def _check(params, low, high) -> None:

@@ -49,6 +49,11 @@ def integer(strategy: Strategy, which: Any = True, *, margin: float | None = Non
     >>> strategy.recommend(state).tolist()
     [3.0, -7.0, 11.0]
     """
+    if strategy.deviations is None:
+        raise TypeError(
+            "strategy must be a Gaussian one whose coordinates' standard deviations can be read, such as cma_es, "
+            "ma_es, sep_cma_es, snes, cem or open_es"
+        )
     default = margin
     size = strategy.population_size
 
@@ -59,7 +64,6 @@ def integer(strategy: Strategy, which: Any = True, *, margin: float | None = Non
     def init(key, params, *, margin=None, **numbers) -> State:
         params = checks.params(params)
         inner = strategy.init(key, params, **numbers)
-        deviations(inner, params)
         alpha = default if margin is None else margin
         alpha = 1 / (trees.size(params) * size) if alpha is None else alpha
         checks.number("margin", alpha)
@@ -74,16 +78,16 @@ def integer(strategy: Strategy, which: Any = True, *, margin: float | None = Non
     def ask(state, ids=None):
         return jax.vmap(lambda member: placed(state, member))(materialize(strategy.ask(state.inner, ids)))
 
-    def tell(state, fitness):
-        inner, info = strategy.tell(state.inner, fitness)
+    def tell(state, fitness, **how):
+        inner, info = strategy.tell(state.inner, fitness, **how)
         mean = strategy.recommend(inner)
         fix = lambda m, s, a, whole: _corrected(m, s, a, whole, state.margin)
-        fixed = jax.tree.map(fix, mean, deviations(inner, mean), state.scale, chosen(mean))
+        fixed = jax.tree.map(fix, mean, strategy.deviations(inner).coordinates, state.scale, chosen(mean))
         first, second = (jax.tree.map(lambda _, pair, i=i: pair[i], mean, fixed) for i in (0, 1))
         return State(inner._replace(mean=first), second, state.margin), info
 
     recommend = lambda state: placed(state, strategy.recommend(state.inner))
-    return Strategy(init, ask, tell, recommend, size, strategy.blocks)
+    return Strategy(init, ask, tell, recommend, size, strategy.blocks, deviations=deviations(strategy))
 
 
 def _corrected(mean, deviation, scale, whole, margin):

@@ -9,7 +9,7 @@ from jaxes.lowrank.population import materialize
 from jaxes.strategy import Strategy
 from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
-from jaxes.wrappers.inside import Inside
+from jaxes.wrappers.inside import Inside, deviations
 
 
 class _Fields(NamedTuple):
@@ -41,9 +41,9 @@ def keep_best(strategy: Strategy) -> Strategy:
         nan = jnp.full((), jnp.nan, trees.number_dtype(params))
         return State(strategy.init(key, params, **numbers), params, nan)
 
-    def tell(state, fitness):
+    def tell(state, fitness, **how):
         fitness = checks.fitness(fitness, strategy.population_size, state.best_fitness.dtype)
-        inner, info = strategy.tell(state.inner, fitness)
+        inner, info = strategy.tell(state.inner, fitness, **how)
         winner = jnp.argmax(jnp.where(jnp.isnan(fitness), -jnp.inf, fitness))
         value = fitness[winner]
         better = ~jnp.isnan(value) & ~(value <= state.best_fitness)  # anything is better than NaN
@@ -52,4 +52,12 @@ def keep_best(strategy: Strategy) -> Strategy:
         return State(inner, best, value), info
 
     ask = lambda state, ids=None: strategy.ask(state.inner, ids)
-    return Strategy(init, ask, tell, lambda state: state.best, strategy.population_size, strategy.blocks)
+    return Strategy(
+        init,
+        ask,
+        tell,
+        lambda state: state.best,
+        strategy.population_size,
+        strategy.blocks,
+        deviations=deviations(strategy),
+    )

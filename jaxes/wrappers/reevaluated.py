@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxes.strategies.parts.members import as_array, read_ids
 from jaxes.strategy import Strategy
 from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
-from jaxes.wrappers.inside import Inside, numbers
+from jaxes.wrappers.inside import Inside, deviations
 
 _WIDER = 1.5  # alpha_t: factor of the number of evaluations
 _TOLERATED = 0.2  # theta: the smaller, the fewer changes of rank pass as none
@@ -64,14 +65,14 @@ def reevaluated(strategy: Strategy, n: int, *, adaptive: bool = False) -> Strate
         return State(inner, jnp.asarray(2 if adaptive else n, dtype), jnp.zeros((), dtype))
 
     def ask(state, ids=None):
-        return strategy.ask(state.inner, numbers(ids, size * n) // n)
+        return strategy.ask(state.inner, as_array(read_ids(ids, size * n)) // n)
 
-    def tell(state, fitness):
+    def tell(state, fitness, **how):
         dtype = state.evaluations.dtype
         values = checks.fitness(fitness, size * n, dtype).reshape(size, n)
         index = jnp.arange(n)
         used = (index.astype(dtype) < state.evaluations)[None] & ~jnp.isnan(values)
-        inner, info = strategy.tell(state.inner, _mean(values, used))
+        inner, info = strategy.tell(state.inner, _mean(values, used), **how)
         if not adaptive:
             return state._replace(inner=inner), info
         halves = [_mean(values, used & (index % 2 == side)[None]) for side in (0, 1)]
@@ -84,7 +85,7 @@ def reevaluated(strategy: Strategy, n: int, *, adaptive: bool = False) -> Strate
         return State(inner, jnp.clip(count, 2, n), s), info
 
     recommend = lambda state: strategy.recommend(state.inner)
-    return Strategy(init, ask, tell, recommend, size * n, strategy.blocks)
+    return Strategy(init, ask, tell, recommend, size * n, strategy.blocks, deviations=deviations(strategy))
 
 
 def uncertainty(first: jax.Array, second: jax.Array) -> jax.Array:

@@ -12,13 +12,12 @@ import jax.numpy as jnp
 
 from jaxes import termination
 from jaxes.lowrank.population import materialize
+from jaxes.strategies.parts.members import as_array, read_ids
 from jaxes.strategy import Strategy
-from jaxes.support import checks, trees
+from jaxes.support import checks, keys, trees
+from jaxes.support.keys import Stream
 from jaxes.support.memoized import memoized
 from jaxes.termination import Monitor, Tolerances
-from jaxes.wrappers.inside import numbers
-
-_START_ID = 0x7FFFFFFD  # of the key that draws where a run begins
 
 
 class State(NamedTuple):
@@ -73,7 +72,7 @@ def restarted(
     16
     >>> rastrigin = lambda x: 10 * x.size + jnp.sum(x**2 - 10 * jnp.cos(2 * jnp.pi * x))
     >>> state = strategy.init(jax.random.key(0), jnp.full(2, 3.0))
-    >>> state, _ = jaxes.run(strategy, jaxes.minimize(rastrigin), state, generations=400)
+    >>> state, _ = jaxes.run(strategy, jaxes.minimize(rastrigin), state, generations=600)
     >>> int(state.runs) > 0, bool(state.best_fitness > -1e-3)
     (True, True)
     """
@@ -107,13 +106,13 @@ def restarted(
     def ask(state, ids=None):
         if most == 0:
             return parts[0].ask(state.inner, ids)
-        ids = numbers(ids, largest)
+        ids = as_array(read_ids(ids, largest))
         branches = [lambda part=part: part.ask(state.inner, ids % part.population_size) for part in parts]
         return jax.lax.switch(state.level, branches)
 
-    def tell(state, fitness):
+    def tell(state, fitness, **how):
         fitness = checks.fitness(fitness, largest, state.best_fitness.dtype)
-        told = [lambda part=part: _told(part, state, fitness[: part.population_size]) for part in parts]
+        told = [lambda part=part: _told(part, state, fitness[: part.population_size], how) for part in parts]
         inner, info, monitor, met, winner, value = jax.lax.switch(state.level, told)
         better = ~jnp.isnan(value) & ~(value <= state.best_fitness)
         member = jax.tree.map(lambda x: x[0], materialize(ask(state, winner[None])))
@@ -136,7 +135,7 @@ def restarted(
 
     def again(state, met):
         runs = state.runs + 1
-        key = jax.random.fold_in(jax.random.fold_in(state.key, _START_ID), runs)
+        key = jax.random.fold_in(keys.stream(state.key, Stream.RESTART), runs)
         begin_key, regime_key, run_key = jax.random.split(key, 3)
         level, grown, allowed, factor = _next_regime(state, regime_key, growth, most)
 
@@ -176,11 +175,14 @@ def _sizes(strategy, population_size, growth, doublings):
     return [population_size * 2**level for level in range(doublings + 1)], strategy
 
 
-def _told(part, state, fitness):
+def _told(part, state, fitness, how):
     """One generation of `part`, seen by the criteria."""
     population = materialize(part.ask(state.inner))
-    inner, info = part.tell(state.inner, fitness)
-    monitor, met = termination.watch(state.monitor, state.tolerances, inner, population, part.recommend(inner), fitness)
+    inner, info = part.tell(state.inner, fitness, **how)
+    spread = None if part.deviations is None else part.deviations(inner)
+    monitor, met = termination.watch(
+        state.monitor, state.tolerances, spread, population, part.recommend(inner), fitness
+    )
     winner = jnp.argmax(jnp.where(jnp.isnan(fitness), -jnp.inf, fitness)).astype(jnp.int32)
     return inner, info, monitor, met, winner, fitness[winner]
 

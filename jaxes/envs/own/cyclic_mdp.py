@@ -41,7 +41,7 @@ def cyclic_mdp(
     >>> import jax
     >>> env = cyclic_mdp()
     >>> state = env.step(env.reset(jax.random.key(0)), 1)
-    >>> state.observation.tolist(), state.reward.item(), state.done.item()
+    >>> state.observation.tolist(), float(state.reward), bool(state.done)
     ([0.0, 1.0, 0.0], 1.0, False)
     """
     for name, value in (("num_states", num_states), ("num_actions", num_actions)):

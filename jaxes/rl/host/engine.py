@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxes.envs.protocol import Env
 from jaxes.rl import normalizer as norm
-from jaxes.rl.episodes import WATCH_ID, Episodes
+from jaxes.rl.episodes import Episodes
 from jaxes.rl.host import programs
 from jaxes.rl.host.fleet import Fleet
 from jaxes.rl.host.player import Job, Results
@@ -18,6 +18,8 @@ from jaxes.rl.host.pool import Pool
 from jaxes.rl.policies.policy import Policy
 from jaxes.rl.reward import Pay
 from jaxes.rl.rollout import Sums
+from jaxes.support import keys as keys_of
+from jaxes.support.keys import Stream
 
 LANES = 64  # of a process: fewer and calling the policy costs more than stepping, more and the caches are left
 
@@ -142,7 +144,7 @@ def evaluating(
 def _of_places(keys: jax.Array, watch: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Seeds, the keys' data, and which places are watched."""
     seeds = jax.vmap(lambda key: jax.random.bits(key, (), jnp.uint32))(keys)
-    chance = jax.vmap(lambda key: jax.random.uniform(jax.random.fold_in(key, WATCH_ID)))(keys)
+    chance = jax.vmap(lambda key: jax.random.uniform(keys_of.stream(key, Stream.WATCH)))(keys)
     return seeds, jax.random.key_data(keys), chance < watch
 
 

@@ -14,8 +14,8 @@ from jax import export
 from jaxes import lowrank
 from jaxes.envs.protocol import Env
 from jaxes.rl import normalizer as norm
-from jaxes.rl.episodes import ACTION_ID
 from jaxes.rl.policies.policy import Policy
+from jaxes.support import keys
 
 
 class Program(NamedTuple):
@@ -84,11 +84,10 @@ def make(
 
         def action_key(data, episode, t):
             own = jax.random.wrap_key_data(data, impl=str(jax.random.key_impl(key)))
-            own = jnp.where(episode > 0, jax.random.fold_in(own, episode), own)
-            return jax.random.fold_in(jax.random.fold_in(own, ACTION_ID), t)
+            return keys.of_action(keys.of_episode(own, episode), t)
 
-        keys = jax.vmap(action_key)(key_data, episode, t) if training and policy.random else None
-        actions, after = lowrank.vmap(policy.act)(params, before, seen, keys)
+        own_keys = jax.vmap(action_key)(key_data, episode, t) if training and policy.random else None
+        actions, after = lowrank.vmap(policy.act)(params, before, seen, own_keys)
         return actions, jax.tree.leaves(after)
 
     def exported(function, *args):

@@ -5,26 +5,31 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxes.blocks import over_blocks
+from jaxes.blocks import Comm, over_blocks
 from jaxes.noise import gaussian
-from jaxes.strategy import generation_key, place_members, signed
-from jaxes.support import trees
+from jaxes.strategies.parts.members import from_noise, signed
+from jaxes.support import keys, trees
 
 _noise = gaussian()
 
 
 def members(state: Any, ids: Any, population_size: int, antithetic: bool = False) -> Any:
     """`ask` for a state with `key`, `step`, `mean` and `sigma` (a scalar, or a tree like the mean)."""
-    draw = lambda which: _noise.sample(generation_key(state), which, state.mean)
+    draw = lambda which: _noise.sample(keys.of_generation(state), which, state.mean)
     place = lambda sign, z: moved(state.mean, jax.tree.map(lambda s: signed(sign, s), state.sigma), z)
-    return place_members(ids, population_size, antithetic, draw, place)
+    return from_noise(ids, population_size, antithetic, draw, place)
 
 
-def moments(state: Any, weights: jax.Array, blocks: int, square_weights: jax.Array | None = None) -> tuple[Any, Any]:
+def moments(
+    state: Any, weights: jax.Array, blocks: int, comm: Comm, square_weights: jax.Array | None = None
+) -> tuple[Any, Any]:
     """Weighted sums of z and of its square over all units (members, or antithetic pairs), one block at a time.
 
     Args:
+        state: as of `members`.
         weights: float[units].
+        blocks: parts, one at a time.
+        comm: as of `jaxes.blocks.over_blocks`.
         square_weights: float[units], of the squares; `weights` by default.
 
     Returns:
@@ -33,13 +38,13 @@ def moments(state: Any, weights: jax.Array, blocks: int, square_weights: jax.Arr
     squared = weights if square_weights is None else square_weights
 
     def block(part):
-        z = _noise.sample(generation_key(state), part, state.mean)
+        z = _noise.sample(keys.of_generation(state), part, state.mean)
         wide = jax.tree.map(lambda e: e.astype(weights.dtype), z)
         first = jax.tree.map(lambda e: trees.weighted_rows(part.of(weights), e), wide)
         second = jax.tree.map(lambda e: trees.weighted_rows(part.of(squared), e**2), wide)
         return (), (first, second)
 
-    return over_blocks(block, weights.shape[0], blocks)[1]
+    return over_blocks(block, weights.shape[0], blocks, comm)[1]
 
 
 def moved(mean: Any, scale: Any, step: Any) -> Any:

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxes.noise import gaussian
-from jaxes.strategy import generation_key, place_members, signed
-from jaxes.support import trees
+from jaxes.strategies.parts.members import from_noise, signed
+from jaxes.support import keys, trees
 
 LARGEST = 10_000  # parameters that a strategy with an n x n matrix takes
 
@@ -18,7 +18,7 @@ _noise = gaussian()
 
 def normals(state: Any, which: Any, n: int) -> jax.Array:
     """float[units, n]: the standard normal numbers of some units (a `Block` or int[k]) in the state's generation."""
-    return draw(generation_key(state), which, n, state.sigma.dtype)
+    return draw(keys.of_generation(state), which, n, state.sigma.dtype)
 
 
 def draw(key: jax.Array, units: Any, n: int, dtype: Any) -> jax.Array:
@@ -40,7 +40,7 @@ def members(
     """
     flat = trees.ravel(state.mean, state.sigma.dtype)
     place = lambda sign, y: trees.unravel(flat + signed(sign, state.sigma) * y, state.mean)
-    return place_members(ids, population_size, antithetic, steps, place)
+    return from_noise(ids, population_size, antithetic, steps, place)
 
 
 def moved(mean: Any, step: jax.Array) -> Any:
@@ -78,3 +78,20 @@ def check_matrix(name: str, params: Any, dtype: Any) -> int:
             "lm_ma_es keeps a few vectors of it, snes only its diagonal, open_es nothing"
         )
     return n
+
+
+def by_chunks(fn: Callable[[jax.Array], jax.Array], rows: jax.Array, size: int = 8) -> jax.Array:
+    """`fn` (a matrix product) of `size` rows at a time, so that a row's bits do not depend on how many are asked for.
+
+    Args:
+        fn: float[size, n] -> float[size, m], row by row.
+        rows: float[k, n]; the last chunk is filled up with zeros.
+        size: rows in a chunk.
+
+    Returns:
+        float[k, m].
+    """
+    count = rows.shape[0]
+    chunks = jnp.pad(rows, ((0, -count % size), (0, 0))).reshape(-1, size, rows.shape[1])
+    out = lax.map(fn, chunks)
+    return out.reshape(-1, out.shape[-1])[:count]

@@ -14,8 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.strategies.parts import populations
-from jaxes.strategy import generation_key
-from jaxes.support import trees
+from jaxes.support import keys, trees
 
 
 class Choices(NamedTuple):
@@ -56,7 +55,7 @@ def choices(state: Any, ids: jax.Array, count: int | None = None) -> Choices:
 def mutants(state: Any, ids: jax.Array, parent: jax.Array, sigma: jax.Array) -> Any:
     """Members `ids`: their parents, and normal numbers times sigma (float[] or float[k]) but for the elite."""
     origins = populations.take(state.elites, parent)
-    return populations.perturbed(generation_key(state), ids, origins, jnp.where(ids == 0, 0, sigma))
+    return populations.perturbed(keys.of_generation(state), ids, origins, jnp.where(ids == 0, 0, sigma))
 
 
 def parent_fitness(state: Any, fitness: jax.Array, parent: jax.Array) -> jax.Array:

@@ -13,23 +13,22 @@ import jax.numpy as jnp
 from jaxes.blocks import Block
 from jaxes.noise import gaussian
 from jaxes.strategies.parts.diagonal import moved
-from jaxes.strategy import generation_key, place_members
-from jaxes.support import trees
+from jaxes.strategies.parts.members import from_noise
+from jaxes.support import keys, trees
+from jaxes.support.keys import Stream
 
-_CHOICES = 0x7FFFFFFD  # an id that no member has (the two above it are noise's and the problem's)
 _noise = gaussian()
 
 
 def members(ids: Any, size: int, make: Callable[[jax.Array], Any]) -> Any:
     """`ask` for members that `make(int32[k]) -> leaves [k, ...]`."""
     draw = lambda which: make(which.ids if isinstance(which, Block) else which)
-    return place_members(ids, size, False, draw, lambda _, row: row)
+    return from_noise(ids, size, False, draw, lambda _, row: row)
 
 
 def choice_keys(state: Any, ids: jax.Array) -> jax.Array:
     """key[k]: each member's own key for whatever it chooses; its perturbation is drawn from another."""
-    base = jax.random.fold_in(generation_key(state), _CHOICES)
-    return jax.vmap(lambda i: jax.random.fold_in(base, i))(ids)
+    return keys.of_each(keys.stream(keys.of_generation(state), Stream.CHOICE), ids)
 
 
 def take(tree: Any, ids: Any) -> Any:
@@ -61,7 +60,7 @@ def perturbed(key: jax.Array, ids: jax.Array, origins: Any, scales: jax.Array) -
 def first(key: jax.Array, params: Any, sigma: jax.Array, size: int) -> Any:
     """A population to begin with, leaves [size, ...]: the parameters themselves, then normal members around them."""
     ids = jnp.arange(size, dtype=jnp.int32)
-    return perturbed(jax.random.fold_in(key, 0), ids, repeated(params, size), jnp.where(ids == 0, 0, sigma))
+    return perturbed(keys.stream(key, Stream.POPULATION), ids, repeated(params, size), jnp.where(ids == 0, 0, sigma))
 
 
 def leader(fitness: jax.Array) -> jax.Array:

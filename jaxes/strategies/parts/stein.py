@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxes.strategies.parts import flat
-from jaxes.support import checks, ranking, trees
+from jaxes.support import checks, keys, ranking, trees
+from jaxes.support.keys import Stream
 
 
 def check(population_size: int, particles: Any, pairs: bool) -> int:
@@ -33,7 +34,7 @@ def scattered(key: jax.Array, params: Any, particles: int, spread: Any) -> Any:
 
 @functools.partial(jax.jit, static_argnums=0)  # one program, so that it rounds alike within another and alone
 def _scattered(particles, key, params, spread):
-    z = jax.random.normal(jax.random.fold_in(key, 0x7FFFFFFC), (particles - 1, trees.size(params)), spread.dtype)
+    z = jax.random.normal(keys.stream(key, Stream.POPULATION), (particles - 1, trees.size(params)), spread.dtype)
     others = jax.vmap(lambda row: flat.moved(params, spread * row))(z)
     return jax.tree.map(lambda x, rest: jnp.concatenate([x[None], rest]), params, others)
 

@@ -8,11 +8,13 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.strategies.parts import flat
+from jaxes.support import keys
+from jaxes.support.keys import Stream
 
 
 def start(key: jax.Array, n: int, dtype: jax.typing.DTypeLike) -> jax.Array:
     """The first v: normal numbers of variance 1 / n, which no generation draws."""
-    first = jax.random.fold_in(key, 0x7FFFFFFD)
+    first = keys.stream(key, Stream.DIRECTION)
     return flat.draw(first, jnp.zeros(1, jnp.int32), n, dtype)[0] * n**-0.5
 
 

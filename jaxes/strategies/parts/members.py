@@ -1,0 +1,72 @@
+"""From the noise of units to members: which units are asked for, and where their signs stand."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxes.blocks import Block
+from jaxes.lowrank.leaf import any_low_rank
+from jaxes.lowrank.population import each, interleaved
+from jaxes.support import checks
+
+
+def read_ids(ids: Any, size: int) -> Block | jax.Array:
+    """The members that `ask` is asked for.
+
+    Args:
+        ids: None (all `size` members), a `Block`, or int[k].
+        size: of the population.
+    """
+    if ids is None:
+        return Block(0, size)
+    return ids if isinstance(ids, Block) else checks.ids(ids)
+
+
+def as_array(ids: Block | jax.Array) -> jax.Array:
+    """int32[k]: ids, also those of a block."""
+    return ids.ids if isinstance(ids, Block) else ids
+
+
+def from_noise(ids: Any, size: int, antithetic: bool, draw: Callable, member: Callable) -> Any:
+    """A population, or some of it, from its noise.
+
+    Args:
+        ids: None (all `size` members), a `Block`, or int[k].
+        size: of the population.
+        antithetic: members 2u and 2u+1 share the noise of unit u with opposite signs; otherwise member i has unit i.
+        draw: `draw(units) -> z`, leaves [units, ...]; units are a `Block` or int[k].
+        member: `member(sign, z_of_one)`; sign is +1.0 or -1.0.
+    """
+    ids = read_ids(ids, size)
+    if not antithetic:
+        return each(lambda z: member(1.0, z), draw(ids))
+    if isinstance(ids, Block) and ids.whole_pairs:
+        return of_pairs(ids, draw, member)
+    return one_by_one(ids, draw, member)
+
+
+def of_pairs(ids: Block, draw: Callable, member: Callable) -> Any:
+    """The members of a block that is made of whole antithetic pairs; the noise of a pair is drawn once."""
+    z = draw(ids.pairs)
+    if isinstance(ids.start, int) or any_low_rank(z):
+        # The faster way on CPU (benchmarks/core.py), but in a loop over blocks XLA would draw dense noise twice.
+        return interleaved(*(each(lambda one, sign=sign: member(sign, one), z) for sign in (1.0, -1.0)))
+    twice = lambda z: jnp.broadcast_to(z[:, None], (z.shape[0], 2, *z.shape[1:])).reshape(ids.size, *z.shape[1:])
+    return each(member, _signs(ids.ids), jax.tree.map(twice, z))
+
+
+def one_by_one(ids: Block | jax.Array, draw: Callable, member: Callable) -> Any:
+    """Members of antithetic pairs in any order, each with its own copy of the noise."""
+    ids = as_array(ids)
+    return each(member, _signs(ids), draw(ids // 2))
+
+
+def signed(sign: jax.Array | float, scale: jax.Array | float) -> jax.Array | float:
+    """`sign * scale` without a product: XLA would gather constant signs with constants of the noise, and round anew."""
+    return jnp.where(sign < 0, -scale, scale)
+
+
+def _signs(ids: jax.Array) -> jax.Array:
+    return 1.0 - 2.0 * (ids % 2).astype(jnp.float32)
