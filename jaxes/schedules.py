@@ -47,13 +47,17 @@ def start_all(
 
     Args:
         given: the factory's arguments by name; None means the default.
-        overrides: what `init` was given.
-        defaults: the value of each number for these parameters.
-        dtype: of the results.
+        overrides: the numbers that `init` was given; None means the factory's.
+        defaults: the value that each number has by default for these parameters.
+        dtype: the dtype of the results.
         exclusive: names of the numbers that must be above zero.
+
+    Raises:
+        TypeError: if `init` was given a number that the strategy does not have.
     """
     if unknown := set(overrides) - set(given):
-        raise TypeError(f"init got an unknown number {unknown.pop()!r}; it takes sigma, {', '.join(given)}")
+        known = ", ".join(dict.fromkeys(("sigma", *given)))
+        raise TypeError(f"init got an unknown number {unknown.pop()!r}; it takes {known}")
     first = {name: defaults[name] if value is None else value for name, value in given.items()}
     return {
         name: start(name, overrides.get(name), value, dtype, exclusive=name in exclusive)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxes.blocks import over_blocks
 from jaxes.lowrank.population import vmap
 from jaxes.noise import Noise, gaussian
-from jaxes.strategies.parts.members import from_noise, signed
+from jaxes.strategies.parts.smoothed import members
 from jaxes.support import checks, trees
 
 
@@ -51,8 +51,7 @@ def es_value_and_grad(
 
         def block(part):
             draw = lambda units: noise.sample(key, units, params)
-            place = lambda sign, z: noise.perturb(params, signed(sign, sigma), z)
-            values = vmap(objective)(from_noise(part, population_size, True, draw, place))
+            values = vmap(objective)(members(noise, params, sigma, part, population_size, draw))
             slope = noise.combine(values[0::2] - values[1::2], draw(part.pairs))
             return (), (jnp.sum(values), slope)
 

@@ -12,16 +12,16 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxes.blocks import Comm, over_blocks
+from jaxes.blocks import Comm
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import z_score
 from jaxes.strategies.parts import deviations
 from jaxes.strategies.parts.descent import Decay, descent
-from jaxes.strategies.parts.members import from_noise, signed
+from jaxes.strategies.parts.smoothed import smoothed
 from jaxes.strategies.parts.weights import lenient
 from jaxes.strategy import Strategy
-from jaxes.support import checks, keys, ranking, trees
+from jaxes.support import checks, ranking, trees
 from jaxes.support.memoized import memoized
 
 
@@ -77,31 +77,22 @@ def ars(
     True
     """
     checks.population_size(population_size, antithetic=True, blocks=blocks)
-    units = population_size // 2
-    used = units if top is None else top
-    if isinstance(used, bool) or not isinstance(used, int) or not 1 <= used <= units:
-        raise ValueError(f"top must be an int from 1 to the number of directions {units}, got {top!r}")
+    directions = population_size // 2
+    used = directions if top is None else top
+    checks.integer("top", used, high=directions, limit="the number of directions")
     if tx is None:
         tx, learning_rate = optax.sgd(1.0), 0.02 if learning_rate is None else learning_rate
     optimizer = descent(tx, decay, learning_rate=learning_rate, weight_decay=weight_decay, sigma=sigma)
-    noise = gaussian() if noise is None else noise
-    first = np.arange(units) < used
+    search = smoothed(gaussian() if noise is None else noise, population_size, blocks)
+    first = np.arange(directions) < used
     scaled = z_score()
 
-    def init(key, params, *, sigma=None, learning_rate=None, weight_decay=None) -> State:
-        given = {"sigma": sigma, "learning_rate": learning_rate, "weight_decay": weight_decay}
-        return State(**optimizer.init(key, params, **given))
-
-    def draw(state, which):
-        return noise.sample(keys.of_generation(state), which, state.mean)
-
-    def ask(state, ids=None):
-        place = lambda sign, z: noise.perturb(state.mean, signed(sign, state.sigma), z)
-        return from_noise(ids, population_size, True, lambda which: draw(state, which), place)
+    def init(key, params, **numbers) -> State:
+        return State(**optimizer.init(key, params, **numbers))
 
     def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        # Algorithm 2 does not see the scale of the fitness: this one neither overflows nor vanishes when squared.
+        # The update does not depend on the scale of the fitness; in this one a square neither overflows nor vanishes.
         values = lenient(scaled(fitness), fitness)
         up, down = values[0::2], values[1::2]
         lost = jnp.isnan(fitness[0::2]) & jnp.isnan(fitness[1::2])
@@ -109,10 +100,10 @@ def ars(
         chosen = ranking.recombination(jnp.asarray(first, fitness.dtype), best)
         per_member = 0.5 / jnp.maximum(jnp.sum(chosen), 1)
         middle = jnp.sum(chosen * (up + down)) * per_member
-        spread = jnp.sqrt(jnp.sum(chosen * ((up - middle) ** 2 + (down - middle) ** 2)) * per_member)  # sigma_R
-        pull = chosen * (up - down) * (1 / (used * jnp.where(spread > 0, spread, 1)))  # line 7
-        block = lambda part: ((), noise.combine(part.of(pull), draw(state, part)))
-        _, total = over_blocks(block, units, blocks, comm)
-        return optimizer.step(state, fitness, trees.scaled(-1.0, total))
+        deviation = jnp.sqrt(jnp.sum(chosen * ((up - middle) ** 2 + (down - middle) ** 2)) * per_member)  # sigma_R
+        pull = chosen * (up - down) * (1 / (used * jnp.where(deviation > 0, deviation, 1)))  # line 7
+        return optimizer.step(state, fitness, trees.scaled(-1.0, search.total(state, pull, comm)))
 
-    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks, deviations=deviations.isotropic)
+    return Strategy(
+        init, search.ask, tell, lambda state: state.mean, population_size, blocks, deviations=deviations.isotropic
+    )

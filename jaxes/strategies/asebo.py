@@ -99,8 +99,8 @@ def asebo(
     True
     """
     checks.population_size(population_size, antithetic=True, blocks=blocks)
-    if subspace is not None and (isinstance(subspace, bool) or not isinstance(subspace, int) or subspace < 1):
-        raise ValueError(f"subspace must be an int of 1 or more, got {subspace!r}")
+    if subspace is not None:
+        checks.count("subspace", subspace)
     numbers = {
         "sigma": sigma,
         "warmup": warmup,
@@ -111,12 +111,14 @@ def asebo(
     }
     optimizer = descent(tx, decay, learning_rate=learning_rate, weight_decay=weight_decay, **numbers)
     shaping = identity() if shaping is None else shaping
-    noise = gaussian()
-    pairs = population_size // 2
-    bounds = {"covariance_decay": 1.0, "probability_floor": 0.5}
-    for name, below in bounds.items():
-        if not callable(numbers[name]):
-            checks.number(name, numbers[name], below=below)
+    noise, pairs = gaussian(), population_size // 2
+
+    def check_ends(given):
+        for name, end in (("covariance_decay", 1.0), ("probability_floor", 0.5)):
+            if given.get(name) is not None and not callable(given[name]):
+                checks.number(name, given[name], below=end)
+
+    check_ends(numbers)
 
     def init(key, params, **given) -> State:
         params = checks.params(params)
@@ -124,12 +126,7 @@ def asebo(
         k = min(n, 32) if subspace is None else subspace
         if k > n:
             raise ValueError(f"subspace must be at most the number of parameters {n}, got {k}")
-        known = (*numbers, "learning_rate", "weight_decay")
-        if unknown := set(given) - set(known):
-            raise TypeError(f"init got an unknown number {unknown.pop()!r}; it takes {', '.join(known)}")
-        for name in bounds:
-            if given.get(name) is not None and not callable(given[name]):
-                checks.number(name, given[name], below=bounds[name])
+        check_ends(given)
         empty = jnp.zeros((k, n), dtype)
         return State(axes=empty, basis=empty, logit=jnp.zeros((), dtype), **optimizer.init(key, params, **given))
 
@@ -160,8 +157,7 @@ def asebo(
 
     def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        weights = shaping(fitness)
-        pull = pulls(weights, fitness)
+        pull = pulls(shaping(fitness), fitness)
 
         def block(part):
             g, active = draw(state, part)

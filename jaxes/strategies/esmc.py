@@ -11,15 +11,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxes.blocks import Block, Comm, over_blocks
+from jaxes.blocks import Block, Comm
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import Shaping, identity
 from jaxes.strategies.parts import deviations
 from jaxes.strategies.parts.descent import Decay, descent
-from jaxes.strategies.parts.members import from_noise, signed
+from jaxes.strategies.parts.smoothed import of_generation, smoothed
 from jaxes.strategy import Strategy
-from jaxes.support import checks, keys, trees
+from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
 
 
@@ -81,20 +81,18 @@ def esmc(
     optimizer = descent(tx, decay, learning_rate=learning_rate, weight_decay=weight_decay, sigma=sigma)
     shaping = identity() if shaping is None else shaping
     noise = gaussian() if noise is None else noise
-    units = population_size // 2
-
-    def init(key, params, *, sigma=None, learning_rate=None, weight_decay=None) -> State:
-        given = {"sigma": sigma, "learning_rate": learning_rate, "weight_decay": weight_decay}
-        return State(**optimizer.init(key, params, **given))
+    fresh, pairs = of_generation(noise), population_size // 2
 
     def draw(state, which):
-        z = noise.sample(keys.of_generation(state), which, state.mean)
+        """New noise, but none for the first pair."""
+        z = fresh(state, which)
         center = (which.ids if isinstance(which, Block) else which) == 0
         return jax.tree.map(lambda x: jnp.where(center.reshape(-1, *(1,) * (x.ndim - 1)), 0, x), z)
 
-    def ask(state, ids=None):
-        place = lambda sign, z: noise.perturb(state.mean, signed(sign, state.sigma), z)
-        return from_noise(ids, population_size, True, lambda which: draw(state, which), place)
+    search = smoothed(noise, population_size, blocks, draw=draw)
+
+    def init(key, params, **numbers) -> State:
+        return State(**optimizer.init(key, params, **numbers))
 
     def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
@@ -104,9 +102,9 @@ def esmc(
         known = jnp.sum(jnp.where(valid, values[:2], 0)) * (1 / jnp.maximum(count, 1))
         baseline = jnp.where(count > 0, known, jnp.min(values))
         clipped = jnp.maximum(values, baseline)
-        pull = clipped[0::2] - clipped[1::2]
-        block = lambda part: ((), noise.combine(part.of(pull), draw(state, part)))
-        _, total = over_blocks(block, units, blocks, comm)
-        return optimizer.step(state, fitness, trees.scaled(-1 / ((units - 1) * state.sigma), total))
+        total = search.total(state, clipped[0::2] - clipped[1::2], comm)
+        return optimizer.step(state, fitness, trees.scaled(-1 / ((pairs - 1) * state.sigma), total))
 
-    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks, deviations=deviations.isotropic)
+    return Strategy(
+        init, search.ask, tell, lambda state: state.mean, population_size, blocks, deviations=deviations.isotropic
+    )

@@ -92,23 +92,19 @@ def guided_es(
     True
     """
     checks.population_size(population_size, antithetic=True, blocks=blocks)
-    if isinstance(subspace, bool) or not isinstance(subspace, int) or subspace < 1:
-        raise ValueError(f"subspace must be an int of 1 or more, got {subspace!r}")
-    if surrogates not in ("past", "given"):
-        raise ValueError(f"surrogates must be 'past' or 'given', got {surrogates!r}")
+    checks.count("subspace", subspace)
+    checks.one_of("surrogates", surrogates, ("past", "given"))
     rates = {"learning_rate": learning_rate, "weight_decay": weight_decay}
     optimizer = descent(tx, decay, sigma=sigma, alpha=alpha, beta=beta, **rates)
     shaping = identity() if shaping is None else shaping
-    noise = gaussian()
-    units = population_size // 2
+    noise, pairs = gaussian(), population_size // 2
 
-    def init(key, params, *, sigma=None, alpha=None, beta=None, learning_rate=None, weight_decay=None) -> State:
+    def init(key, params, **numbers) -> State:
         params = checks.params(params)
         n = trees.size(params)
         if subspace > n:
             raise ValueError(f"subspace must be at most the number of parameters {n}, got {subspace}")
-        given = {"sigma": sigma, "alpha": alpha, "beta": beta}
-        fields = optimizer.init(key, params, learning_rate=learning_rate, weight_decay=weight_decay, **given)
+        fields = optimizer.init(key, params, **numbers)
         if not isinstance(fields["alpha"], jax.core.Tracer) and fields["alpha"] > 1:
             raise ValueError(f"alpha must be at most 1, got {float(fields['alpha']):g}")
         guides = jax.random.normal(keys.stream(key, Stream.DIRECTION), (subspace, n), trees.number_dtype(params))
@@ -126,14 +122,11 @@ def guided_es(
 
     def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        weights = shaping(fitness)
-        pull = pulls(weights, fitness)
+        pull = pulls(shaping(fitness), fitness)
         block = lambda part: ((), trees.weighted_rows(part.of(pull), draw(state, part)))
-        _, total = over_blocks(block, units, blocks, comm)
+        _, total = over_blocks(block, pairs, blocks, comm)
         gradient = -state.beta / (population_size * state.sigma) * total  # eq. 3
-        new = {}
-        if surrogates == "past":
-            new = _pushed(state, gradient)
+        new = _pushed(state, gradient) if surrogates == "past" else {}
         return optimizer.step(state, fitness, trees.unravel(gradient, state.mean), **new)
 
     return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)

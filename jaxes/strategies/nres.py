@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
-from jaxes.blocks import Block, Comm, over_blocks
+from jaxes.blocks import Block, Comm
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number
 from jaxes.shaping import Shaping, identity
 from jaxes.strategies.parts import deviations
 from jaxes.strategies.parts.descent import Decay, descent
-from jaxes.strategies.parts.members import from_noise, signed
+from jaxes.strategies.parts.smoothed import smoothed
 from jaxes.strategies.parts.weights import pulls
 from jaxes.strategy import Strategy
 from jaxes.support import checks, trees
@@ -84,13 +84,9 @@ def nres(
     optimizer = descent(tx, decay, learning_rate=learning_rate, weight_decay=weight_decay, sigma=sigma)
     shaping = identity() if shaping is None else shaping
     noise = gaussian() if noise is None else noise
-    pairs = population_size // 2
-
-    def init(key, params, *, sigma=None, learning_rate=None, weight_decay=None) -> State:
-        given = {"sigma": sigma, "learning_rate": learning_rate, "weight_decay": weight_decay}
-        return State(**optimizer.init(key, params, **given))
 
     def draw(state, which):
+        """The noise of each pair's current episode."""
         if not stagger:
             return noise.sample(jax.random.fold_in(state.key, state.step // unrolls), which, state.mean)
         ids = which.ids if isinstance(which, Block) else which
@@ -102,16 +98,16 @@ def nres(
 
         return jax.vmap(one)(episodes, ids)
 
-    def ask(state, ids=None):
-        place = lambda sign, z: noise.perturb(state.mean, signed(sign, state.sigma), z)
-        return from_noise(ids, population_size, True, lambda which: draw(state, which), place)
+    search = smoothed(noise, population_size, blocks, draw=draw)
+
+    def init(key, params, **numbers) -> State:
+        return State(**optimizer.init(key, params, **numbers))
 
     def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        weights = shaping(fitness)
-        pull = pulls(weights, fitness)
-        block = lambda part: ((), noise.combine(part.of(pull), draw(state, part)))
-        _, total = over_blocks(block, pairs, blocks, comm)
+        total = search.total(state, pulls(shaping(fitness), fitness), comm)
         return optimizer.step(state, fitness, trees.scaled(-1 / (population_size * state.sigma), total))
 
-    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks, deviations=deviations.isotropic)
+    return Strategy(
+        init, search.ask, tell, lambda state: state.mean, population_size, blocks, deviations=deviations.isotropic
+    )

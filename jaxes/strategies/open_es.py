@@ -7,20 +7,19 @@ arXiv:1703.03864, Algorithm 1, with mirrored sampling, rank shaping and weight d
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import optax
-from jax import lax
 
-from jaxes.blocks import Comm, over_blocks
+from jaxes.blocks import Comm
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number
-from jaxes.shaping import Shaping, centered_rank, is_affine, slope
+from jaxes.shaping import Shaping, centered_rank
 from jaxes.strategies.parts import deviations
 from jaxes.strategies.parts.descent import Decay, descent
-from jaxes.strategies.parts.members import from_noise, signed
+from jaxes.strategies.parts.one_pass import one_pass
+from jaxes.strategies.parts.smoothed import smoothed
 from jaxes.strategies.parts.weights import pulls
-from jaxes.strategy import Strategy, Stream
-from jaxes.support import checks, keys, trees
+from jaxes.strategy import Strategy
+from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
 
 
@@ -81,49 +80,27 @@ def open_es(
     optimizer = descent(tx, decay, learning_rate=learning_rate, weight_decay=weight_decay, sigma=sigma)
     shaping = centered_rank() if shaping is None else shaping
     noise = gaussian() if noise is None else noise
-    units = population_size // 2 if antithetic else population_size
+    search = smoothed(noise, population_size, blocks, antithetic=antithetic)
 
-    def init(key, params, *, sigma=None, learning_rate=None, weight_decay=None) -> State:
-        given = {"sigma": sigma, "learning_rate": learning_rate, "weight_decay": weight_decay}
-        return State(**optimizer.init(key, params, **given))
-
-    def draw(state, which):
-        return noise.sample(keys.of_generation(state), which, state.mean)
+    def init(key, params, **numbers) -> State:
+        return State(**optimizer.init(key, params, **numbers))
 
     def ask(state, ids=None):
-        place = lambda sign, z: noise.perturb(state.mean, signed(sign, state.sigma), z)
-        return from_noise(ids, population_size, antithetic, lambda which: draw(state, which), place)
-
-    def summed(state, fitness, weights, comm):
-        pull = pulls(weights, fitness) if antithetic else weights
-        block = lambda part: ((), noise.combine(part.of(pull), draw(state, part)))
-        return over_blocks(block, units, blocks, comm)[1]
-
-    def move(state, fitness, total):
-        # Algorithm 1, line 5. optax descends, so it is given the negative gradient.
-        return optimizer.step(state, fitness, trees.scaled(-1 / (population_size * state.sigma), total))
+        return search.ask(state, ids)  # lines 3 and 4: theta + sigma epsilon_i, mirrored
 
     def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        return move(state, fitness, summed(state, fitness, shaping(fitness), comm))
+        return move(state, fitness, total(state, fitness, shaping(fitness), comm))
 
-    def ask_and_keep(state, block):
-        z = draw(state, block.pairs)
-        place = lambda sign, z: noise.perturb(state.mean, signed(sign, state.sigma), z)
-        return from_noise(block, population_size, True, lambda which: z, place), z
+    def total(state, fitness, weights, comm):
+        """The sum of F_i epsilon_i."""
+        return search.total(state, pulls(weights, fitness) if antithetic else weights, comm)
 
-    def add(fitness, z):
-        return noise.combine(fitness[0::2] - fitness[1::2], z)
+    def move(state, fitness, total):
+        # Line 5: theta + alpha / (n sigma) sum F_i epsilon_i. optax descends, so it is given the negative gradient.
+        return optimizer.step(state, fitness, trees.scaled(-1 / (population_size * state.sigma), total))
 
-    def tell_sums(state, fitness, total, comm: Comm = "blocks"):
-        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        weights = shaping(fitness)
-        # Failed members weigh what depends on all others: then the noise is drawn again.
-        known = lambda: trees.scaled(slope(weights, fitness), total)
-        again = lambda: summed(state, fitness, weights, comm)
-        return move(state, fitness, lax.cond(jnp.all(jnp.isfinite(fitness)), known, again))
-
-    stream = Stream(ask_and_keep, add, tell_sums) if antithetic and is_affine(shaping) else None
+    stream = one_pass(noise, population_size, shaping, search.draw, total, move) if antithetic else None
     return Strategy(
         init, ask, tell, lambda state: state.mean, population_size, blocks, stream, deviations=deviations.isotropic
     )

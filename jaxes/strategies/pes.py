@@ -17,10 +17,10 @@ from jaxes.schedules import Number
 from jaxes.shaping import Shaping, identity
 from jaxes.strategies.parts import deviations
 from jaxes.strategies.parts.descent import Decay, descent
-from jaxes.strategies.parts.members import from_noise, signed
+from jaxes.strategies.parts.smoothed import smoothed
 from jaxes.strategies.parts.weights import pulls
 from jaxes.strategy import Strategy
-from jaxes.support import checks, keys, trees
+from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
 from jaxes.unrolled import check_unrolls, piece
 
@@ -86,20 +86,12 @@ def pes(
     optimizer = descent(tx, decay, learning_rate=learning_rate, weight_decay=weight_decay, sigma=sigma)
     shaping = identity() if shaping is None else shaping
     noise = gaussian() if noise is None else noise
-    pairs = population_size // 2
+    search, pairs = smoothed(noise, population_size, blocks), population_size // 2
 
-    def init(key, params, *, sigma=None, learning_rate=None, weight_decay=None) -> State:
-        given = {"sigma": sigma, "learning_rate": learning_rate, "weight_decay": weight_decay}
-        fields = optimizer.init(key, params, **given)
+    def init(key, params, **numbers) -> State:
+        fields = optimizer.init(key, params, **numbers)
         paths = jax.tree.map(lambda x: jnp.zeros((pairs, *x.shape), x.dtype), fields["mean"])
         return State(paths=paths, **fields)
-
-    def draw(state, which):
-        return noise.sample(keys.of_generation(state), which, state.mean)
-
-    def ask(state, ids=None):
-        place = lambda sign, z: noise.perturb(state.mean, signed(sign, state.sigma), z)
-        return from_noise(ids, population_size, True, lambda which: draw(state, which), place)
 
     def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
@@ -107,14 +99,17 @@ def pes(
         pull = pulls(weights, fitness)
 
         def block(part):
-            # xi <- xi + epsilon, from zero where an episode begins.
+            # Algorithm 2: xi <- xi + epsilon, from zero where an episode begins.
             goes_on = piece(state.step, part.ids, unrolls, stagger) > 0
             kept = lambda path: jnp.where(goes_on.reshape(-1, *(1,) * (path.ndim - 1)), part.of(path), 0)
-            paths = trees.add_scaled(jax.tree.map(kept, state.paths), state.sigma, materialize(draw(state, part)))
+            before = jax.tree.map(kept, state.paths)
+            paths = trees.add_scaled(before, state.sigma, materialize(search.draw(state, part)))
             return paths, noise.combine(part.of(pull), paths)
 
         paths, total = over_blocks(block, pairs, blocks)
         gradient = trees.scaled(-1 / (population_size * state.sigma**2), total)  # eq. 10
         return optimizer.step(state, fitness, gradient, paths=paths)
 
-    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks, deviations=deviations.isotropic)
+    return Strategy(
+        init, search.ask, tell, lambda state: state.mean, population_size, blocks, deviations=deviations.isotropic
+    )

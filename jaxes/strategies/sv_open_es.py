@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxes.blocks import Block, Comm, over_blocks
-from jaxes.lowrank.leaf import dense_tree as whole
+from jaxes.lowrank.leaf import dense_tree
 from jaxes.noise import Noise, gaussian
 from jaxes.schedules import Number, start
 from jaxes.shaping import Shaping, centered_rank
@@ -100,28 +100,26 @@ def sv_open_es(
     noise = gaussian() if noise is None else noise
     default = sigma
 
-    def init(key, params, *, sigma=None, bandwidth=None, repulsion=None, learning_rate=None, weight_decay=None):
+    def init(key, params, *, sigma=None, **numbers) -> State:
         dtype = trees.number_dtype(checks.params(params))
         width = start("sigma", sigma, default, dtype, exclusive=True) if spread is None else spread
-        given = {"sigma": sigma, "bandwidth": bandwidth, "repulsion": repulsion}
         means = stein.scattered(key, params, particles, width)
-        fields = optimizer.init(key, means, learning_rate=learning_rate, weight_decay=weight_decay, **given)
-        return State(best=jnp.int32(0), **fields)
+        return State(best=jnp.int32(0), **optimizer.init(key, means, sigma=sigma, **numbers))
 
-    def one(state):
-        return jax.tree.map(lambda x: x[0], state.mean)
+    def one(state, particle=0):
+        return jax.tree.map(lambda x: x[particle], state.mean)
 
     def draw(state, which):
         ids = which.ids if isinstance(which, Block) else which
         return ids // each, noise.sample(keys.of_generation(state), which, one(state))
 
     def ask(state, ids=None):
-        def place(sign, unit):
+        def member(sign, unit):
             particle, z = unit
-            center = jax.tree.map(lambda x: x[particle], state.mean)
-            return whole(noise.perturb(center, signed(sign, state.sigma), z))  # particles share no matrix
+            perturbed = noise.perturb(one(state, particle), signed(sign, state.sigma), z)
+            return dense_tree(perturbed)  # particles share no matrix
 
-        return from_noise(ids, population_size, True, lambda which: draw(state, which), place)
+        return from_noise(ids, population_size, True, lambda which: draw(state, which), member)
 
     def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
@@ -141,7 +139,4 @@ def sv_open_es(
         gradient = jax.vmap(lambda row: trees.unravel(row, one(state)))(descending)
         return optimizer.step(state, fitness, gradient, best=stein.leader(fitness, particles))
 
-    def recommend(state):
-        return jax.tree.map(lambda x: x[state.best], state.mean)
-
-    return Strategy(init, ask, tell, recommend, population_size, blocks)
+    return Strategy(init, ask, tell, lambda state: one(state, state.best), population_size, blocks)

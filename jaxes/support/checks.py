@@ -1,7 +1,7 @@
 """Trace-time checks whose messages name the argument, what was given and what is wanted."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
@@ -18,8 +18,7 @@ def population_size(value: int, *, antithetic: bool = False, blocks: int = 1) ->
         raise ValueError(f"population_size must be 2 or more, got {value}")
     if antithetic and value % 2:
         raise ValueError(f"population_size must be even with antithetic pairs, got {value}; use {value + 1}")
-    if isinstance(blocks, bool) or not isinstance(blocks, int) or blocks < 1:
-        raise ValueError(f"blocks must be an int of 1 or more, got {blocks!r}")
+    integer("blocks", blocks)
     unit = 2 * blocks if antithetic else blocks
     if value % unit:
         pairs = f"2 * blocks = {unit} (whole antithetic pairs)" if antithetic else f"blocks = {blocks}"
@@ -96,8 +95,27 @@ def number(name: str, value: Any, *, low: float = 0.0, exclusive: bool = False, 
 
 def count(name: str, value: Any) -> None:
     """Raise if `value` is not an int of 1 or more."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be an int of 1 or more, got {value!r}")
+    integer(name, value)
+
+
+def integer(name: str, value: Any, low: int = 1, high: int | None = None, limit: str = "") -> None:
+    """Raise if `value` is not an int of `low` or more, and of `high`, which `limit` says the meaning of, or less."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < low or (high is not None and value > high):
+        wanted = f"of {low} or more" if high is None else f"from {low} to {f'{limit} ' if limit else ''}{high}"
+        raise ValueError(f"{name} must be an int {wanted}, got {value!r}")
+
+
+def real(name: str, value: Any, wanted: str, fits: Callable[[float], bool]) -> None:
+    """Raise if `value` is not an int or float that `fits`; `wanted` says which ones do, such as "in [0, 1]"."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not fits(value):
+        raise ValueError(f"{name} must be a number {wanted}, got {value!r}")
+
+
+def one_of(name: str, value: Any, options: Sequence[Any]) -> None:
+    """Raise if the argument `name` is none of its few `options`."""
+    if value not in options:
+        *others, last = map(repr, options)
+        raise ValueError(f"{name} must be {', '.join(others)} or {last}, got {value!r}")
 
 
 def ordered(low: Any, high: Any) -> None:
@@ -113,8 +131,7 @@ def ordered(low: Any, high: Any) -> None:
 
 def elite_count(fraction: float, size: int) -> int:
     """How many of `size` members are the elite: the nearest whole number, at least one."""
-    if isinstance(fraction, bool) or not isinstance(fraction, int | float) or not 0 < fraction <= 1:
-        raise ValueError(f"elite_fraction must be a number in (0, 1], got {fraction!r}")
+    real("elite_fraction", fraction, "in (0, 1]", lambda x: 0 < x <= 1)
     return max(1, round(fraction * size))
 
 

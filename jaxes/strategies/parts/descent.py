@@ -1,4 +1,4 @@
-"""What strategies with a gradient share: the numbers of one step of an optimizer on the mean, and the step itself."""
+"""What strategies with a gradient share: an optimizer that moves the mean, and its numbers in the state."""
 
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxes.schedules import Number, follow, start
+from jaxes.schedules import Number, follow_all, start_all
 from jaxes.strategy import Info, summarize
 from jaxes.support import checks, trees
 
@@ -18,10 +18,11 @@ class Descent(NamedTuple):
     """`init` makes the fields of a state, `step` moves them."""
 
     init: Callable[..., dict[str, Any]]
-    """`init(key, params, **given) -> {field: value}`: key, step, mean, optimizer and the numbers; `given` overrides"""
+    """`init(key, params, **given) -> {field: value}`: key, step, mean, optimizer and the numbers; `given` overrides
+    the factory's numbers, and a name that is not among them raises TypeError"""
     step: Callable[..., tuple[Any, Info]]
-    """`step(state, fitness, gradient, **fields) -> (state, info)`: `gradient` is to be descended; `fields` are further
-    fields of the state, which, like the mean, stay as they were if no fitness is valid"""
+    """`step(state, fitness, gradient, **fields) -> (state, info)`: `gradient` is to be descended; `fields` are new
+    values of further fields of the state. All of them, like the mean, stay as they were if no fitness is valid."""
 
 
 def descent(
@@ -40,12 +41,11 @@ def descent(
         decay: "decoupled" takes `learning_rate * weight_decay * mean` off the mean (Loshchilov & Hutter 2019); "l2"
             adds `weight_decay * mean` to the gradient before the optimizer, as OpenAI's code does.
         default_rate: Adam's step size where `learning_rate` is None.
-        learning_rate: scales the update of tx; None is 1 beside a given tx, `default_rate` otherwise.
-        weight_decay: strength.
+        learning_rate: scales the update of tx; None means 1 beside a given tx, and `default_rate` otherwise.
+        weight_decay: strength of the decay.
         numbers: the strategy's other numbers, which may be schedules; `sigma` must be above 0.
     """
-    if decay not in ("decoupled", "l2"):
-        raise ValueError(f"decay must be 'decoupled' or 'l2', got {decay!r}")
+    checks.one_of("decay", decay, ("decoupled", "l2"))
     rate = (default_rate if tx is None else 1.0) if learning_rate is None else learning_rate
     optimizer = optax.chain(optax.scale_by_adam(), optax.scale(-1.0)) if tx is None else tx
     values = {**numbers, "learning_rate": rate, "weight_decay": weight_decay}
@@ -54,11 +54,7 @@ def descent(
         params = checks.params(params)
         with jax.numpy_dtype_promotion("standard"):
             first = optimizer.init(params)
-        dtype = trees.number_dtype(params)
-        fields = {
-            name: start(name, given.get(name), value, dtype, exclusive=name == "sigma")
-            for name, value in values.items()
-        }
+        fields = start_all(values, given, {}, trees.number_dtype(params), exclusive=("sigma",))
         return {"key": checks.key(key), "step": jnp.int32(0), "mean": params, "optimizer": first, **fields}
 
     def step(state, fitness, gradient, **fields):
@@ -74,7 +70,6 @@ def descent(
         new = trees.where(~jnp.all(jnp.isnan(fitness)), new, old)
         count = state.step + 1
         info = summarize(fitness, state.mean, new["mean"], state.sigma, trees.norm(gradient))
-        rates = {name: follow(value, getattr(state, name), count) for name, value in values.items()}
-        return state._replace(step=count, **new, **rates), info
+        return state._replace(step=count, **new, **follow_all(values, state, count)), info
 
     return Descent(init, step)
