@@ -15,6 +15,7 @@ from toys import chase
 
 import jaxes
 from jaxes import cli
+from jaxes.support import keys
 from jaxes.training import metrics
 from jaxes.training.checkpoint import Checkpoints
 
@@ -99,7 +100,7 @@ def test_any_policy_is_restored(options, tmp_path, monkeypatch):
     assert call("train", *settings, *options, "--out", tmp_path / "run") == 0
     policy = jaxes.load(tmp_path / "run")
     assert policy.policy.random and (policy.normalizer is None) == ("--seed" in options)
-    key = jax.random.fold_in(jax.random.key(3 if "--seed" in options else 0), 2)  # as in fit
+    key = keys.stream(jax.random.key(3 if "--seed" in options else 0), keys.Stream.EVALUATION)
     score = float(np.mean(policy.evaluate(key, 2).returns))
     assert score == metrics.read(tmp_path / "run")[-1]["evaluation"]
     assert policy(np.float32([0.1, 0.2])).shape == (1,)

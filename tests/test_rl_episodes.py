@@ -408,7 +408,7 @@ def test_a_member_plays_on_until_it_has_its_steps(lanes):
     for i, params in enumerate(MANY[:6]):
         key, rows = jax.random.fold_in(jax.random.fold_in(KEYS[0, 0], i // 2), 0), []
         while sum(row[1] for row in rows) < least:
-            rows.append(played(env, POLICY, params, jax.random.fold_in(key, len(rows)) if rows else key, 40))
+            rows.append(played(env, POLICY, params, keys.of_episode(key, jnp.int32(len(rows))), 40))
         np.testing.assert_allclose(fitness[i], np.mean([row[0] for row in rows]), rtol=1e-5)
         episodes, steps = episodes + len(rows), steps + sum(row[1] for row in rows)
     assert int(sums.steps) >= 24 * least and int(sums.episodes) > 24

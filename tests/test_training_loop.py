@@ -13,6 +13,7 @@ import toys
 
 import jaxes
 from jaxes import rl
+from jaxes.support import keys
 from jaxes.training import Interrupted, loop, metrics
 
 KEY = jax.random.key(0)
@@ -68,7 +69,7 @@ def test_the_rank_of_an_evaluation_among_the_members():
 
     members = jaxes.open_es(8, 0.1, learning_rate=0.1)
     told = run(generations=1, strategy=members, evaluate=score)[-1]
-    population = members.ask(members.init(jax.random.fold_in(KEY, 0), START))
+    population = members.ask(members.init(keys.stream(KEY, keys.Stream.STRATEGY), START))
     returns = -np.sum(np.square(population["x"]), axis=1)
     assert told.metrics["evaluation_rank"] == np.mean(returns < told.evaluation)
 
@@ -94,8 +95,8 @@ def test_without_a_limit_it_goes_on_until_the_caller_stops():
 
 def test_the_numbers_are_those_of_a_plain_scan():
     strategy, problem = jaxes.open_es(8, 0.1, learning_rate=0.1), toys.sphere()
-    state = strategy.init(jax.random.fold_in(KEY, 0), START)
-    carry = (state, problem.init(jax.random.fold_in(KEY, 1)))
+    state = strategy.init(keys.stream(KEY, keys.Stream.STRATEGY), START)
+    carry = (state, problem.init(keys.stream(KEY, keys.Stream.TASK)))
     expected, _ = jax.jit(lambda c: jax.lax.scan(jaxes.generation(strategy, problem), c, length=17))(carry)
     last = run(strategy=strategy, problem=problem, generations=17)[-1]
     same((last.state, last.problem_state), expected)

@@ -65,7 +65,7 @@ def cyclic_mdp(
         return see(jnp.int32(0), jnp.float32(0), jnp.bool_(False))
 
     def step(state, action):
-        place, good = state.physics, action == good_action
+        place, good = state.physics, jnp.equal(action, good_action)  # NumPy and Python numbers are actions too
         after = jnp.where(good, (place + 1) % num_states, place)
         return see(after, jnp.where(good, jnp.asarray(earned)[place], jnp.float32(WRONG)), ~good)
 
