@@ -37,7 +37,9 @@ NO_EXAMPLE = {
     "jaxes.training:to_resume",
     "jaxes.training:train",
 }
-SHAPE = re.compile(r"(float|int|uint|bool|key|complex)\w*\[|scalar|leaves \[|shape|tree|array|-> |number|string|like the")
+SHAPE = re.compile(
+    r"(float|int|uint|bool|key|complex)\w*\[|scalar|leaves \[|shape|tree|array|-> |number|string|like the"
+)
 
 
 def names() -> Iterator[tuple[str, Any]]:
@@ -48,7 +50,7 @@ def names() -> Iterator[tuple[str, Any]]:
         listed = getattr(module, "__all__", None) or own(module)
         for name in listed:
             thing = getattr(module, name)
-            if (callable(thing) and hasattr(thing, "__module__")) and id(thing) not in seen:
+            if (inspect.isclass(thing) or inspect.isfunction(thing)) and id(thing) not in seen:
                 seen.add(id(thing))
                 yield f"{package}:{name}", thing
 

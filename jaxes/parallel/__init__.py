@@ -1,4 +1,4 @@
-"""One population on any number of devices and hosts, with the same bits."""
+"""One population on any number of devices and processes, with the same bits."""
 
 from jaxes.blocks import AXIS, Comm
 from jaxes.parallel.block_by_block import block_by_block

