@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxes.blocks import Comm
-from jaxes.schedules import Number, follow, start
+from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.strategies.parts import deviations, diagonal
 from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, ranking, trees
@@ -67,7 +67,7 @@ def discovered_es(
     default = sigma
     ranks = np.arange(population_size) / (population_size - 1) - 0.5
 
-    def init(key, params, *, sigma=None, temperature=None, learning_rate=None, sigma_learning_rate=None) -> State:
+    def init(key, params, *, sigma=None, **rates) -> State:
         params = checks.params(params)
         dtype = trees.number_dtype(params)
         first = start("sigma", sigma, default, dtype, exclusive=True)
@@ -76,12 +76,8 @@ def discovered_es(
             step=jnp.int32(0),
             mean=params,
             sigma=jax.tree.map(lambda x: jnp.full(x.shape, first), params),
-            temperature=start("temperature", temperature, numbers["temperature"], dtype),
-            learning_rate=start("learning_rate", learning_rate, numbers["learning_rate"], dtype),
-            sigma_learning_rate=start("sigma_learning_rate", sigma_learning_rate, sigma_rate, dtype),
+            **start_all(numbers, rates, {}, dtype),
         )
-
-    sigma_rate = sigma_learning_rate
 
     def ask(state, ids=None):
         return diagonal.members(state, ids, population_size)
@@ -99,7 +95,6 @@ def discovered_es(
         mean, sigma = trees.where(some, (mean, sigma), (state.mean, state.sigma))
         step = state.step + 1
         info = summarize(fitness, state.mean, mean, state.sigma)
-        rates = {name: follow(value, getattr(state, name), step) for name, value in numbers.items()}
-        return state._replace(step=step, mean=mean, sigma=sigma, **rates), info
+        return state._replace(step=step, mean=mean, sigma=sigma, **follow_all(numbers, state, step)), info
 
     return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks, deviations=deviations.diagonal)

@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.blocks import Comm
-from jaxes.schedules import Number, follow, start
+from jaxes.schedules import Number, follow_all
 from jaxes.strategies.parts import genetic, populations
 from jaxes.strategy import Strategy, summarize
-from jaxes.support import checks, trees
+from jaxes.support import checks
 from jaxes.support.memoized import memoized
 
 
@@ -69,18 +69,11 @@ def gesmr_ga(
     if count not in fitting:
         raise ValueError(f"groups must be one of {fitting} for a population_size of {population_size}, got {groups!r}")
     rate_elite = checks.elite_count(elite_fraction, count)
-    default, spread = sigma, tau
+    numbers = {"sigma": sigma, "tau": tau}
 
-    def init(key, params, *, sigma=None, tau=None) -> State:
-        params = checks.params(params)
-        dtype = trees.number_dtype(params)
-        return State(
-            key=checks.key(key),
-            step=jnp.int32(0),
-            sigma=jnp.full(count, start("sigma", sigma, default, dtype, exclusive=True)),
-            tau=start("tau", tau, spread, dtype, exclusive=True),
-            **genetic.parents(params, elite, dtype),
-        )
+    def init(key, params, **given) -> State:
+        fields = genetic.begin(key, params, elite, numbers, given)
+        return State(**{**fields, "sigma": jnp.full(count, fields["sigma"])})
 
     def make(state, ids):
         sigma = state.sigma[ids // (population_size // count)]
@@ -91,25 +84,23 @@ def gesmr_ga(
 
     def rates(state, fitness):
         """The next generation's: the best one as it is, and mutants of the best few."""
-        before = genetic.parent_fitness(
-            state, fitness, genetic.choices(state, jnp.arange(population_size, dtype=jnp.int32)).parent
-        )
+        everyone = jnp.arange(population_size, dtype=jnp.int32)
+        before = genetic.parent_fitness(state, fitness, genetic.choices(state, everyone).parent)
         gain = jnp.where(jnp.isnan(fitness), -jnp.inf, jnp.where(fitness == before, 0, fitness - before))
         gain = gain.at[0].set(-jnp.inf)  # the elite is no mutant
         ranked = state.sigma[jnp.argsort(-jnp.max(gain.reshape(count, -1), axis=1))]
-        place = jnp.arange(count, dtype=jnp.int32)
-        # What ids above the members' would choose.
-        origin, exponent = genetic.choices(state, population_size + place, rate_elite)
-        return jnp.where(place == 0, ranked[0], genetic.within(ranked[origin] * state.tau**exponent))
+        rank = jnp.arange(count, dtype=jnp.int32)
+        # The new rates draw their choices as members beyond the population would.
+        origin, exponent = genetic.choices(state, population_size + rank, rate_elite)
+        return jnp.where(rank == 0, ranked[0], genetic.within(ranked[origin] * state.tau**exponent))
 
     def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.tau.dtype)
-        selection = genetic.select(fitness, elite)
-        new = genetic.survivors(state, fitness, selection, make(state, selection.order))
+        new = genetic.next_parents(state, fitness, make)
         some = ~jnp.all(jnp.isnan(fitness))
         step = state.step + 1
         info = summarize(fitness, state.best, new["best"], state.sigma)
-        sigma = jnp.where(some, rates(state, fitness), state.sigma)
-        return state._replace(step=step, sigma=sigma, tau=follow(spread, state.tau, step), **new), info
+        state = state._replace(step=step, sigma=jnp.where(some, rates(state, fitness), state.sigma), **new)
+        return state._replace(**follow_all(numbers, state, step)), info
 
     return Strategy(init, ask, tell, lambda state: state.best, population_size, blocks)

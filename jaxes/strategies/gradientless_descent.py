@@ -8,13 +8,12 @@ every so often it is Algorithm 2 (GLD-Fast).
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from jaxes.blocks import Comm
-from jaxes.schedules import Number, follow_all, start
+from jaxes.schedules import Number
 from jaxes.strategies.parts import populations
-from jaxes.strategy import Strategy, summarize
-from jaxes.support import checks, keys, trees
+from jaxes.strategy import Strategy
+from jaxes.support import checks
 from jaxes.support.memoized import memoized
 
 
@@ -53,35 +52,19 @@ def gradientless_descent(
     checks.population_size(population_size, blocks=blocks)
     numbers = {"sigma": sigma, "ratio": ratio}
 
-    def init(key, params, *, sigma=None, ratio=None) -> State:
-        params = checks.params(params)
-        dtype = trees.number_dtype(params)
-        return State(
-            key=checks.key(key),
-            step=jnp.int32(0),
-            sigma=start("sigma", sigma, numbers["sigma"], dtype, exclusive=True),
-            ratio=start("ratio", ratio, numbers["ratio"], dtype, exclusive=True),
-            best=params,
-            best_fitness=jnp.asarray(-jnp.inf, dtype),
-        )
+    def init(key, params, **given) -> State:
+        return State(**populations.begin(key, params, numbers, given, exclusive=numbers))
 
     def make(state, ids):
         # Algorithm 1, line 4: radii from R down to r.
-        place = ids.astype(state.sigma.dtype) * (1 / (population_size - 1))
-        radii = state.sigma * state.ratio**place
-        scales = jnp.where((state.step == 0) & (ids == 0), 0, radii)
-        return populations.perturbed(keys.of_generation(state), ids, populations.repeated(state.best, ids.size), scales)
+        exponent = ids.astype(state.sigma.dtype) * (1 / (population_size - 1))
+        return populations.around(state, state.best, ids, state.sigma * state.ratio**exponent)
 
     def ask(state, ids=None):
         return populations.members(ids, population_size, lambda which: make(state, which))
 
     def tell(state, fitness, comm: Comm = "blocks"):
-        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         # Algorithm 1, line 9: the best of x_t and all x_t + v_k.
-        best, best_fitness = populations.record(state, fitness, lambda which: make(state, which))
-        step = state.step + 1
-        info = summarize(fitness, state.best, best, state.sigma)
-        numbers_now = follow_all(numbers, state, step)
-        return state._replace(step=step, best=best, best_fitness=best_fitness, **numbers_now), info
+        return populations.tell_best(state, fitness, population_size, make, numbers)
 
     return Strategy(init, ask, tell, lambda state: state.best, population_size, blocks)

@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.blocks import Comm
-from jaxes.schedules import Number, follow, start
+from jaxes.schedules import Number, follow_all
 from jaxes.strategies.parts import genetic, populations
 from jaxes.strategy import Strategy, summarize
-from jaxes.support import checks, trees
+from jaxes.support import checks
 from jaxes.support.memoized import memoized
 
 
@@ -60,31 +60,19 @@ def mr15_ga(
     checks.population_size(population_size, blocks=blocks)
     checks.adapted("sigma", sigma)
     elite = checks.elite_count(elite_fraction, population_size)
-    default, change = sigma, factor
+    numbers = {"sigma": sigma, "factor": factor}
 
-    def init(key, params, *, sigma=None, factor=None) -> State:
-        params = checks.params(params)
-        dtype = trees.number_dtype(params)
-        return State(
-            key=checks.key(key),
-            step=jnp.int32(0),
-            sigma=start("sigma", sigma, default, dtype, exclusive=True),
-            factor=start("factor", factor, change, dtype, exclusive=True),
-            **genetic.parents(params, elite, dtype),
-        )
-
-    def make(state, ids):
-        return genetic.mutants(state, ids, genetic.choices(state, ids).parent, state.sigma)
+    def init(key, params, **given) -> State:
+        return State(**genetic.begin(key, params, elite, numbers, given))
 
     def ask(state, ids=None):
-        return populations.members(ids, population_size, lambda which: make(state, which))
+        return populations.members(ids, population_size, lambda which: genetic.children(state, which))
 
     def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        selection = genetic.select(fitness, elite)
-        new = genetic.survivors(state, fitness, selection, make(state, selection.order))
-        children = jnp.arange(1, population_size, dtype=jnp.int32)
-        before = genetic.parent_fitness(state, fitness, genetic.choices(state, children).parent)
+        new = genetic.next_parents(state, fitness, genetic.children)
+        mutants = jnp.arange(1, population_size, dtype=jnp.int32)
+        before = genetic.parent_fitness(state, fitness, genetic.choices(state, mutants).parent)
         successes = 5 * jnp.sum(fitness[1:] > before, dtype=jnp.int32)
         total = population_size - 1
         scale = jnp.where(successes > total, state.factor, jnp.where(successes < total, 1 / state.factor, 1))
@@ -92,6 +80,7 @@ def mr15_ga(
         step = state.step + 1
         info = summarize(fitness, state.best, new["best"], state.sigma)
         sigma = jnp.where(some, genetic.within(state.sigma * scale), state.sigma)
-        return state._replace(step=step, sigma=sigma, factor=follow(change, state.factor, step), **new), info
+        state = state._replace(step=step, sigma=sigma, **new)
+        return state._replace(**follow_all(numbers, state, step)), info
 
     return Strategy(init, ask, tell, lambda state: state.best, population_size, blocks)

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.blocks import Comm
-from jaxes.schedules import Number, follow, start
+from jaxes.schedules import Number, follow_all, start_all
 from jaxes.shaping import Shaping, nes_utilities
 from jaxes.strategies.parts import deviations, diagonal
 from jaxes.strategy import Strategy, summarize
@@ -66,21 +66,12 @@ def nes(
     """
     checks.population_size(population_size, blocks=blocks)
     shaping = nes_utilities() if shaping is None else shaping
-    numbers = {"learning_rate": learning_rate, "sigma_learning_rate": sigma_learning_rate}
-    default = sigma
+    numbers = {"sigma": sigma, "learning_rate": learning_rate, "sigma_learning_rate": sigma_learning_rate}
 
-    def init(key, params, *, sigma=None, learning_rate=None, sigma_learning_rate=None) -> State:
+    def init(key, params, **given) -> State:
         params = checks.params(params)
-        dtype = trees.number_dtype(params)
-        rate = lambda name, given: start(name, given, numbers[name], dtype)
-        return State(
-            key=checks.key(key),
-            step=jnp.int32(0),
-            mean=params,
-            sigma=start("sigma", sigma, default, dtype, exclusive=True),
-            learning_rate=rate("learning_rate", learning_rate),
-            sigma_learning_rate=rate("sigma_learning_rate", sigma_learning_rate),
-        )
+        values = start_all(numbers, given, {}, trees.number_dtype(params), exclusive=("sigma",))
+        return State(key=checks.key(key), step=jnp.int32(0), mean=params, **values)
 
     def ask(state, ids=None):
         return diagonal.members(state, ids, population_size)
@@ -96,8 +87,7 @@ def nes(
         mean, sigma = trees.where(some, (mean, sigma), (state.mean, state.sigma))
         step = state.step + 1
         info = summarize(fitness, state.mean, mean, state.sigma, trees.norm(first) * (1 / state.sigma))
-        rates = {name: follow(value, getattr(state, name), step) for name, value in numbers.items()}
-        sigma = follow(default, state.sigma if callable(default) else sigma, step)
-        return state._replace(step=step, mean=mean, sigma=sigma, **rates), info
+        state = state._replace(step=step, mean=mean, sigma=sigma)
+        return state._replace(**follow_all(numbers, state, step)), info
 
     return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks, deviations=deviations.diagonal)

@@ -7,13 +7,12 @@ and Remote Control 24 (1963) 1337-1342. It learns nothing, so it is what every o
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from jaxes.blocks import Comm
-from jaxes.schedules import Number, follow, start
+from jaxes.schedules import Number
 from jaxes.strategies.parts import populations
-from jaxes.strategy import Strategy, summarize
-from jaxes.support import checks, keys, trees
+from jaxes.strategy import Strategy
+from jaxes.support import checks
 from jaxes.support.memoized import memoized
 
 
@@ -46,34 +45,19 @@ def random_search(population_size: int, sigma: Number = 0.1, *, blocks: int = 1)
     True
     """
     checks.population_size(population_size, blocks=blocks)
-    default = sigma
+    numbers = {"sigma": sigma}
 
-    def init(key, params, *, sigma=None) -> State:
-        params = checks.params(params)
-        dtype = trees.number_dtype(params)
-        return State(
-            key=checks.key(key),
-            step=jnp.int32(0),
-            center=params,
-            sigma=start("sigma", sigma, default, dtype, exclusive=True),
-            best=params,
-            best_fitness=jnp.asarray(-jnp.inf, dtype),
-        )
+    def init(key, params, **given) -> State:
+        fields = populations.begin(key, params, numbers, given)
+        return State(center=fields["best"], **fields)
 
     def make(state, ids):
-        scales = jnp.where((state.step == 0) & (ids == 0), 0, state.sigma)
-        center = populations.repeated(state.center, ids.size)
-        return populations.perturbed(keys.of_generation(state), ids, center, scales)
+        return populations.around(state, state.center, ids, state.sigma)
 
     def ask(state, ids=None):
         return populations.members(ids, population_size, lambda which: make(state, which))
 
     def tell(state, fitness, comm: Comm = "blocks"):
-        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        best, best_fitness = populations.record(state, fitness, lambda which: make(state, which))
-        step = state.step + 1
-        info = summarize(fitness, state.best, best, state.sigma)
-        sigma = follow(default, state.sigma, step)
-        return state._replace(step=step, sigma=sigma, best=best, best_fitness=best_fitness), info
+        return populations.tell_best(state, fitness, population_size, make, numbers)
 
     return Strategy(init, ask, tell, lambda state: state.best, population_size, blocks)

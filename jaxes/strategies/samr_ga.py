@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.blocks import Comm
-from jaxes.schedules import Number, follow, start
+from jaxes.schedules import Number, follow_all
 from jaxes.strategies.parts import genetic, populations
 from jaxes.strategy import Strategy, summarize
-from jaxes.support import checks, trees
+from jaxes.support import checks
 from jaxes.support.memoized import memoized
 
 
@@ -60,18 +60,11 @@ def samr_ga(
     checks.population_size(population_size, blocks=blocks)
     checks.adapted("sigma", sigma)
     elite = checks.elite_count(elite_fraction, population_size)
-    default, spread = sigma, tau
+    numbers = {"sigma": sigma, "tau": tau}
 
-    def init(key, params, *, sigma=None, tau=None) -> State:
-        params = checks.params(params)
-        dtype = trees.number_dtype(params)
-        return State(
-            key=checks.key(key),
-            step=jnp.int32(0),
-            sigma=jnp.full(elite, start("sigma", sigma, default, dtype, exclusive=True)),
-            tau=start("tau", tau, spread, dtype, exclusive=True),
-            **genetic.parents(params, elite, dtype),
-        )
+    def init(key, params, **given) -> State:
+        fields = genetic.begin(key, params, elite, numbers, given)
+        return State(**{**fields, "sigma": jnp.full(elite, fields["sigma"])})
 
     def make(state, ids):
         """Members, and the mutation rate that made each: the elite keeps its own."""
@@ -90,7 +83,7 @@ def samr_ga(
         new = genetic.survivors(state, fitness, selection, members)
         step = state.step + 1
         info = summarize(fitness, state.best, new["best"], state.sigma)
-        sigma = genetic.inherited(selection, sigma, state.sigma)
-        return state._replace(step=step, sigma=sigma, tau=follow(spread, state.tau, step), **new), info
+        state = state._replace(step=step, sigma=genetic.inherited(selection, sigma, state.sigma), **new)
+        return state._replace(**follow_all(numbers, state, step)), info
 
     return Strategy(init, ask, tell, lambda state: state.best, population_size, blocks)

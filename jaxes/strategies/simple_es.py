@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.blocks import Comm
-from jaxes.schedules import Number, follow, start
+from jaxes.schedules import Number, follow_all, start_all
 from jaxes.shaping import top
 from jaxes.strategies.parts import deviations, diagonal
 from jaxes.strategy import Strategy, summarize
@@ -51,12 +51,12 @@ def simple_es(population_size: int, sigma: Number = 0.1, *, elite_fraction: floa
     checks.population_size(population_size, blocks=blocks)
     select = top(checks.elite_count(elite_fraction, population_size))
 
-    def init(key, params, *, sigma=None) -> State:
-        params = checks.params(params)
-        first = start("sigma", sigma, default, trees.number_dtype(params), exclusive=True)
-        return State(key=checks.key(key), step=jnp.int32(0), mean=params, sigma=first)
+    numbers = {"sigma": sigma}
 
-    default = sigma
+    def init(key, params, **given) -> State:
+        params = checks.params(params)
+        values = start_all(numbers, given, {}, trees.number_dtype(params), exclusive=("sigma",))
+        return State(key=checks.key(key), step=jnp.int32(0), mean=params, **values)
 
     def ask(state, ids=None):
         return diagonal.members(state, ids, population_size)
@@ -66,11 +66,12 @@ def simple_es(population_size: int, sigma: Number = 0.1, *, elite_fraction: floa
         first, second = diagonal.moments(state, select(fitness), blocks, comm)
         # mean <- mean of the elite; sigma^2 <- mean of (x - old mean)^2 over the elite and the coordinates.
         mean = diagonal.moved(state.mean, state.sigma, first)
-        sigma = state.sigma if callable(default) else state.sigma * jnp.sqrt(diagonal.mean_square(second))
+        sigma = state.sigma * jnp.sqrt(diagonal.mean_square(second))
         some = ~jnp.all(jnp.isnan(fitness))
         mean, sigma = trees.where(some, (mean, sigma), (state.mean, state.sigma))
         step = state.step + 1
         info = summarize(fitness, state.mean, mean, state.sigma)
-        return state._replace(step=step, mean=mean, sigma=follow(default, sigma, step)), info
+        state = state._replace(step=step, mean=mean, sigma=sigma)
+        return state._replace(**follow_all(numbers, state, step)), info
 
     return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks, deviations=deviations.isotropic)

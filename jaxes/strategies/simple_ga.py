@@ -7,13 +7,12 @@ for Training Deep Neural Networks for Reinforcement Learning", 2017, arXiv:1712.
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from jaxes.blocks import Comm
-from jaxes.schedules import Number, follow, start
+from jaxes.schedules import Number, follow_all
 from jaxes.strategies.parts import genetic, populations
 from jaxes.strategy import Strategy, summarize
-from jaxes.support import checks, trees
+from jaxes.support import checks
 from jaxes.support.memoized import memoized
 
 
@@ -48,30 +47,19 @@ def simple_ga(population_size: int, sigma: Number = 0.1, *, elite_fraction: floa
     """
     checks.population_size(population_size, blocks=blocks)
     elite = checks.elite_count(elite_fraction, population_size)
-    default = sigma
+    numbers = {"sigma": sigma}
 
-    def init(key, params, *, sigma=None) -> State:
-        params = checks.params(params)
-        dtype = trees.number_dtype(params)
-        return State(
-            key=checks.key(key),
-            step=jnp.int32(0),
-            sigma=start("sigma", sigma, default, dtype, exclusive=True),
-            **genetic.parents(params, elite, dtype),
-        )
-
-    def make(state, ids):
-        return genetic.mutants(state, ids, genetic.choices(state, ids).parent, state.sigma)
+    def init(key, params, **given) -> State:
+        return State(**genetic.begin(key, params, elite, numbers, given))
 
     def ask(state, ids=None):
-        return populations.members(ids, population_size, lambda which: make(state, which))
+        return populations.members(ids, population_size, lambda which: genetic.children(state, which))
 
     def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        selection = genetic.select(fitness, elite)
-        new = genetic.survivors(state, fitness, selection, make(state, selection.order))
+        new = genetic.next_parents(state, fitness, genetic.children)
         step = state.step + 1
         info = summarize(fitness, state.best, new["best"], state.sigma)
-        return state._replace(step=step, sigma=follow(default, state.sigma, step), **new), info
+        return state._replace(step=step, **follow_all(numbers, state, step), **new), info
 
     return Strategy(init, ask, tell, lambda state: state.best, population_size, blocks)

@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.blocks import Comm
-from jaxes.schedules import Number, follow_all, start
+from jaxes.schedules import Number, follow_all
 from jaxes.strategies.parts import populations
 from jaxes.strategy import Strategy, summarize
-from jaxes.support import checks, keys, trees
+from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
 
 
@@ -60,26 +60,12 @@ def simulated_annealing(
     checks.population_size(population_size, blocks=blocks)
     numbers = {"sigma": sigma, "temperature": temperature, "cooling": cooling}
 
-    def init(key, params, *, sigma=None, temperature=None, cooling=None) -> State:
-        params = checks.params(params)
-        dtype = trees.number_dtype(params)
-        nothing = jnp.asarray(-jnp.inf, dtype)
-        return State(
-            key=checks.key(key),
-            step=jnp.int32(0),
-            sigma=start("sigma", sigma, numbers["sigma"], dtype, exclusive=True),
-            temperature=start("temperature", temperature, numbers["temperature"], dtype),
-            cooling=start("cooling", cooling, numbers["cooling"], dtype),
-            current=params,
-            current_fitness=nothing,
-            best=params,
-            best_fitness=nothing,
-        )
+    def init(key, params, **given) -> State:
+        fields = populations.begin(key, params, numbers, given)
+        return State(current=fields["best"], current_fitness=fields["best_fitness"], **fields)
 
     def make(state, ids):
-        scales = jnp.where((state.step == 0) & (ids == 0), 0, state.sigma)
-        current = populations.repeated(state.current, ids.size)
-        return populations.perturbed(keys.of_generation(state), ids, current, scales)
+        return populations.around(state, state.current, ids, state.sigma)
 
     def ask(state, ids=None):
         return populations.members(ids, population_size, lambda which: make(state, which))
@@ -89,9 +75,8 @@ def simulated_annealing(
         index = populations.leader(fitness)
         neighbor, value = populations.take(make(state, index[None]), 0), fitness[index]
         # Metropolis: accept with probability min(1, exp(change / temperature)); u > 0, so that -inf and NaN never are.
-        u = jax.random.uniform(
-            populations.choice_keys(state, index[None])[0], (), value.dtype, jnp.finfo(value.dtype).tiny
-        )
+        key, least = populations.choice_keys(state, index[None])[0], jnp.finfo(value.dtype).tiny
+        u = jax.random.uniform(key, (), value.dtype, least)
         accepted = (value >= state.current_fitness) | (value - state.current_fitness > state.temperature * jnp.log(u))
         current = trees.where(accepted, neighbor, state.current)
         best = trees.where(value > state.best_fitness, neighbor, state.best)

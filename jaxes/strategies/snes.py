@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.blocks import Comm
-from jaxes.schedules import Number, follow, start
+from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.shaping import Shaping, nes_utilities
 from jaxes.strategies.parts import deviations, diagonal
 from jaxes.strategy import Strategy, summarize
@@ -65,21 +65,17 @@ def snes(
     default = sigma
     numbers = {"learning_rate": learning_rate, "sigma_learning_rate": sigma_learning_rate}
 
-    def init(key, params, *, sigma=None, learning_rate=None, sigma_learning_rate=None) -> State:
+    def init(key, params, *, sigma=None, **rates) -> State:
         params = checks.params(params)
-        dtype = trees.number_dtype(params)
-        n = trees.size(params)
-        sigma_rate = numbers["sigma_learning_rate"]
-        if sigma_rate is None:
-            sigma_rate = (3 + math.log(n)) / (5 * math.sqrt(n))  # Table 1
+        n, dtype = trees.size(params), trees.number_dtype(params)
+        best = {"sigma_learning_rate": (3 + math.log(n)) / (5 * math.sqrt(n))}  # Table 1
         first = start("sigma", sigma, default, dtype, exclusive=True)
         return State(
             key=checks.key(key),
             step=jnp.int32(0),
             mean=params,
             sigma=jax.tree.map(lambda x: jnp.full(x.shape, first), params),
-            learning_rate=start("learning_rate", learning_rate, numbers["learning_rate"], dtype),
-            sigma_learning_rate=start("sigma_learning_rate", sigma_learning_rate, sigma_rate, dtype),
+            **start_all(numbers, rates, best, dtype),
         )
 
     def ask(state, ids=None):
@@ -98,7 +94,6 @@ def snes(
         step = state.step + 1
         gradient = jax.tree.map(lambda g, s: g / s, first, state.sigma)
         info = summarize(fitness, state.mean, mean, state.sigma, trees.norm(gradient))
-        rates = {name: follow(value, getattr(state, name), step) for name, value in numbers.items()}
-        return state._replace(step=step, mean=mean, sigma=sigma, **rates), info
+        return state._replace(step=step, mean=mean, sigma=sigma, **follow_all(numbers, state, step)), info
 
     return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks, deviations=deviations.diagonal)

@@ -18,9 +18,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxes.blocks import Block, Comm
-from jaxes.schedules import Number, follow, start
+from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.strategies.cma_es import cma_es
 from jaxes.strategies.parts import flat, stein
+from jaxes.strategies.parts.members import as_array, read_ids
 from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
@@ -97,8 +98,7 @@ def sv_cma_es(
             sigma=every.sigma,
             particles=rest_of(every),
             best=jnp.int32(0),
-            bandwidth=start("bandwidth", bandwidth, numbers["bandwidth"], dtype),
-            repulsion=start("repulsion", repulsion, numbers["repulsion"], dtype),
+            **start_all(numbers, {"bandwidth": bandwidth, "repulsion": repulsion}, {}, dtype),
         )
 
     def rest_of(states):
@@ -111,19 +111,14 @@ def sv_cma_es(
         return mine._replace(key=key, step=state.step, mean=mean, sigma=state.sigma[index])
 
     def ask(state, ids=None):
-        whole = Block(0, population_size) if ids is None else ids
-        if (
-            isinstance(whole, Block)
-            and whole.size % each == 0
-            and not (isinstance(whole.start, int) and whole.start % each)
-        ):
-            # Blocks of a strategy begin with a particle if they are made of whole ones.
-            indices = whole.start // each + jnp.arange(whole.size // each)
+        ids = read_ids(ids, population_size)
+        # A traced block is one of a strategy's equal parts: if its size is that of whole particles, so is its start.
+        if isinstance(ids, Block) and ids.size % each == 0 and not (isinstance(ids.start, int) and ids.start % each):
+            indices = ids.start // each + jnp.arange(ids.size // each)
             members = lax.map(lambda i: inner.ask(particle(state, i)), indices)
-            return jax.tree.map(lambda x: x.reshape(whole.size, *x.shape[2:]), members)
-        ids = whole.ids if isinstance(whole, Block) else checks.ids(whole)
+            return jax.tree.map(lambda x: x.reshape(ids.size, *x.shape[2:]), members)
         member = lambda i: jax.tree.map(lambda x: x[0], inner.ask(particle(state, i // each), (i % each)[None]))
-        return lax.map(member, ids)
+        return lax.map(member, as_array(ids))
 
     def tell(state, fitness, comm: Comm = "blocks"):
         dtype = state.sigma.dtype
@@ -145,8 +140,7 @@ def sv_cma_es(
         rest, sigma, mean, best = trees.where(some, new, (state.particles, state.sigma, state.mean, state.best))
         info = summarize(fitness, state.mean, mean, state.sigma)
         step = state.step + 1
-        rates = {name: follow(value, getattr(state, name), step) for name, value in numbers.items()}
-        return State(state.key, step, mean, sigma, rest, best, **rates), info
+        return State(state.key, step, mean, sigma, rest, best, **follow_all(numbers, state, step)), info
 
     def recommend(state):
         return jax.tree.map(lambda x: x[state.best], state.mean)

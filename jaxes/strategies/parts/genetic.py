@@ -1,18 +1,20 @@
 """What genetic algorithms share: truncation selection among mutants, with one elite that is kept as it is.
 
-A generation is told from the parents alone: member 0 is the first of them, unchanged, and every other member a mutant
-of one drawn at random (Such et al. 2017, Algorithm 1). The parents of the next generation are the best members of this
-one. The first generation's parents are all the same, and its member 0 tells what they are worth.
+A generation is a function of its parents: member 0 is the first parent, unchanged, and every other member is a mutant
+of a parent that is drawn at random (Such et al. 2017, Algorithm 1). The parents of the next generation are the best
+members of this one. The first generation's parents are all the same, and the fitness of its member 0 is theirs.
 
 States hold `elites` (leaves [count, *leaf.shape], best first) and `fitness` (float[count], -inf before any), `best`
 and `best_fitness`.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from jaxes.schedules import Number
 from jaxes.strategies.parts import populations
 from jaxes.support import keys, trees
 
@@ -32,11 +34,13 @@ class Selection(NamedTuple):
     stay: jax.Array  # int32[count]: which one
 
 
-def parents(params: Any, count: int, dtype: Any) -> dict[str, Any]:
-    """The four fields of a state before the first generation."""
-    nothing = jnp.asarray(-jnp.inf, dtype)
-    rows = populations.repeated(params, count)
-    return {"elites": rows, "fitness": jnp.full(count, nothing), "best": params, "best_fitness": nothing}
+def begin(
+    key: jax.Array, params: Any, count: int, numbers: Mapping[str, Number], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The fields of a state before the first generation: those of `populations.begin`, and `count` equal parents."""
+    fields = populations.begin(key, params, numbers, given, exclusive=numbers)
+    rows = populations.repeated(fields["best"], count)
+    return {**fields, "elites": rows, "fitness": jnp.full(count, fields["best_fitness"])}
 
 
 def choices(state: Any, ids: jax.Array, count: int | None = None) -> Choices:
@@ -53,13 +57,18 @@ def choices(state: Any, ids: jax.Array, count: int | None = None) -> Choices:
 
 
 def mutants(state: Any, ids: jax.Array, parent: jax.Array, sigma: jax.Array) -> Any:
-    """Members `ids`: their parents, and normal numbers times sigma (float[] or float[k]) but for the elite."""
+    """Members `ids`: their parents plus normal numbers times sigma (float[] or float[k]); the elite stays as it is."""
     origins = populations.take(state.elites, parent)
     return populations.perturbed(keys.of_generation(state), ids, origins, jnp.where(ids == 0, 0, sigma))
 
 
+def children(state: Any, ids: jax.Array) -> Any:
+    """Members `ids`, mutated with the state's only sigma."""
+    return mutants(state, ids, choices(state, ids).parent, state.sigma)
+
+
 def parent_fitness(state: Any, fitness: jax.Array, parent: jax.Array) -> jax.Array:
-    """float[k]: what each parent was worth; in the first generation, what member 0 is."""
+    """float[k]: the fitness that each parent was told with; in the first generation, that of member 0."""
     start = jnp.where(jnp.isnan(fitness[0]), -jnp.inf, fitness[0])
     return jnp.where(state.step == 0, start, state.fitness[parent])
 
@@ -73,7 +82,7 @@ def select(fitness: jax.Array, count: int) -> Selection:
 
 
 def inherited(selection: Selection, new: Any, old: Any) -> Any:
-    """What the next parents have: that of the members `selection.order`, or of the old parents that stay."""
+    """The next parents' rows: `new` ones for the members `selection.order`, `old` ones for old parents that stay."""
     return populations.choose(selection.lost, populations.take(old, selection.stay), new)
 
 
@@ -90,7 +99,13 @@ def survivors(state: Any, fitness: jax.Array, selection: Selection, members: Any
     }
 
 
+def next_parents(state: Any, fitness: jax.Array, make: Callable[[Any, jax.Array], Any]) -> dict[str, Any]:
+    """`survivors` of the members that `make(state, ids)` makes, as many as there are parents."""
+    selection = select(fitness, state.fitness.shape[0])
+    return survivors(state, fitness, selection, make(state, selection.order))
+
+
 def within(sigma: jax.Array) -> jax.Array:
-    """Step sizes that are multiplied again and again, kept from becoming zero or infinite, for good, by rounding."""
+    """Step sizes, held where they are neither zero nor infinite, which no further factor could undo."""
     limits = jnp.finfo(sigma.dtype)
     return jnp.clip(sigma, limits.tiny, limits.max)

@@ -1,10 +1,10 @@
 """What strategies without a mean share: members made by their ids, rows of a tree, and the best member ever told.
 
 Their states hold `best` (like the parameters) and `best_fitness` (float[], -inf before anything valid was told), or a
-whole population with its fitness, of which the best is one.
+whole population with its fitness, whose best member they recommend.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 import jax
@@ -12,16 +12,42 @@ import jax.numpy as jnp
 
 from jaxes.blocks import Block
 from jaxes.noise import gaussian
+from jaxes.schedules import Number, follow_all, start_all
 from jaxes.strategies.parts.diagonal import moved
 from jaxes.strategies.parts.members import from_noise
-from jaxes.support import keys, trees
+from jaxes.strategy import Info, summarize
+from jaxes.support import checks, keys, trees
 from jaxes.support.keys import Stream
 
 _noise = gaussian()
 
 
+def begin(
+    key: jax.Array,
+    params: Any,
+    numbers: Mapping[str, Number | None],
+    given: Mapping[str, Any],
+    *,
+    exclusive: Container[str] = ("sigma",),
+) -> dict[str, Any]:
+    """The fields of a state that remembers the best member: `key`, `step`, `best`, `best_fitness` and the numbers.
+
+    Args:
+        key: from `init`.
+        params: from `init`.
+        numbers: the factory's, by name.
+        given: what `init` sets them to.
+        exclusive: names of the numbers that must be above zero.
+    """
+    params = checks.params(params)
+    dtype = trees.number_dtype(params)
+    values = start_all(numbers, given, {}, dtype, exclusive=exclusive)
+    first = {"key": checks.key(key), "step": jnp.int32(0)}
+    return {**first, **values, "best": params, "best_fitness": jnp.asarray(-jnp.inf, dtype)}
+
+
 def members(ids: Any, size: int, make: Callable[[jax.Array], Any]) -> Any:
-    """`ask` for members that `make(int32[k]) -> leaves [k, ...]`."""
+    """`ask` for members that `make(ids int32[k]) -> leaves [k, ...]` makes."""
     draw = lambda which: make(which.ids if isinstance(which, Block) else which)
     return from_noise(ids, size, False, draw, lambda _, row: row)
 
@@ -57,6 +83,12 @@ def perturbed(key: jax.Array, ids: jax.Array, origins: Any, scales: jax.Array) -
     return jax.vmap(moved)(origins, scales, z)
 
 
+def around(state: Any, center: Any, ids: jax.Array, scales: jax.Array) -> Any:
+    """Normal members around `center`, scales float[] or float[k]; member 0 of generation 0 is the center itself."""
+    scales = jnp.where((state.step == 0) & (ids == 0), 0, scales)
+    return perturbed(keys.of_generation(state), ids, repeated(center, ids.size), scales)
+
+
 def first(key: jax.Array, params: Any, sigma: jax.Array, size: int) -> Any:
     """A population to begin with, leaves [size, ...]: the parameters themselves, then normal members around them."""
     ids = jnp.arange(size, dtype=jnp.int32)
@@ -74,6 +106,30 @@ def record(state: Any, fitness: jax.Array, make: Callable[[jax.Array], Any]) -> 
     better = fitness[index] > state.best_fitness
     best = trees.where(better, take(make(index[None]), 0), state.best)
     return best, jnp.where(better, fitness[index], state.best_fitness)
+
+
+def tell_best(
+    state: Any,
+    fitness: jax.Array,
+    size: int,
+    make: Callable[[Any, jax.Array], Any],
+    numbers: Mapping[str, Number | None],
+) -> tuple[Any, Info]:
+    """`tell` of a strategy that learns nothing but the best member.
+
+    Args:
+        state: with the fields of `begin`.
+        fitness: float[size].
+        size: of the population.
+        make: `make(state, ids int32[k]) -> members`.
+        numbers: the factory's, by name.
+    """
+    fitness = checks.fitness(fitness, size, state.best_fitness.dtype)
+    best, best_fitness = record(state, fitness, lambda which: make(state, which))
+    step = state.step + 1
+    info = summarize(fitness, state.best, best, state.sigma)
+    values = follow_all(numbers, state, step)
+    return state._replace(step=step, best=best, best_fitness=best_fitness, **values), info
 
 
 def dispersion(population: Any) -> jax.Array:
