@@ -1,4 +1,4 @@
-"""What a strategy is run on: a problem gives one fitness per member, and sums that add up over members."""
+"""What a strategy optimizes: a problem gives one fitness per member, and sums that add up over the members."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -22,26 +22,26 @@ class Problem(NamedTuple):
     evaluate: Callable[[Any, jax.Array, Callable, jax.Array], tuple[Any, ...]]
     """`evaluate(problem_state, key, ask, ids) -> (fitness float[len(ids)], sums)`.
 
-    `ask()` draws the members of `ids` in order, at once; `ask(some_ids)` draws those, so that a problem may draw a
-    member only when there is room for it. `key` is the same for all blocks of a generation. `sums` is a tree of arrays
-    that is added up over the blocks.
+    `ids` (int32[k]) are the members to evaluate. `ask()` draws all of them, in this order; `ask(some_ids)` draws some,
+    so that a problem need not hold all members at once. `key` is the same for all blocks of a generation. `sums` is a
+    tree of arrays that is added up over the blocks.
     """
     update: Callable[..., Any]
     """`update(problem_state, sums) -> problem_state`"""
     counters: Callable[[Any], dict[str, Any]] = lambda state: {}
-    """`counters(problem_state) -> {name: Counter}`: totals worth a metric; `steps` are environment steps"""
+    """`counters(problem_state) -> {name: Counter}`: totals that become metrics; `steps` counts environment steps"""
     ratios: Mapping[str, tuple[str, str]] = MappingProxyType({})
-    """Metrics that are the quotient of what two counters have grown by: name -> (numerator, denominator)"""
+    """Metrics that divide the growth of one counter by that of another: name -> (numerator, denominator)"""
     rows: bool = False
-    """Members keep something of their own between generations (`jaxes.unrolled`): `evaluate` also returns rows, a tree
-    with leaves [len(ids), ...] in the order of `ids`, and `update(problem_state, sums, rows)` is given the rows of the
-    whole population in the order of the members. A block's evaluation sees all of `problem_state` and takes out what
-    belongs to its `ids`."""
+    """Whether members keep something between generations, as in `jaxes.unrolled`. Then `evaluate` also returns rows, a
+    tree with leaves [len(ids), ...] in the order of `ids`, and `update(problem_state, sums, rows)` receives the rows of
+    the whole population. Every evaluation sees the whole `problem_state` and takes the part that belongs to its `ids`.
+    """
     host: bool = False
-    """`evaluate` runs in Python, between compiled programs, on the whole population at once; `ask` is a
-    `jax.tree_util.Partial` of the strategy's ask and its state, so that members may be drawn elsewhere."""
+    """Whether `evaluate` runs in Python, between compiled programs, on the whole population at once. Then `ask` is a
+    `jax.tree_util.Partial` of the strategy's `ask` and its state, so that other processes can draw the members."""
     listen: Callable[[Callable[[float], None]], None] | None = None
-    """`listen(tell)`: from now on `tell(share)` is told every second or so how much of a generation is evaluated"""
+    """`listen(tell)`: about every second, call `tell(share)` with the share of the generation that is evaluated"""
 
 
 def problem(objective: Callable[[Any], jax.Array]) -> Problem:
@@ -73,7 +73,10 @@ class _Minimized:
 
 
 def minimize(objective: Callable[..., Any]) -> Callable[..., Any]:
-    """The objective with its sign turned: the one sign in the library, where higher is better.
+    """The objective with its sign turned. Everywhere in the library higher is better; this is its one minus sign.
+
+    Args:
+        objective: a function of one member that returns a scalar (or a tree of arrays), lower is better.
 
     >>> minimize(lambda x: x * 2)(3.0).item()
     -6.0

@@ -1,4 +1,4 @@
-"""The same settings give the same object, so that what `jit` has compiled for one serves the next."""
+"""Factories that return the same object for the same settings, so that `jit` compiles its functions only once."""
 
 import functools
 from collections.abc import Callable
@@ -9,10 +9,10 @@ T = TypeVar("T")
 
 
 def memoized(factory: Callable[P, T]) -> Callable[P, T]:
-    """The factory, which returns the object that it made before for equal arguments, if they can be hashed.
+    """The factory with a cache: for equal arguments that can be hashed it returns the object that it made before.
 
-    Strategies are closures, and `jit` keeps programs by function: without this, a second `jaxes.cma_es(8)` would
-    compile everything again.
+    A strategy is made of closures, and `jit` keeps a program for each function. Without the cache, a second
+    `jaxes.cma_es(8)` would compile everything again.
 
     >>> import jaxes
     >>> jaxes.cma_es(8, 0.5) is jaxes.cma_es(8, 0.5)

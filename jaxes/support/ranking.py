@@ -1,4 +1,4 @@
-"""Ranks that treat the unusual fairly: ties share their rank, NaN is below everything."""
+"""Ranks with ties and NaN: equal values share their rank, and NaN ranks below everything."""
 
 import jax
 import jax.numpy as jnp
@@ -43,7 +43,15 @@ def share(table: jax.Array, fitness: jax.Array) -> jax.Array:
 
 
 def recombination(table: jax.Array, fitness: jax.Array) -> jax.Array:
-    """`share`, but an invalid member never carries positive weight; the valid ones carry its part."""
+    """`share` for recombination: an invalid member gets no positive weight, and the valid ones get its part.
+
+    Args:
+        table: float[n], the weight of each place, best first.
+        fitness: float[n].
+
+    Returns:
+        float[n] in the members' order.
+    """
     weights = share(table, fitness)
     positive = jnp.maximum(weights, 0)
     kept = jnp.where(jnp.isnan(fitness), 0, positive)
