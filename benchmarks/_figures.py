@@ -23,10 +23,10 @@ HEAD = """\
 
 What was asked of jaxes and by whom, what was measured, and the reason where a figure is not met. This page is made by
 `python benchmarks/_figures.py` from `benchmarks/results/*.json`, which the scripts named below write together with the
-machine and all versions; no measured figure is typed by hand. Ratios are of times taken in turns in one process. The
-machines are shared, and times vary by some percent from day to day.
+machine and all versions; no measured figure is typed by hand. "a / b" is the ratio of a to b; the sides of a ratio of
+times were run in turns in one process. The machines are shared, and times vary by some percent from day to day.
 
-**{met} of {all} figures are met.** *Own goal* is a bound that we have set ourselves; every other name is that of the
+**{met} of {all} figures are met.** "Our goal" is a bound that we have set ourselves; every other name is that of the
 paper or the package that a figure is held against.
 """
 

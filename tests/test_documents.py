@@ -69,7 +69,7 @@ def test_the_reasons_are_what_the_results_say(figures, results):
 
 
 def test_no_figure_that_a_script_holds_itself_to_is_left_out(figures, results):
-    listed = {(part.script, row.measured) for part in figures.SECTIONS for row in part.rows}
+    listed = {(part.script, row.name(results[part.script])) for part in figures.SECTIONS for row in part.rows}
     listed |= {("variance", name) for name in results["variance"]["bounds"]}  # of several slopes, the worst is listed
     bounds = {(script, name) for script, figures in results.items() for name in figures.get("bounds", {})}
     assert bounds <= listed
@@ -78,8 +78,9 @@ def test_no_figure_that_a_script_holds_itself_to_is_left_out(figures, results):
 def test_what_is_asked_is_what_the_scripts_ask(figures, results):
     for part in figures.SECTIONS:
         for row in part.rows:
-            bound = results[part.script].get("bounds", {}).get(row.measured)
-            if bound is not None:
+            name = row.name(results[part.script])
+            if name is not None:
+                bound = results[part.script]["bounds"][name]
                 assert row.asked.least == pytest.approx(bound.get("at_least", float("-inf"))), row.what
                 assert row.asked.most == pytest.approx(bound.get("at_most", float("inf"))), row.what
 
