@@ -37,16 +37,17 @@ REASONS = (
     "`Open_ES`, whose members are of full rank ({lowrank}).",
     "**Refilled lanes: no step is wasted.** A lane plays the next member as soon as an episode ends, so the number of "
     "lanes, not the population, bounds the memory. 1024 untrained hoppers take **{refill} times less time** than if "
-    "all were stepped to the time limit side by side ({rollout}), and 256 ants take **{ant_memory} times less memory** "
-    "than in evosax's problem ({rollout_memory}).",
+    "all were stepped to the time limit side by side ({rollout}), and a rollout of 256 ants takes **{ant_memory} times "
+    "less memory** than in evosax's problem ({rollout_memory}).",
     "**The same bits anywhere.** In strict mode, 40 generations of brax/hopper and of brax/ant end with **the same "
     "bits in {ways} different runs**: by `jit` and by `pmap`, on 1, 2, 4 and 8 devices, in two processes, and "
-    "stopped on four devices and continued on two. Strict mode costs {hopper} % and {ant} % of the time ({scaling}).",
-    "**Proved strategies.** Each is held against an independent transcription of its paper. jaxes reaches **{ours} of "
-    "the {ours_all} targets** that those transcriptions reach; evosax reaches {theirs} of the {theirs_all} whose "
-    "strategies it has, from the same starts with the same populations and step sizes ({correctness}). On eleven BBOB "
-    "functions of five variables, `cma_es` with restarts needs at most **{pycma} times** the evaluations of pycma "
-    "({bbob}).",
+    "stopped on four devices and continued on two. Strict mode takes {hopper} % longer on hopper and {ant} % longer on "
+    "ant ({scaling}).",
+    "**Proved strategies.** They are held against independent transcriptions of their papers, and `cma_es` against "
+    "pycma. jaxes reaches **{ours} of the {ours_all} targets** that these references reach; evosax reaches {theirs} of "
+    "the {theirs_all} whose strategies it has, from the same starts with the same populations and step sizes "
+    "({correctness}). On eleven BBOB functions of five variables, `cma_es` with restarts needs at most **{pycma} "
+    "times** the evaluations of pycma ({bbob}).",
 )
 
 
