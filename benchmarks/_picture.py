@@ -9,6 +9,7 @@ from typing import Any
 import _measure
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 PATH = Path(__file__).parents[1] / "docs/images/beside_evosax.png"
 OURS, THEIRS, SAME, INK = "#1f6fd6", "#a3a9b1", "#e08a2e", "0.3"
@@ -26,15 +27,14 @@ def bars(axes: Axes, rows: dict[int, dict[str, Any]], unit: str, ratio: str) -> 
     places = []
     for i, (width, row) in enumerate(rows.items()):
         top = 3.4 * i
-        axes.text(0, top - 0.95, f"width {width}: ", va="center", fontsize=9, color=INK)
-        axes.text(
-            0.3, top - 0.95, f"{row[ratio]:.0f}× less", transform=axes.get_yaxis_transform(), va="center", fontsize=10
-        )
-        axes.texts[-1].set(fontweight="bold", color=OURS)
-        for j, (side, color) in enumerate((("evosax", THEIRS), ("jaxes", OURS))):
+        about = {"transform": axes.get_yaxis_transform(), "va": "center"}
+        axes.text(0.01, top - 0.95, f"width {width}: ", fontsize=9, color=INK, **about)
+        axes.text(0.32, top - 0.95, f"{row[ratio]:.0f}× less", fontsize=10, fontweight="bold", color=OURS, **about)
+        for j, (side, kind, color) in enumerate((("evosax", "full rank", THEIRS), ("jaxes", "rank 1", OURS))):
             value = row[f"{side}_{unit}"]
+            label = f" {value:,.0f}" if i else f" {value:,.0f}  ({kind})"
             axes.barh(top + j, value, height=0.82, color=color)
-            axes.text(value, top + j, f" {value:,.0f}", va="center", fontsize=9, color=INK)
+            axes.text(value, top + j, label, va="center", fontsize=9, color=INK)
             places.append((top + j, side))
     axes.set_yticks(*zip(*places, strict=True))
     axes.tick_params(left=False)
@@ -62,7 +62,7 @@ def draw() -> Path:
     """Write the picture."""
     figures = _measure.load("lowrank")["figures"]
     rows = {width: figures[f"generation, width {width}, {MEMBERS} members"] for width in WIDTHS}
-    figure = Figure(figsize=(9.6, 3.1), layout="constrained")
+    figure = Figure(figsize=(9.6, 3.1), layout=ConstrainedLayoutEngine(wspace=0.06))
     time, memory, score = figure.subplots(1, 3, width_ratios=(1, 1, 1.25))
     bars(time, rows, "ms", "time ratio")
     bars(memory, rows, "mib", "memory ratio")
@@ -73,7 +73,6 @@ def draw() -> Path:
         axes.spines[["top", "right"]].set_visible(False)
         axes.spines[["left", "bottom"]].set_color("0.6")
         axes.tick_params(color="0.6", labelcolor=INK, labelsize=9)
-    figure.get_layout_engine().set(wspace=0.06)
     PATH.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(PATH, dpi=200)
     return PATH

@@ -1,6 +1,8 @@
 """What the documents show runs as it stands, their figures are those of the results, and their links lead somewhere."""
 
+import contextlib
 import functools
+import importlib
 import re
 import sys
 from pathlib import Path
@@ -23,7 +25,8 @@ SNIPPETS = [(path, number) for path in PAGES for number in range(len(snippets(pa
 
 
 @pytest.mark.parametrize(("path", "number"), SNIPPETS, ids=[f"{path.stem}-{number}" for path, number in SNIPPETS])
-def test_snippet(path, number, tmp_path, monkeypatch):
+def test_readme_snippet(path, number, tmp_path, monkeypatch):
+    """Of the README and of the pages that it opens the doors to."""
     monkeypatch.chdir(tmp_path)
     exec(compile(snippets(path)[number], path.name, "exec"), {"__name__": path.stem})
 
@@ -43,20 +46,35 @@ def test_notebook_and_its_text_are_the_same(path):
     assert cells(text) == cells(notebook), f"jupytext --sync {path.name}"
 
 
+@contextlib.contextmanager
+def importing_benchmarks():
+    """Scripts of benchmarks/ can be imported here; the list of paths is as before afterwards."""
+    before = list(sys.path)
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
 @pytest.fixture(scope="module")
 def figures():
     """benchmarks/_figures.py, which makes docs/figures.md and the README's reasons."""
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        import _figures
-    finally:
-        sys.path.remove(str(BENCHMARKS))
-    return _figures
+    with importing_benchmarks():
+        return importlib.import_module("_figures")
 
 
 @pytest.fixture(scope="module")
 def results(figures):
     return figures.load()
+
+
+def test_the_page_of_the_proof_is_what_the_results_say(results):
+    with importing_benchmarks():
+        correctness = importlib.import_module("correctness")
+    assert (ROOT / "docs/correctness.md").read_text() == correctness.document(results["correctness"]), (
+        "run: jaxes bench correctness -- --document"
+    )
 
 
 def test_the_page_of_figures_is_what_the_results_say(figures, results):
