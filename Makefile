@@ -20,7 +20,7 @@ CACHE := JAX_COMPILATION_CACHE_DIR="$${JAX_COMPILATION_CACHE_DIR:-$(CURDIR)/.cac
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help train test test-slow lint format bench constraints clean
+.PHONY: help train test test-more test-all test-slow lint format bench constraints clean
 
 help: ## print this list
 	@echo 'make TARGET [VARIABLE=value ...]'
@@ -30,17 +30,23 @@ help: ## print this list
 train: $(TRAIN) ## train a policy: ENV=brax/hopper ARGS='--seed 1'
 	$(BIN)/jaxes train $(ENV) $(ARGS)
 
-test: lint ## lint, then all tests but the slow ones: ARGS='-k sphere'
-	$(CACHE) $(BIN)/pytest -n $(WORKERS) $(ARGS)
+test: lint ## lint, then what a change has to pass: ARGS='-k sphere'
+	$(CACHE) $(BIN)/pytest -n $(WORKERS) -m 'not slow and not extended' $(ARGS)
 
-test-slow: $(DEV) ## the slow tests
+test-more: $(DEV) ## documents, processes of their own, further cases
+	$(CACHE) $(BIN)/pytest -n $(WORKERS) -m 'extended and not slow' $(ARGS)
+
+test-all: test test-more ## both: all tests but the slow ones
+
+test-slow: $(DEV) ## the slow tests: campaigns that take minutes each
 	$(CACHE) $(BIN)/pytest -m slow $(ARGS)
 
-lint: $(DEV) ## style, types and import contracts
+lint: $(DEV) ## style, types, import contracts and docstrings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyrefly check
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python tools/docstrings.py
 
 format: $(DEV) ## rewrite the code in the house style
 	$(BIN)/ruff check --fix .

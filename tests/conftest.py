@@ -5,6 +5,7 @@ import tempfile
 
 import jax
 import pytest
+import tiers
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -27,3 +28,26 @@ def optimizations(request):
     jax.config.update("jax_disable_most_optimizations", quickly)
     os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = str(quickly)  # of the processes that a test starts
     yield
+
+
+COLLECTED: set[tuple[str, str]] = set()  # module and name of every test, also of those that are deselected
+
+
+@pytest.fixture
+def collected():
+    return COLLECTED
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the second tier, and keep tests that share compiled programs in one process.
+
+    A row of the table of strategies is one group, and so is every other module: its fixtures and caches are made once.
+    """
+    COLLECTED.update((item.module.__name__, item.name) for item in items)
+    for item in items:
+        module = item.module.__name__
+        if tiers.is_extended(module, item.name):
+            item.add_marker(pytest.mark.extended)
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        row = parameters.get("name") if module in ("test_contract", "test_doctests") else None
+        item.add_marker(pytest.mark.xdist_group(f"{module} {row}" if row else module))

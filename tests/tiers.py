@@ -1,0 +1,75 @@
+"""What `make test-all` adds to `make test`: the tests that are marked `extended`, by module.
+
+The first tier runs every mechanism and every strategy once; the second one adds documents, programs in processes of
+their own, and further cases of what the first has seen already. Entries are names of tests, with or without their
+parameters; "" stands for the whole module.
+"""
+
+EXTENDED: dict[str, tuple[str, ...]] = {
+    "test_benchmarks": ("",),
+    "test_benchmarks_learning": ("",),
+    "test_documents": (
+        "test_readme_snippet",
+        "test_notebook",
+    ),
+    "test_examples": ("",),
+    "test_rl_fleet": ("",),
+    "test_rl_brax": ("test_a_policy_learns",),
+    "test_cli": (
+        "test_ctrl_c_saves_and_the_resumed_run_ends_with_the_bits_of_an_undisturbed_one",
+        "test_any_policy_is_restored[options1]",
+    ),
+    "test_contract": ("test_any_subset_is_the_same_in_strict_mode",),
+    "test_envs": ("test_swimmer_swims",),
+    "test_keys": ("test_a_strategy_draws_every_key_in_one_place",),
+    "test_lowrank": (
+        "test_low_precision_under_strict_promotion[float]",
+        "test_weights_of_eight_bits[transformer, tied embedding]",
+        "test_weights_of_eight_bits[CNN]",
+        "test_a_rollout_plays_members_by_their_factors[gru-refill]",
+        "test_the_gradient_is_the_sum_over_dense_perturbations[CNN]",
+        "test_the_gradient_is_the_sum_over_dense_perturbations[GRU in a scan]",
+        "test_a_convolutional_model_through_an_objective",
+        "test_shapes_may_change_on_the_way",
+    ),
+    "test_minimization": ("test_restarts[ipop]",),
+    "test_parallel": (
+        "test_any_number_of_devices_gives_the_same_bits",
+        "test_two_processes_and_one_give_the_same_bits",
+        "test_a_large_model_may_be_sharded_too",
+    ),
+    "test_rl_host": (
+        "test_workers_that_hang_are_replaced_and_then_given_up",
+        "test_it_tells_how_far_a_long_generation_is",
+        "test_members_of_low_rank_are_played_by_their_factors",
+    ),
+    "test_stream": ("test_one_pass_moves_as_two_do[sphere-",),
+    "test_supervised": (
+        "test_low_rank_members_are_what_they_stand_for[MLP-bfloat16]",
+        "test_low_rank_members_are_what_they_stand_for[CNN-float32]",
+        "test_low_rank_members_learn[MLP-",
+    ),
+    "test_video": ("test_on_the_command_line",),
+    "test_wrappers": (
+        "test_restarts_with_growing_populations_find_the_lowest_valley[bipop]",
+        "test_a_wrapped_strategy_keeps_the_contract[reevaluated, adaptive]",
+        "test_a_wrapped_strategy_keeps_the_contract[bounded, smooth]",
+        "test_uncertainty_tells_noise_from_none",
+    ),
+}
+
+
+def is_extended(module: str, test: str) -> bool:
+    """Whether a test, named with its parameters, belongs to the second tier."""
+    return any(test.startswith(name) for name in EXTENDED.get(module, ()))
+
+
+def unknown(tests: set[tuple[str, str]]) -> list[str]:
+    """Entries that stand for none of the tests, which are pairs of module and name."""
+    modules = {module for module, _ in tests}
+    return [
+        f"{module}::{name}"
+        for module, names in EXTENDED.items()
+        for name in names
+        if module in modules and not any(module == other and test.startswith(name) for other, test in tests)
+    ]
