@@ -10,6 +10,7 @@ from toys import clock, linear, played
 
 import jaxes
 from jaxes import rl
+from jaxes.rl import accounting, episodes
 from jaxes.rl import normalizer as norm
 from jaxes.rl.cap import cap
 from jaxes.support import keys
@@ -91,6 +92,121 @@ def test_only_training_gives_a_random_policy_keys():
     quiet, noisy = out(False).returns, out(True).returns
     np.testing.assert_array_equal(quiet, 5)
     assert len(np.unique(noisy)) == (M - 1) * E and (noisy[0] == noisy[1]).all()
+
+
+# --- the parts of the loop -----------------------------------------------------------------------------------------
+
+SLOTS = 6
+
+
+def setup(**changes):
+    """Three members with two slots each, on four lanes, with a normalizer and a probe."""
+    start = norm.init(jax.ShapeDtypeStruct((2,), jnp.float32))
+    given = episodes.Setup(
+        env=clock(life=(3, 9)),
+        policy=POLICY,
+        members=lambda ids=None: PARAMS[:3] if ids is None else PARAMS[ids],
+        common=None,
+        keys=KEYS[:3].reshape(SLOTS),
+        episodes=2,
+        normalizer=start,
+        see=lambda observation: observation,
+        max_steps=6,
+        lanes=4,
+        steps=2,
+        least_steps=0,
+        reward=None,
+        probe=jax.random.key(9),
+        watch=1.0,
+        training=False,
+    )
+    return given._replace(**changes)
+
+
+def test_enter_begins_the_episodes_of_slots():
+    for watch in (1.0, 0.5):
+        given = setup(watch=watch, least_steps=10)
+        slot, again = jnp.array([3, 0]), jnp.array([0, 2])
+        lanes, probed = episodes.enter(given, PARAMS[jnp.array([1, 0])], slot, again)
+        own = jnp.stack([KEYS[1, 1], keys.of_episode(KEYS[0, 0], jnp.int32(2))])
+        start = jax.vmap(given.env.reset)(own)
+        jax.tree.map(np.testing.assert_array_equal, lanes.env, start)
+        np.testing.assert_array_equal(probed, given.env.reset(given.probe).observation)
+        np.testing.assert_array_equal(lanes.params, PARAMS[jnp.array([1, 0])])
+        assert lanes.alive.all() and not lanes.truncated.any() and not lanes.lengths.any() and not lanes.returns.any()
+        draws = jax.vmap(lambda key: jax.random.uniform(keys.stream(key, keys.Stream.WATCH)))(own)
+        np.testing.assert_array_equal(lanes.watched, draws < 0.5 if watch < 1 else ())
+
+
+def test_lanes_of_one_member_share_its_parameters():
+    given, carry = episodes.begin(setup(lanes=SLOTS))
+    assert given.share == 2 and not given.waits
+    assert carry.lanes.params.shape == (3, 2) and carry.lanes.slot.tolist() == [0, 1, 2, 3, 4, 5]
+    assert int(carry.waiting) == SLOTS
+    (lanes, moments) = episodes.step(given, carry.lanes.params, (carry.lanes._replace(params=()), carry.moments))
+    for i in range(SLOTS):
+        action, _ = POLICY.act(PARAMS[i // 2], (), carry.lanes.env.observation[i])
+        np.testing.assert_allclose(lanes.returns[i], 1 + carry.lanes.env.physics.start[i] * action[0], rtol=1e-6)
+    assert int(moments.count) == SLOTS
+
+
+def test_a_step_counts_for_living_lanes_only():
+    given = setup(lanes=3, env=clock(life=(3, 3)), reward=lambda reward, t: t.astype(jnp.float32))
+    lanes, _ = episodes.enter(given, PARAMS[:3], jnp.arange(3), jnp.zeros(3, jnp.int32))
+    time = jnp.array([0, 2, 4])  # one goes on, one is done by this step, one was done before
+    physics = lanes.env.physics._replace(time=time)
+    lanes = lanes._replace(env=lanes.env._replace(physics=physics), lengths=time, alive=jnp.array([True, True, False]))
+    state = lanes._replace(params=()), norm.no_moments(given.normalizer)
+    after, moments = episodes.step(given, lanes.params, state)
+    assert after.lengths.tolist() == [1, 3, 4] and after.alive.tolist() == [True, False, False]
+    assert after.returns.tolist() == [0.0, 2.0, 0.0], "the reward is told the step of the episode"
+    assert not after.truncated.any() and int(moments.count) == 2
+    late, _ = episodes.step(given._replace(max_steps=1), lanes.params, state)
+    assert late.alive.tolist() == [False] * 3 and late.truncated.tolist() == [True, False, False]
+
+
+def test_fill_gives_free_lanes_the_slots_that_wait():
+    given, carry = episodes.begin(setup())
+    assert given.waits and carry.lanes.slot.tolist() == [SLOTS] * 4 and not carry.lanes.alive.any()
+    carry = episodes.fill(given, carry)
+    assert carry.lanes.slot.tolist() == [0, 1, 2, 3] and int(carry.waiting) == 4 and carry.lanes.alive.all()
+    np.testing.assert_array_equal(carry.lanes.params, PARAMS[jnp.array([0, 0, 1, 1])])
+    np.testing.assert_array_equal(carry.moments.center, given.env.reset(given.probe).observation)
+    free = carry.lanes._replace(slot=jnp.array([0, 6, 6, 6]), alive=jnp.array([True, False, False, False]))
+    carry = episodes.fill(given, carry._replace(lanes=free))
+    assert carry.lanes.slot.tolist() == [0, 4, 5, 6] and int(carry.waiting) == SLOTS
+    assert carry.lanes.alive.tolist() == [True, True, True, False]
+    np.testing.assert_array_equal(carry.lanes.params[1:3], PARAMS[jnp.array([2, 2])])
+
+
+def test_note_frees_lanes_whose_slots_have_had_their_steps():
+    for least, slot, again in ((0, [0, 6, 6, 6], [0, 0, 0, 0]), (5, [0, 6, 2, 6], [0, 0, 1, 0])):
+        given, carry = episodes.begin(setup(least_steps=least))
+        lanes = carry.lanes._replace(
+            slot=jnp.array([0, 1, 2, 6]),
+            returns=jnp.array([1.0, 2.0, 3.0, 9.0]),
+            lengths=jnp.array([3, 6, 4, 9]),
+            alive=jnp.array([True, False, False, False]),
+            truncated=jnp.array([False, True, False, True]),
+        )
+        carry = episodes.note(given, carry._replace(lanes=lanes))
+        assert carry.totals.returns.tolist() == [0, 2, 3, 0, 0, 0]
+        assert carry.totals.lengths.tolist() == [0, 6, 4, 0, 0, 0]
+        assert carry.totals.episodes.tolist() == [0, 1, 1, 0, 0, 0]
+        assert carry.totals.truncated.tolist() == [0, 1, 0, 0, 0, 0]
+        assert carry.lanes.slot.tolist() == slot and carry.lanes.again.tolist() == again
+
+
+def test_a_generation_is_settled_alike_in_compiled_programs_and_worker_processes():
+    out = play(clock(), 12)
+    wide = {name: np.asarray(getattr(out, name)).astype(np.int64) for name in ("lengths", "episodes", "truncated")}
+    here = out._replace(returns=np.asarray(out.returns, np.float64), **wide)
+    (fitness, sums), (other_fitness, other_sums) = accounting.settle(out), accounting.settle(here)
+    np.testing.assert_allclose(fitness, out.returns.mean(axis=1), rtol=1e-6)
+    np.testing.assert_allclose(other_fitness, fitness, rtol=1e-6)
+    jax.tree.map(np.testing.assert_array_equal, other_sums, sums)
+    assert fitness.dtype == other_fitness.dtype == jnp.float32
+    assert int(sums.steps) == int(out.lengths.sum()) and sums.steps.dtype == jnp.uint32
 
 
 # --- the rollout as a problem -------------------------------------------------------------------------------------

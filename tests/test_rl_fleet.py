@@ -8,8 +8,7 @@ import warnings
 import pytest
 from test_rl_host import assert_same, generations, walk
 
-from jaxes.rl.host import engine as problem
-from jaxes.rl.host import fleet
+from jaxes.rl.host import engine, fleet
 
 ray = pytest.importorskip("ray")
 
@@ -44,9 +43,9 @@ def test_its_numbers_are_those_of_one_machine(cluster):
 def free():
     """Every test has all CPUs of the cluster."""
     yield
-    for pool in problem._pools.values():
+    for pool in engine._pools.values():
         pool.close()
-    problem._pools.clear()
+    engine._pools.clear()
     time.sleep(1.0)
 
 
@@ -65,7 +64,7 @@ def test_a_lost_machine_costs_its_episodes_only(cluster):
     killer.join()
     assert_same(here, threads[0])
     assert_same(here, threads[1])
-    (used,) = (pool for pool in problem._pools.values() if pool.workers)
+    (used,) = (pool for pool in engine._pools.values() if pool.workers)
     assert 1 <= used.lost <= 2
 
 

@@ -15,7 +15,7 @@ import jaxes
 from jaxes import rl
 from jaxes.envs import Box
 from jaxes.envs.host import host_env
-from jaxes.rl.host import engine as host_problem
+from jaxes.rl.host import engine
 from jaxes.rl.host.pool import Pool
 from jaxes.support import keys
 
@@ -188,7 +188,7 @@ def test_a_worker_that_fails_says_where():
 
 
 def test_workers_that_hang_are_replaced_and_then_given_up(monkeypatch):
-    monkeypatch.setattr(host_problem, "Pool", functools.partial(Pool, patience=0.5))
+    monkeypatch.setattr(engine, "Pool", functools.partial(Pool, patience=0.5))
     monkeypatch.setattr("jaxes.rl.host.pool.RETRIES", 1)
     with pytest.raises(RuntimeError, match=r"2 workers of walk hang were lost; the last one was silent"):
         generations(walk("hang"), 1, workers=1, lanes=4)

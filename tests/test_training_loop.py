@@ -14,7 +14,7 @@ import toys
 import jaxes
 from jaxes import rl
 from jaxes.support import keys
-from jaxes.training import Interrupted, loop, metrics
+from jaxes.training import Interrupted, evaluating, loop, metrics
 
 KEY = jax.random.key(0)
 START = {"x": jnp.ones(3)}
@@ -60,7 +60,7 @@ def test_stops_after_seconds():
 
 def test_the_rank_of_an_evaluation_among_the_members():
     fitness = np.array([3.0, np.nan, 1.0, 2.0])
-    rank = lambda *scores: loop._evaluated(np.array(scores), fitness)["evaluation_rank"]
+    rank = lambda *scores: evaluating.summary(np.array(scores), fitness)["evaluation_rank"]
     assert rank(0.0) == 0.25  # above the member that failed
     assert rank(2.5) == 0.75
     assert rank(9.0) == 1.0

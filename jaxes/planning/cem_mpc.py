@@ -99,8 +99,7 @@ def cem_mpc(
     """
     for name, value in (("horizon", horizon), ("elites", elites), ("iterations", iterations)):
         checks.count(name, value)
-    if isinstance(candidates, bool) or not isinstance(candidates, int) or candidates < 2:
-        raise ValueError(f"candidates must be an int of 2 or more, got {candidates!r}")
+    checks.integer("candidates", candidates, 2)
     if elites > candidates:
         raise ValueError(f"elites must be at most the {candidates} candidates, got {elites}")
     low, high = _limits(action)

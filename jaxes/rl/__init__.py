@@ -1,7 +1,7 @@
 """Reinforcement learning: policies, rollouts, evaluation."""
 
 from jaxes.rl.episodes import Episodes, play
-from jaxes.rl.evaluate import evaluation
+from jaxes.rl.evaluate import evaluation, uncapped_mean
 from jaxes.rl.normalizer import Normalizer
 from jaxes.rl.policies.choosing import Values, values
 from jaxes.rl.policies.networks import CNN, GRU, LSTM, MLP
@@ -10,7 +10,6 @@ from jaxes.rl.policies.ready_made import cnn, gru, lstm, mlp
 from jaxes.rl.policies.reference import reference_batch
 from jaxes.rl.policies.virtual_batch_norm import VirtualBatchNorm
 from jaxes.rl.rollout import rollout
-from jaxes.rl.uncapped import uncapped_mean
 
 __all__ = [
     "Policy",

@@ -1,50 +1,20 @@
 """Reinforcement learning as a problem: the fitness of a member is the return of its episodes."""
 
-import math
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 
 from jaxes.envs.protocol import Env
 from jaxes.problem import Problem
+from jaxes.rl import accounting, settings
 from jaxes.rl import normalizer as norm
-from jaxes.rl.cap import Cap
-from jaxes.rl.cap import cap as read_cap
+from jaxes.rl.accounting import State, Sums
 from jaxes.rl.episodes import play
 from jaxes.rl.policies.policy import Policy
-from jaxes.rl.reward import pay as read_pay
-from jaxes.schedules import Number, follow, start
+from jaxes.schedules import Number
 from jaxes.support import keys
-from jaxes.support.counter import Counter
 from jaxes.support.keys import Stream
-
-SEEDS = ("pair", "generation", "independent")
-MODES = ("auto", "refill", "while", "scan")
-
-# Lanes by default where episodes wait: on a CPU the parameters of so many members and their states stay in the caches
-# (benchmarks/rollout.py); an accelerator takes about as long for a thousand lanes as for ten.
-LANES = {"cpu": 64}
-LANES_OF_ACCELERATORS = 8192
-
-
-class State(NamedTuple):
-    normalizer: norm.Normalizer | None  # None if observations are not normalized
-    steps: Counter  # environment steps so far
-    episodes: Counter
-    truncated: Counter  # episodes ended by the time limit
-    lane_steps: Counter  # steps that lanes took, those after an episode's end included
-    generation: jax.Array  # int32[]: generations so far
-    shift: jax.Array  # float32[]: taken off every reward
-    cap: Cap  # the time limit
-
-
-class Sums(NamedTuple):
-    moments: Any  # of the observations, or ()
-    steps: jax.Array  # uint32[]
-    episodes: jax.Array  # uint32[]
-    truncated: jax.Array  # uint32[]
-    lane_steps: jax.Array  # uint32[]
 
 
 def rollout(
@@ -106,7 +76,7 @@ def rollout(
     shift, bonus nor noise.
 
     Returns:
-        A `Problem` whose state is a `jaxes.rl.rollout.State`.
+        A `Problem` whose state is a `jaxes.rl.accounting.State`.
 
     Raises:
         ValueError: for settings that make no sense; when evaluated, for more lanes than episodes.
@@ -118,42 +88,34 @@ def rollout(
     >>> int(problem.init(jax.random.key(0)).steps)
     0
     """
-    for name, value in (("workers", workers), ("ray", ray)):
-        if env.lanes is None and value is not None:
-            raise ValueError(f"{name} is for environments that run on CPUs, and {env.name} runs in compiled programs")
-    if env.lanes is not None and mode in ("while", "scan"):
-        raise ValueError(f"mode must be auto or refill for {env.name}, which runs on CPUs; got {mode!r}")
-    counts = {"episodes": episodes, "check_every": check_every, "max_steps": max_steps, "lanes": lanes}
-    for name, value in counts.items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-            raise ValueError(f"{name} must be an int of 1 or more, got {value!r}")
-    if isinstance(least_steps, bool) or not isinstance(least_steps, int) or least_steps < 0:
-        raise ValueError(f"least_steps must be an int of 0 or more, got {least_steps!r}")
-    for name, value, known in (("seeds", seeds, SEEDS), ("mode", mode, MODES)):
-        if value not in known:
-            raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}")
-    if mode in ("while", "scan") and (lanes is not None or least_steps):
-        raise ValueError(f"lanes and least_steps need mode 'refill' or 'auto', got mode {mode!r}")
-    preset = _preset(normalize)
-    pay = read_pay(clip_reward, alive_bonus)
-    most = env.max_steps if max_steps is None else max_steps
-    limit = read_cap(cap, most)
-    check_every = min(check_every, most)
-    first_shift = start("shift", None, shift, jnp.float32, low=-math.inf)
+    given = settings.read(
+        env,
+        episodes=episodes,
+        least_steps=least_steps,
+        max_steps=max_steps,
+        cap=cap,
+        clip_reward=clip_reward,
+        shift=shift,
+        alive_bonus=alive_bonus,
+        normalize=normalize,
+        seeds=seeds,
+        mode=mode,
+        lanes=lanes,
+        check_every=check_every,
+        workers=workers,
+        ray=ray,
+    )
 
     def init(key):
         del key
-        normalizer = None if preset is None else norm.init(env.observation, preset)
-        none = Counter.zero()
-        return State(normalizer, none, none, none, none, jnp.int32(0), first_shift, limit)
+        normalizer = None if given.preset is None else norm.init(env.observation, given.preset)
+        return accounting.begin(normalizer, given.shift, given.cap)
 
     def episode_keys(key, ids):
         """key[ids, episodes]"""
         group = {"pair": ids // 2, "generation": jnp.zeros_like(ids), "independent": ids}[seeds]
         one = lambda g, j: jax.random.fold_in(jax.random.fold_in(key, g), j)
         return jax.vmap(lambda g: jax.vmap(lambda j: one(g, j))(jnp.arange(episodes)))(group)
-
-    watch = 1.0 if preset is None else norm.PRESETS[preset].share
 
     def evaluate(state, key, ask, ids):
         episode = episode_keys(key, ids)
@@ -164,43 +126,23 @@ def rollout(
             episode,
             state.normalizer,
             state.cap.limit,
-            lanes=_lanes(mode, lanes, episode.size),
-            scan_steps=most if mode == "scan" else None,
-            check_every=check_every,
-            least_steps=-(-least_steps // episodes),
-            reward=lambda reward, t: pay(reward, t, state.shift, jnp),
+            lanes=settings.lanes_for(episode.size, mode, lanes),
+            scan_steps=given.most if mode == "scan" else None,
+            check_every=given.check_every,
+            least_steps=given.least_steps,
+            reward=lambda reward, t: given.pay(reward, t, state.shift, jnp),
             probe=keys.stream(key, Stream.PROBE),
-            watch=watch,
+            watch=given.watch,
             training=True,
         )
-        count = lambda x: jnp.sum(x, dtype=jnp.uint32)
-        sums = Sums(out.moments, count(out.lengths), count(out.episodes), count(out.truncated), out.lane_steps)
-        return jnp.sum(out.returns, axis=1) * (1 / jnp.sum(out.episodes, axis=1).astype(jnp.float32)), sums
+        return accounting.settle(out)
 
-    def update(state, sums):
-        return State(
-            None if preset is None else norm.update(state.normalizer, sums.moments),
-            state.steps.plus(sums.steps),
-            state.episodes.plus(sums.episodes),
-            state.truncated.plus(sums.truncated),
-            state.lane_steps.plus(sums.lane_steps),
-            state.generation + 1,
-            follow(shift, state.shift, state.generation + 1),
-            state.cap.update(sums.episodes, sums.truncated, sums.steps),
-        )
+    def update(state: State, sums: Sums) -> State:
+        return accounting.update(state, sums, shift)
 
-    def counters(state):
-        names = ("steps", "episodes", "truncated", "lane_steps")
-        return {name: getattr(state, name) for name in names}
-
-    ratios = {
-        "episode_length": ("steps", "episodes"),
-        "truncated_share": ("truncated", "episodes"),
-        "utilization": ("steps", "lane_steps"),
-    }
     if env.lanes is None:
-        return Problem(init, evaluate, update, counters, ratios)
-    from jaxes.rl.host.engine import Engine, evaluating
+        return Problem(init, evaluate, update, accounting.counters, accounting.RATIOS)
+    from jaxes.rl.host.engine import Engine, evaluating  # needs jax.export, and with it a package of its own
 
     engine = Engine(env, policy, training=True, workers=workers, lanes=lanes, ray=ray)
 
@@ -208,25 +150,12 @@ def rollout(
         engine.pool().start()  # workers get ready while the strategy's programs are compiled
         return init(key)
 
-    evaluate = evaluating(engine, episode_keys, episodes, least_steps, pay, watch)
-    return Problem(start_and_init, evaluate, update, counters, ratios, host=True, listen=engine.listen)
-
-
-def _lanes(mode: str, lanes: int | None, episodes: int) -> int | None:
-    """How many lanes play `episodes` episodes; None for one each."""
-    if mode in ("while", "scan"):
-        return None
-    if lanes is None:
-        lanes = min(LANES.get(jax.default_backend(), LANES_OF_ACCELERATORS), episodes)
-    if lanes > episodes:
-        raise ValueError(f"lanes must be at most the episodes to play, {episodes} in a block of members; got {lanes}")
-    return lanes
-
-
-def _preset(normalize: bool | str) -> str | None:
-    name = normalize if isinstance(normalize, str) else "on" if normalize else "off"
-    if name not in (*norm.PRESETS, "off"):
-        raise ValueError(
-            f"normalize must be one of {', '.join((*norm.PRESETS, 'off'))}, True or False; got {normalize!r}"
-        )
-    return None if name == "off" else name
+    return Problem(
+        start_and_init,
+        evaluating(engine, episode_keys, given),
+        update,
+        accounting.counters,
+        accounting.RATIOS,
+        host=True,
+        listen=engine.listen,
+    )

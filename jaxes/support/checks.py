@@ -118,6 +118,13 @@ def one_of(name: str, value: Any, options: Sequence[Any]) -> None:
         raise ValueError(f"{name} must be {', '.join(others)} or {last}, got {value!r}")
 
 
+def listed(name: str, value: Any, names: Iterable[str]) -> None:
+    """Raise if the argument `name` is none of the `names` in a table; the message lists them without quotes."""
+    names = list(names)
+    if value not in names:
+        raise ValueError(f"{name} must be one of {', '.join(names)}; got {value!r}")
+
+
 def ordered(low: Any, high: Any) -> None:
     """Raise unless every concrete lower bound (a tree) lies below its upper one; traced values pass."""
     if any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((low, high))):

@@ -49,8 +49,7 @@ def cyclic_mdp(
         if value < 2:
             raise ValueError(f"{name} must be 2 or more, got {value}")
     checks.count("max_steps", max_steps)
-    if isinstance(good_action, bool) or not isinstance(good_action, int) or not 0 <= good_action < num_actions:
-        raise ValueError(f"good_action must be an int from 0 to {num_actions - 1}, got {good_action!r}")
+    checks.integer("good_action", good_action, 0, num_actions - 1)
     rewards = (*(1.0,) * (num_states - 1), 2.0) if rewards is None else tuple(map(float, rewards))
     if len(rewards) != num_states or not all(map(math.isfinite, rewards)):
         raise ValueError(f"rewards must be {num_states} finite numbers, one for leaving each state; got {rewards}")

@@ -75,8 +75,7 @@ def make(
     """
     for what, value in (("frame_skip", frame_skip), ("stack", stack)):
         checks.count(what, value)
-    if isinstance(no_ops, bool) or not isinstance(no_ops, int) or no_ops < 0:
-        raise ValueError(f"no_ops must be an int of 0 or more, got {no_ops!r}")
+    checks.integer("no_ops", no_ops, 0)
     if not 0 <= repeat_action_probability < 1:
         raise ValueError(f"repeat_action_probability must be in [0, 1), got {repeat_action_probability!r}")
     game = _game(name)

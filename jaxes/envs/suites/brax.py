@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxes.envs.protocol import Box, Env, EnvState
-from jaxes.envs.suites.foreign import foreign
+from jaxes.envs.suites.foreign import foreign, pure
 from jaxes.envs.suites.mujoco_tools import draw, quiet
 from jaxes.support import checks
 
@@ -63,15 +63,7 @@ def make(name: str, *, backend: str | None = None, **options: Any) -> Env:
     def wrap(state) -> EnvState:
         return EnvState(state, state.obs, jnp.asarray(state.reward, jnp.float32), jnp.asarray(state.done).astype(bool))
 
-    def reset(key):
-        with foreign():
-            return wrap(env.reset(key))
-
-    def step(state, action):
-        with foreign():
-            # Brax mutates the dictionaries of the state it is given.
-            before = state.physics.replace(metrics=dict(state.physics.metrics), info=dict(state.physics.info))
-            return wrap(env.step(before, action))
+    reset, step = pure(env, wrap)
 
     def frames(states: list[Any], height: int = 240, width: int = 320) -> list[np.ndarray]:
         moments = [{"qpos": state.pipeline_state.q, "qvel": state.pipeline_state.qd} for state in states]

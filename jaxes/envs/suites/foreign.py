@@ -2,11 +2,14 @@
 
 import contextlib
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+from jaxes.envs.protocol import EnvState
 
 
 @contextlib.contextmanager
@@ -34,6 +37,26 @@ def _devices_of_this_process():
         yield
     finally:
         jax.devices = every
+
+
+def pure(env: Any, wrap: Callable[[Any], EnvState]) -> tuple[Callable[..., EnvState], Callable[..., EnvState]]:
+    """The functions `(reset, step)` of an environment with Brax's interface.
+
+    Args:
+        env: mutates the dictionaries of the state that it is given.
+        wrap: makes of its state an `EnvState` with that state as the physics.
+    """
+
+    def reset(key):
+        with foreign():
+            return wrap(env.reset(key))
+
+    def step(state, action):
+        with foreign():
+            before = state.physics.replace(metrics=dict(state.physics.metrics), info=dict(state.physics.info))
+            return wrap(env.step(before, action))
+
+    return reset, step
 
 
 def strong(tree: Any) -> Any:

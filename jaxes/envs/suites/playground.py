@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxes.envs.protocol import Box, Env, EnvState
-from jaxes.envs.suites.foreign import foreign, strong
+from jaxes.envs.suites.foreign import foreign, pure, strong
 from jaxes.envs.suites.mujoco_tools import draw, quiet
 from jaxes.support import checks
 
@@ -80,15 +80,7 @@ def make(name: str, *, impl: str | None = None, **options: Any) -> Env:
         state = strong(state)
         return EnvState(state, state.obs, state.reward.astype(jnp.float32), state.done.astype(bool))
 
-    def reset(key):
-        with foreign():
-            return wrap(env.reset(key))
-
-    def step(state, action):
-        with foreign():
-            # Playground mutates the dictionaries of the state it is given.
-            before = state.physics.replace(metrics=dict(state.physics.metrics), info=dict(state.physics.info))
-            return wrap(env.step(before, action))
+    reset, step = pure(env, wrap)
 
     def frames(states: list[Any], height: int = 240, width: int = 320) -> list[np.ndarray]:
         names = ("qpos", "qvel", "mocap_pos", "mocap_quat")

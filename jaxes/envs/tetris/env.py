@@ -68,8 +68,7 @@ def make(
     ((34, 22), 1)
     """
     for name, value, low, high in (("width", width, CELLS, 32), ("height", height, CELLS, ROWS - CELLS)):
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise ValueError(f"{name} of a Tetris board must be an int from {low} to {high}, got {value!r}")
+        checks.integer(f"{name} of a Tetris board", value, low, high)
     if not isinstance(pieces, str) or not pieces or len(set(pieces)) < len(pieces) or set(pieces) - set(NAMES):
         raise ValueError(f"pieces must be different ones of {''.join(NAMES)}, got {pieces!r}")
     checks.count("max_steps", max_steps)

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxes.envs.protocol import Env
 from jaxes.rl import normalizer as norm
+from jaxes.rl.accounting import settle
 from jaxes.rl.episodes import Episodes
 from jaxes.rl.host import programs
 from jaxes.rl.host.fleet import Fleet
@@ -17,7 +18,7 @@ from jaxes.rl.host.player import Job, Results
 from jaxes.rl.host.pool import Pool
 from jaxes.rl.policies.policy import Policy
 from jaxes.rl.reward import Pay
-from jaxes.rl.rollout import Sums
+from jaxes.rl.settings import Settings
 from jaxes.support import keys as keys_of
 from jaxes.support.keys import Stream
 
@@ -68,14 +69,14 @@ class Engine:
         pay: Pay = Pay(),
         watch: float = 0.0,
     ) -> Results:
-        """Results of all places, in order.
+        """Results of all slots, in order.
 
         Args:
             ask: `ask(state, ids) -> members`.
             state: the strategy's.
-            members: int32[places].
-            keys: key[places].
-            watch: the share of the places whose observations are summed.
+            members: int32[slots].
+            keys: key[slots].
+            watch: the share of the slots whose observations are summed.
         """
         shapes = tuple((x.shape, x.dtype) for x in jax.tree.leaves((state, normalizer)))
         known = (ask, jax.tree.structure((state, normalizer)), shapes, keys.dtype)
@@ -87,7 +88,7 @@ class Engine:
             )
             self._loaded[known] = workers, workers.load(program)
         workers, number = self._loaded[known]
-        seeds, words, watched = (np.asarray(x) for x in _of_places(keys, watch))
+        seeds, words, watched = (np.asarray(x) for x in _of_slots(keys, watch))
         job = Job(
             programs.pack(state),
             programs.pack(normalizer),
@@ -103,18 +104,13 @@ class Engine:
         return workers.play(number, job, self._tell)
 
 
-def evaluating(
-    engine: Engine,
-    episode_keys: Callable,
-    episodes: int,
-    least_steps: int,
-    pay: Pay,
-    watch: float,
-) -> Callable:
+def evaluating(engine: Engine, episode_keys: Callable, given: Settings) -> Callable:
     """`Problem.evaluate` of a rollout.
 
     Args:
+        engine: what plays.
         episode_keys: `episode_keys(key, ids) -> key[ids, episodes]`.
+        given: the settings of the rollout.
     """
     all_keys = jax.jit(episode_keys)
 
@@ -122,34 +118,31 @@ def evaluating(
         out = engine.play(
             ask.func,
             ask.args[0],
-            np.repeat(np.asarray(ids, np.int32), episodes),
+            np.repeat(np.asarray(ids, np.int32), given.episodes),
             all_keys(key, jnp.asarray(ids, jnp.int32)).reshape(-1),
             state.normalizer,
             int(state.cap.limit),
-            least_steps=-(-least_steps // episodes),
+            least_steps=given.least_steps,
             shift=float(state.shift),
-            pay=pay,
-            watch=watch,
+            pay=given.pay,
+            watch=given.watch,
         )
-        per_member = lambda x: x.reshape(-1, episodes).sum(axis=1)
-        count = lambda x: jnp.uint32(x.sum())
         seen = () if state.normalizer is None else moments(out, state.normalizer)
-        sums = Sums(seen, count(out.lengths), count(out.episodes), count(out.truncated), count(out.lengths))
-        return jnp.asarray(per_member(out.returns) / per_member(out.episodes), jnp.float32), sums
+        return settle(_episodes(out, (-1, given.episodes), seen))
 
     return evaluate
 
 
 @jax.jit
-def _of_places(keys: jax.Array, watch: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Seeds, the keys' data, and which places are watched."""
+def _of_slots(keys: jax.Array, watch: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Seeds, the keys' data, and which slots are watched."""
     seeds = jax.vmap(lambda key: jax.random.bits(key, (), jnp.uint32))(keys)
     chance = jax.vmap(lambda key: jax.random.uniform(keys_of.stream(key, Stream.WATCH)))(keys)
     return seeds, jax.random.key_data(keys), chance < watch
 
 
 def moments(results: Results, normalizer: norm.Normalizer) -> norm.Moments:
-    """The sums of a generation, added up in the order of the places, around their own mean."""
+    """The sums of a generation, added up in the order of the slots, around their own mean."""
     tree = jax.tree.structure(normalizer.mean)
     count = int(results.seen.sum())
     means = [x.sum(axis=0) / max(count, 1) for x in results.totals]
@@ -172,16 +165,28 @@ def evaluation(env: Env, policy: Policy, episodes: int, **where: Any) -> Callabl
     def run(params, normalizer, key):
         keys = jax.random.split(key, episodes)
         out = engine.play(_everyone, params, np.zeros(episodes, np.int32), keys, normalizer, env.max_steps)
-        return Episodes(
-            returns=jnp.asarray(out.returns, jnp.float32),
-            lengths=jnp.asarray(out.lengths, jnp.int32),
-            episodes=jnp.asarray(out.episodes, jnp.int32),
-            truncated=jnp.asarray(out.truncated, jnp.int32),
-            lane_steps=jnp.uint32(out.lengths.sum()),
-            moments=(),
+        played = _episodes(out, (-1,), ())
+        return played._replace(
+            returns=jnp.asarray(played.returns, jnp.float32),
+            lengths=jnp.asarray(played.lengths, jnp.int32),
+            episodes=jnp.asarray(played.episodes, jnp.int32),
+            truncated=jnp.asarray(played.truncated, jnp.int32),
         )
 
     return run
+
+
+def _episodes(results: Results, shape: tuple[int, ...], seen: Any) -> Episodes:
+    """The results as NumPy arrays of a shape, with the moments that were `seen`."""
+    shaped: Any = lambda x: x.reshape(shape)
+    return Episodes(
+        returns=shaped(results.returns),
+        lengths=shaped(results.lengths),
+        episodes=shaped(results.episodes),
+        truncated=shaped(results.truncated),
+        lane_steps=jnp.uint32(results.lengths.sum()),
+        moments=seen,
+    )
 
 
 def _everyone(params: Any, ids: jax.Array) -> Any:

@@ -1,7 +1,7 @@
 """Workers on any number of machines: the actors of a Ray cluster.
 
 An actor is sent the job of a generation once (the strategy's state by reference, through Ray's object store) and the
-numbers of places; it draws the members itself, and sends back scalars and sums of observations.
+numbers of slots; it draws the members itself, and sends back scalars and sums of observations.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""One process at play: lanes step several members at once, and a lane whose episode ends takes the next place.
+"""One process at play: lanes step several members at once, and a lane whose episode ends takes the next slot.
 
 What an episode comes to depends on its member, its seed and its key alone, not on its lane, its neighbours or the
 process. (The policy's rows are computed in batches of one size.)
@@ -17,29 +17,29 @@ from jaxes.rl.host import programs
 from jaxes.rl.host.programs import Program
 from jaxes.rl.reward import Pay
 
-GOLDEN = 0x9E3779B9  # 2^32 / golden ratio: seeds of a place's later episodes
+GOLDEN = 0x9E3779B9  # 2^32 / golden ratio: seeds of a slot's later episodes
 
 
 class Job(NamedTuple):
-    """What is to be played: places, each of which is `episodes` of a member's share."""
+    """What is to be played: slots, each of which is `episodes` of a member's share."""
 
     state: list[np.ndarray]  # the strategy's, packed
     normalizer: list[np.ndarray]  # packed; empty without one
-    members: np.ndarray  # int32[places]: ids
-    seeds: np.ndarray  # uint32[places]: of the environment
-    keys: np.ndarray  # uint32[places, words]: of the actions' noise
-    watched: np.ndarray  # bool[places]: the normalizer learns from it
+    members: np.ndarray  # int32[slots]: ids
+    seeds: np.ndarray  # uint32[slots]: of the environment
+    keys: np.ndarray  # uint32[slots, words]: of the actions' noise
+    watched: np.ndarray  # bool[slots]: the normalizer learns from it
     limit: int  # steps of an episode at most
-    least_steps: int  # a place with fewer plays another episode
+    least_steps: int  # a slot with fewer plays another episode
     shift: float  # taken off every reward
     pay: Pay  # what becomes of rewards else
 
 
 class Results(NamedTuple):
-    """What places came to, in any order; leaves [some, ...]."""
+    """What slots came to, in any order; leaves [some, ...]."""
 
-    places: np.ndarray  # int64
-    returns: np.ndarray  # float64: sum over the place's episodes
+    slots: np.ndarray  # int64
+    returns: np.ndarray  # float64: sum over the slot's episodes
     lengths: np.ndarray  # int64
     episodes: np.ndarray  # int64
     truncated: np.ndarray  # int64: episodes ended by the time limit
@@ -49,7 +49,7 @@ class Results(NamedTuple):
 
 
 class Player:
-    """Plays places of a job, some at a time."""
+    """Plays slots of a job, some at a time."""
 
     def __init__(self, lanes: Lanes, program: Program):
         self._lanes, self._count, self._at_once = lanes, program.lanes, program.at_once
@@ -71,7 +71,7 @@ class Player:
         self._params, self._memory = ([jnp.zeros(*leaf) for leaf in part] for part in self._shapes)
         self._common = self._common_of(self._state)
         self._waiting: deque[int] = deque()
-        self._place = np.full(n, -1)
+        self._slot = np.full(n, -1)
         self._again, self._t = np.zeros(n, np.int32), np.zeros(n, np.int32)
         self._keys = np.zeros((n, *job.keys.shape[1:]), np.uint32)
         self._lengths, self._episodes, self._truncated, self._watched = (np.zeros(n, np.int64) for _ in range(4))
@@ -81,23 +81,23 @@ class Player:
         self._totals, self._squares = ([np.zeros(x.shape) for x in self._summed] for _ in range(2))
         self.acting = self.playing = 0.0
 
-    def play(self, places: list[int], more: bool, seconds: float = 1.0) -> tuple[Results, int]:
-        """Play these places too, until there is room for others, or everything has ended, or the time is over.
+    def play(self, slots: list[int], more: bool, seconds: float = 1.0) -> tuple[Results, int]:
+        """Play these slots too, until there is room for others, or everything has ended, or the time is over.
 
         Args:
-            places: to be played after those that wait already.
-            more: whether there are other places: then it returns as soon as a lane has nothing to do.
+            slots: to be played after those that wait already.
+            more: whether there are other slots: then it returns as soon as a lane has nothing to do.
             seconds: to return after.
 
         Returns:
             Places that have ended, and how many are played or wait.
         """
         began = time.perf_counter()
-        self._waiting.extend(places)
+        self._waiting.extend(slots)
         ended: list[Results] = []
         while True:
             self._fill()
-            busy = np.nonzero(self._place >= 0)[0]
+            busy = np.nonzero(self._slot >= 0)[0]
             if not len(busy) or (more and len(busy) < self._count) or time.perf_counter() - began > seconds:
                 break
             self._step(busy, ended)
@@ -153,12 +153,12 @@ class Player:
             square[watched] += x * x
 
     def _fill(self) -> None:
-        free = np.nonzero(self._place < 0)[0][: len(self._waiting)]
+        free = np.nonzero(self._slot < 0)[0][: len(self._waiting)]
         if not len(free):
             return
-        places = np.array([self._waiting.popleft() for _ in free])
-        self._place[free], self._again[free] = places, 0
-        self._keys[free], self._watched[free] = self._job.keys[places], self._job.watched[places]
+        slots = np.array([self._waiting.popleft() for _ in free])
+        self._slot[free], self._again[free] = slots, 0
+        self._keys[free], self._watched[free] = self._job.keys[slots], self._job.watched[slots]
         for array in (self._returns, self._lengths, self._episodes, self._truncated, self._counted):
             array[free] = 0
         for array in (*self._totals, *self._squares):
@@ -173,13 +173,13 @@ class Player:
         for start in range(0, len(lanes), some):
             part = lanes[start : start + some]
             at, ids = np.zeros((2, some), np.int32)
-            at[: len(part)], ids[: len(part)] = part, self._job.members[self._place[part]]
+            at[: len(part)], ids[: len(part)] = part, self._job.members[self._slot[part]]
             count = np.int32(len(part))
             self._params, self._memory = self._enter(self._state, self._params, self._memory, at, ids, count)
 
     def _restart(self, lane: int, new: bool = False) -> None:
-        place, again = self._place[lane], int(self._again[lane])
-        seed = int(self._job.seeds[place])
+        slot, again = self._slot[lane], int(self._again[lane])
+        seed = int(self._job.seeds[slot])
         self._lanes.reset(lane, (seed + again * GOLDEN) % 2**32)
         self._t[lane] = 0
         if not new and self._remembers:  # the same member goes on, with a fresh memory
@@ -187,7 +187,7 @@ class Player:
 
     def _taken_down(self, lanes: np.ndarray) -> Results:
         results = Results(
-            places=self._place[lanes],
+            slots=self._slot[lanes],
             returns=self._returns[lanes],
             lengths=self._lengths[lanes],
             episodes=self._episodes[lanes],
@@ -196,7 +196,7 @@ class Player:
             totals=[x[lanes] for x in self._totals],
             squares=[x[lanes] for x in self._squares],
         )
-        self._place[lanes] = -1
+        self._slot[lanes] = -1
         return results
 
 

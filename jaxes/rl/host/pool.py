@@ -64,7 +64,7 @@ class Pool:
         return len(self._programs) - 1
 
     def play(self, number: int, job: Job, tell: Callable[[float], None] = lambda share: None) -> Results:
-        """Play all places of a job; the results in the order of the places.
+        """Play all slots of a job; the results in the order of the slots.
 
         Args:
             number: of the program.
@@ -128,7 +128,7 @@ class _Round:
         self._count = len(job.seeds)
         self._waiting = deque(range(self._count))
         self._ended: list[Results] = []
-        self._holding: dict[Any, set[int]] = {}  # places that a worker has
+        self._holding: dict[Any, set[int]] = {}  # slots that a worker has
         self._left: dict[Any, int] = {}  # how many of them it had not ended when it was last heard of
         self._asked: dict[Any, float] = {}  # since when a worker plays
         self._clocks: dict[Any, tuple[float, float]] = {}  # its seconds in the policy, and of playing
@@ -137,7 +137,7 @@ class _Round:
     def play(self, tell: Callable[[float], None]) -> list[Results]:
         began = time.perf_counter()
         self._employ(self._pool.workers)
-        while (ended := sum(len(part.places) for part in self._ended)) < self._count:
+        while (ended := sum(len(part.slots) for part in self._ended)) < self._count:
             tell(ended / self._count)
             playing = list(self._asked)
             ready = self._pool.launcher.wait(playing, timeout=1.0)
@@ -146,7 +146,7 @@ class _Round:
                     self._hear(worker)
                 elif time.monotonic() - self._asked[worker] > self._pool.patience:
                     self._lose(worker, f"was silent for {self._pool.patience:g} s")
-            for worker in self._pool.workers:  # those that had nothing left when a lost one's places came back
+            for worker in self._pool.workers:  # those that had nothing left when a lost one's slots came back
                 if worker not in self._asked and self._waiting:
                     self._deal(worker)
         wall = (time.perf_counter() - began) * max(1, len(self._clocks))
@@ -182,12 +182,12 @@ class _Round:
             return
         del self._asked[worker]
         self._ended.append(results)
-        self._holding[worker].difference_update(results.places.tolist())
+        self._holding[worker].difference_update(results.slots.tolist())
         if self._left[worker] or self._waiting:
             self._deal(worker)
 
     def _lose(self, worker: Any, reason: str) -> None:
-        """Take a worker's places back, and start another one."""
+        """Take a worker's slots back, and start another one."""
         self._lost += 1
         self._pool.lost += 1
         self._waiting.extendleft(sorted(self._holding.pop(worker), reverse=True))
@@ -205,12 +205,12 @@ class _Round:
 def _alone(worker: Worker, number: int, job: Job, tell: Callable[[float], None]) -> list[Results]:
     """Play in this process."""
     worker.begin(number, job)
-    places, parts, left = list(range(len(job.seeds))), [], 1
+    slots, parts, left = list(range(len(job.seeds))), [], 1
     while left:
-        results, left, _ = worker.play(places, False)
-        places = []
+        results, left, _ = worker.play(slots, False)
+        slots = []
         parts.append(results)
-        tell(sum(len(part.places) for part in parts) / len(job.seeds))
+        tell(sum(len(part.slots) for part in parts) / len(job.seeds))
     return parts
 
 
@@ -222,6 +222,6 @@ def _close(reference: Any) -> None:
 
 def _in_order(parts: list[Results], count: int) -> Results:
     joined = Results(*jax.tree.map(lambda *x: np.concatenate(x), *parts))
-    order = np.argsort(joined.places)
+    order = np.argsort(joined.slots)
     assert len(order) == count
     return jax.tree.map(lambda x: x[order], joined)

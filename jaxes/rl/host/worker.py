@@ -32,8 +32,8 @@ class Worker:
         self._playing = self._players[number]
         self._playing.begin(job)
 
-    def play(self, places: list[int], more: bool, seconds: float = 1.0) -> Any:
-        results, left = self._playing.play(places, more, seconds)
+    def play(self, slots: list[int], more: bool, seconds: float = 1.0) -> Any:
+        results, left = self._playing.play(slots, more, seconds)
         return results, left, (self._playing.acting, self._playing.playing)
 
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxes.envs.protocol import Discrete, Env
 from jaxes.rl.policies.networks import ACTIVATIONS, kernels
 from jaxes.rl.policies.policy import Policy, policy
+from jaxes.support import checks
 
 
 class Values(nn.Module):
@@ -68,8 +69,7 @@ def values(
             "values needs choices, and observations {'features': float32[choices, f], 'allowed': bool[choices]}, such "
             f"as those of jaxes/tetris; {env.name} has {env.observation} and {env.action}"
         )
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}; got {activation!r}")
+    checks.listed("activation", activation, ACTIVATIONS)
     module = Values(tuple(hidden), ACTIVATIONS[activation], last_scale, initialization)
     return policy(module, env, head=head, action_noise=action_noise)
 

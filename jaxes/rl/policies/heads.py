@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxes.envs.protocol import Box, Discrete, Env, action_size
+from jaxes.support import checks
 
 
 class Head(NamedTuple):
@@ -39,8 +40,7 @@ def bins(env: Env, count: int) -> Head:
     "uniform:10" of OpenAI's code; Salimans et al. 2017 use 10 bins for Hopper and Swimmer.
     """
     low, high = _limited_box(env, "bins")
-    if isinstance(count, bool) or not isinstance(count, int) or count < 2:
-        raise ValueError(f"bins must be an int of 2 or more, got {count!r}")
+    checks.integer("bins", count, 2)
 
     def act(y, key=None):
         best = jnp.argmax(y.reshape(low.size, count), axis=1).astype(y.dtype)
@@ -114,8 +114,7 @@ def noisy(head: Head, env: Env, std: float) -> Head:
         std: standard deviation of the noise, in units of the action (`ac_noise_std` of OpenAI's code: 0.01); 0 for the
             head as it is.
     """
-    if isinstance(std, bool) or not isinstance(std, int | float) or not 0 <= std < math.inf:
-        raise ValueError(f"action_noise must be a number of 0 or more, got {std!r}")
+    checks.real("action_noise", std, "of 0 or more", lambda x: 0 <= x < math.inf)
     if std == 0:
         return head
     if not isinstance(env.action, Box):

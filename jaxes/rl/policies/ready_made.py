@@ -148,10 +148,8 @@ def _recurrent(
 
 
 def _check(env: Env, network: str, dimensions: int, hidden, activation: str, initialization: str) -> None:
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}; got {activation!r}")
-    if initialization not in INITIALIZATIONS:
-        raise ValueError(f"initialization must be one of {', '.join(INITIALIZATIONS)}; got {initialization!r}")
+    checks.listed("activation", activation, ACTIVATIONS)
+    checks.listed("initialization", initialization, INITIALIZATIONS)
     if any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in hidden):
         raise ValueError(f"hidden must be positive ints, got {tuple(hidden)}")
     if len(getattr(env.observation, "shape", ())) != dimensions:

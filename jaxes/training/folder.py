@@ -1,0 +1,93 @@
+"""Where a run is kept on disk: checkpoints, metrics, and a picture of them."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxes.parallel import Processes
+
+
+class Folder:
+    """Where a run is kept. Everything that can go wrong with it is found out here, before any long work."""
+
+    def __init__(self, path: Path, carry: Any, resume: bool):
+        self.path, self.carry, self.seconds = path, carry, 0.0
+        held = path / "checkpoints"
+        if resume and not held.is_dir():
+            raise FileNotFoundError(f"{path} holds no run to resume: it has no checkpoints folder")
+        if not resume and held.is_dir() and any(held.iterdir()):
+            raise FileExistsError(f"{path} holds a run already: resume it, or name another folder")
+        _probe(path, 3 * sum(x.nbytes for x in jax.tree.leaves(carry)) + 2**16)
+        from jaxes.training.checkpoint import Checkpoints
+
+        self._checkpoints = Checkpoints(held)
+        self._recorder: Any = None
+        if resume:
+            if self._checkpoints.latest is None:
+                raise FileNotFoundError(f"{path} holds no run to resume: no checkpoint was completed")
+            tree = self._checkpoints.load(self._tree(carry, 0.0))
+            self.carry, self.seconds = (tree["state"], tree["problem_state"]), float(tree["seconds"])
+
+    def open(self) -> None:
+        from jaxes.training.metrics import Recorder
+
+        self._recorder = Recorder(self.path, after=int(self.carry[0].step))
+
+    def write(self, row: dict[str, Any]) -> None:
+        self._recorder.write(row)
+
+    def save(self, carry: Any, seconds: float) -> None:
+        self._checkpoints.save(int(carry[0].step), self._tree(carry, seconds))
+
+    def close(self) -> None:
+        from jaxes.training import plots
+
+        if self._recorder is not None:
+            self._recorder.close()
+            if self._recorder.rows:
+                plots.reward(self.path)
+        self._checkpoints.close()
+
+    @staticmethod
+    def _tree(carry: Any, seconds: float) -> dict[str, Any]:
+        return {"state": carry[0], "problem_state": carry[1], "seconds": jnp.float32(seconds)}
+
+
+def opened(path: Path, carry: Any, resume: bool, processes: Processes) -> tuple[Folder | None, Any, float]:
+    """The run's folder where this process writes it, and what all of them begin with."""
+    folder, fault = None, None
+    if processes.first:
+        try:
+            folder = Folder(path, carry, resume)
+            carry = folder.carry
+        except (OSError, ValueError) as error:
+            fault = error
+    processes.meet()
+    found, seconds = processes.agree(float(fault is None), 0.0 if folder is None else folder.seconds)
+    if fault is not None:
+        raise fault
+    if not found:
+        raise OSError(f"process 0 cannot use {path}: its own message says why")
+    return folder, processes.broadcast(carry), seconds
+
+
+def _probe(path: Path, size: int) -> None:
+    """Raise OSError unless `size` bytes can be written into the folder `path`, which is created."""
+    scratch = path / ".probe"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        try:
+            with scratch.open("wb") as file:
+                file.write(b"\0" * size)
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            scratch.unlink(missing_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise OSError(
+            error.errno, f"cannot write {size / 2**20:.1f} MiB of checkpoints into {path}: {reason}"
+        ) from None
