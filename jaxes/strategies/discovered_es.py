@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxes.blocks import Comm
-from jaxes.schedules import Number, follow_all, start, start_all
+from jaxes.schedules import Number
 from jaxes.strategies.parts import deviations, diagonal
+from jaxes.strategies.parts.generations import advance
 from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, ranking, trees
 from jaxes.support.memoized import memoized
@@ -63,21 +64,17 @@ def discovered_es(
     """
     checks.population_size(population_size, blocks=blocks)
     checks.adapted("sigma", sigma)
-    numbers = {"temperature": temperature, "learning_rate": learning_rate, "sigma_learning_rate": sigma_learning_rate}
-    default = sigma
+    numbers = {
+        "sigma": sigma,
+        "temperature": temperature,
+        "learning_rate": learning_rate,
+        "sigma_learning_rate": sigma_learning_rate,
+    }
     ranks = np.arange(population_size) / (population_size - 1) - 0.5
 
-    def init(key, params, *, sigma=None, **rates) -> State:
+    def init(key, params, **given) -> State:
         params = checks.params(params)
-        dtype = trees.number_dtype(params)
-        first = start("sigma", sigma, default, dtype, exclusive=True)
-        return State(
-            key=checks.key(key),
-            step=jnp.int32(0),
-            mean=params,
-            sigma=jax.tree.map(lambda x: jnp.full(x.shape, first), params),
-            **start_all(numbers, rates, {}, dtype),
-        )
+        return State(mean=params, **diagonal.begin(key, params, numbers, given))
 
     def ask(state, ids=None):
         return diagonal.members(state, ids, population_size)
@@ -91,10 +88,7 @@ def discovered_es(
         mean = diagonal.moved(state.mean, trees.scaled(state.learning_rate, state.sigma), first)
         rate = state.sigma_learning_rate
         sigma = jax.tree.map(lambda s, square: s * (1 + rate * (jnp.sqrt(square) - 1)), state.sigma, second)
-        some = ~jnp.all(jnp.isnan(fitness))
-        mean, sigma = trees.where(some, (mean, sigma), (state.mean, state.sigma))
-        step = state.step + 1
-        info = summarize(fitness, state.mean, mean, state.sigma)
-        return state._replace(step=step, mean=mean, sigma=sigma, **follow_all(numbers, state, step)), info
+        new = advance(state, numbers, {"mean": mean, "sigma": sigma}, fitness)
+        return new, summarize(fitness, state.mean, new.mean, state.sigma)
 
     return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks, deviations=deviations.diagonal)

@@ -11,8 +11,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.blocks import Comm
-from jaxes.schedules import Number, follow_all
+from jaxes.schedules import Number
 from jaxes.strategies.parts import genetic, populations
+from jaxes.strategies.parts.generations import advance
 from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks
 from jaxes.support.memoized import memoized
@@ -98,9 +99,8 @@ def gesmr_ga(
         fitness = checks.fitness(fitness, population_size, state.tau.dtype)
         new = genetic.next_parents(state, fitness, make)
         some = ~jnp.all(jnp.isnan(fitness))
-        step = state.step + 1
+        sigma = jnp.where(some, rates(state, fitness), state.sigma)
         info = summarize(fitness, state.best, new["best"], state.sigma)
-        state = state._replace(step=step, sigma=jnp.where(some, rates(state, fitness), state.sigma), **new)
-        return state._replace(**follow_all(numbers, state, step)), info
+        return advance(state, numbers, {"sigma": sigma, **new}), info
 
     return Strategy(init, ask, tell, lambda state: state.best, population_size, blocks)

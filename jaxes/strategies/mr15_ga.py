@@ -11,8 +11,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.blocks import Comm
-from jaxes.schedules import Number, follow_all
+from jaxes.schedules import Number
 from jaxes.strategies.parts import genetic, populations
+from jaxes.strategies.parts.generations import advance
 from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks
 from jaxes.support.memoized import memoized
@@ -77,10 +78,8 @@ def mr15_ga(
         total = population_size - 1
         scale = jnp.where(successes > total, state.factor, jnp.where(successes < total, 1 / state.factor, 1))
         some = ~jnp.all(jnp.isnan(fitness))
-        step = state.step + 1
-        info = summarize(fitness, state.best, new["best"], state.sigma)
         sigma = jnp.where(some, genetic.within(state.sigma * scale), state.sigma)
-        state = state._replace(step=step, sigma=sigma, **new)
-        return state._replace(**follow_all(numbers, state, step)), info
+        info = summarize(fitness, state.best, new["best"], state.sigma)
+        return advance(state, numbers, {"sigma": sigma, **new}), info
 
     return Strategy(init, ask, tell, lambda state: state.best, population_size, blocks)

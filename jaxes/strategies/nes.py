@@ -14,9 +14,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.blocks import Comm
-from jaxes.schedules import Number, follow_all, start_all
+from jaxes.schedules import Number
 from jaxes.shaping import Shaping, nes_utilities
 from jaxes.strategies.parts import deviations, diagonal
+from jaxes.strategies.parts.generations import advance, begin
 from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
@@ -70,8 +71,7 @@ def nes(
 
     def init(key, params, **given) -> State:
         params = checks.params(params)
-        values = start_all(numbers, given, {}, trees.number_dtype(params), exclusive=("sigma",))
-        return State(key=checks.key(key), step=jnp.int32(0), mean=params, **values)
+        return State(mean=params, **begin(key, params, numbers, given))
 
     def ask(state, ids=None):
         return diagonal.members(state, ids, population_size)
@@ -83,11 +83,7 @@ def nes(
         mean = diagonal.moved(state.mean, state.learning_rate * state.sigma, first)
         slope = 0.5 * (diagonal.mean_square(second) - jnp.sum(weights))  # sum_i w_i (|z_i|^2 / n - 1) / 2
         sigma = state.sigma * jnp.exp(state.sigma_learning_rate * slope)
-        some = ~jnp.all(jnp.isnan(fitness))
-        mean, sigma = trees.where(some, (mean, sigma), (state.mean, state.sigma))
-        step = state.step + 1
-        info = summarize(fitness, state.mean, mean, state.sigma, trees.norm(first) * (1 / state.sigma))
-        state = state._replace(step=step, mean=mean, sigma=sigma)
-        return state._replace(**follow_all(numbers, state, step)), info
+        new = advance(state, numbers, {"mean": mean, "sigma": sigma}, fitness)
+        return new, summarize(fitness, state.mean, new.mean, state.sigma, trees.norm(first) * (1 / state.sigma))
 
     return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks, deviations=deviations.diagonal)

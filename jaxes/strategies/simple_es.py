@@ -10,11 +10,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.blocks import Comm
-from jaxes.schedules import Number, follow_all, start_all
+from jaxes.schedules import Number
 from jaxes.shaping import top
 from jaxes.strategies.parts import deviations, diagonal
+from jaxes.strategies.parts.generations import advance, begin
 from jaxes.strategy import Strategy, summarize
-from jaxes.support import checks, trees
+from jaxes.support import checks
 from jaxes.support.memoized import memoized
 
 
@@ -50,13 +51,11 @@ def simple_es(population_size: int, sigma: Number = 0.1, *, elite_fraction: floa
     """
     checks.population_size(population_size, blocks=blocks)
     select = top(checks.elite_count(elite_fraction, population_size))
-
     numbers = {"sigma": sigma}
 
     def init(key, params, **given) -> State:
         params = checks.params(params)
-        values = start_all(numbers, given, {}, trees.number_dtype(params), exclusive=("sigma",))
-        return State(key=checks.key(key), step=jnp.int32(0), mean=params, **values)
+        return State(mean=params, **begin(key, params, numbers, given))
 
     def ask(state, ids=None):
         return diagonal.members(state, ids, population_size)
@@ -67,11 +66,7 @@ def simple_es(population_size: int, sigma: Number = 0.1, *, elite_fraction: floa
         # mean <- mean of the elite; sigma^2 <- mean of (x - old mean)^2 over the elite and the coordinates.
         mean = diagonal.moved(state.mean, state.sigma, first)
         sigma = state.sigma * jnp.sqrt(diagonal.mean_square(second))
-        some = ~jnp.all(jnp.isnan(fitness))
-        mean, sigma = trees.where(some, (mean, sigma), (state.mean, state.sigma))
-        step = state.step + 1
-        info = summarize(fitness, state.mean, mean, state.sigma)
-        state = state._replace(step=step, mean=mean, sigma=sigma)
-        return state._replace(**follow_all(numbers, state, step)), info
+        new = advance(state, numbers, {"mean": mean, "sigma": sigma}, fitness)
+        return new, summarize(fitness, state.mean, new.mean, state.sigma)
 
     return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks, deviations=deviations.isotropic)

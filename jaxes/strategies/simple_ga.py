@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxes.blocks import Comm
-from jaxes.schedules import Number, follow_all
+from jaxes.schedules import Number
 from jaxes.strategies.parts import genetic, populations
+from jaxes.strategies.parts.generations import advance
 from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks
 from jaxes.support.memoized import memoized
@@ -58,8 +59,6 @@ def simple_ga(population_size: int, sigma: Number = 0.1, *, elite_fraction: floa
     def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         new = genetic.next_parents(state, fitness, genetic.children)
-        step = state.step + 1
-        info = summarize(fitness, state.best, new["best"], state.sigma)
-        return state._replace(step=step, **follow_all(numbers, state, step), **new), info
+        return advance(state, numbers, new), summarize(fitness, state.best, new["best"], state.sigma)
 
     return Strategy(init, ask, tell, lambda state: state.best, population_size, blocks)

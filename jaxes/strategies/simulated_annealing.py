@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.blocks import Comm
-from jaxes.schedules import Number, follow_all
+from jaxes.schedules import Number
 from jaxes.strategies.parts import populations
+from jaxes.strategies.parts.generations import advance
 from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
@@ -78,21 +79,17 @@ def simulated_annealing(
         key, least = populations.choice_keys(state, index[None])[0], jnp.finfo(value.dtype).tiny
         u = jax.random.uniform(key, (), value.dtype, least)
         accepted = (value >= state.current_fitness) | (value - state.current_fitness > state.temperature * jnp.log(u))
-        current = trees.where(accepted, neighbor, state.current)
-        best = trees.where(value > state.best_fitness, neighbor, state.best)
-        info = summarize(fitness, state.best, best, state.sigma)
-        step = state.step + 1
-        some = ~jnp.all(jnp.isnan(fitness))
-        values = follow_all(numbers, state, step)
-        if not callable(numbers["temperature"]):
-            values["temperature"] = jnp.where(some, state.temperature * state.cooling, state.temperature)
-        return state._replace(
-            step=step,
-            current=current,
-            current_fitness=jnp.where(accepted, value, state.current_fitness),
-            best=best,
-            best_fitness=jnp.where(value > state.best_fitness, value, state.best_fitness),
-            **values,
-        ), info
+        better, some = value > state.best_fitness, ~jnp.all(jnp.isnan(fitness))
+        here, best = (state.current, state.current_fitness), (state.best, state.best_fitness)
+        current, current_fitness = trees.where(accepted, (neighbor, value), here)
+        best, best_fitness = trees.where(better, (neighbor, value), best)
+        new = {
+            "current": current,
+            "current_fitness": current_fitness,
+            "best": best,
+            "best_fitness": best_fitness,
+            "temperature": jnp.where(some, state.temperature * state.cooling, state.temperature),
+        }
+        return advance(state, numbers, new), summarize(fitness, state.best, best, state.sigma)
 
     return Strategy(init, ask, tell, lambda state: state.best, population_size, blocks)

@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.blocks import Comm
-from jaxes.schedules import Number, follow_all, start, start_all
+from jaxes.schedules import Number
 from jaxes.shaping import Shaping, nes_utilities
 from jaxes.strategies.parts import deviations, diagonal
+from jaxes.strategies.parts.generations import advance
 from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
@@ -62,21 +63,13 @@ def snes(
     checks.population_size(population_size, blocks=blocks)
     checks.adapted("sigma", sigma)
     shaping = nes_utilities() if shaping is None else shaping
-    default = sigma
-    numbers = {"learning_rate": learning_rate, "sigma_learning_rate": sigma_learning_rate}
+    numbers = {"sigma": sigma, "learning_rate": learning_rate, "sigma_learning_rate": sigma_learning_rate}
 
-    def init(key, params, *, sigma=None, **rates) -> State:
+    def init(key, params, **given) -> State:
         params = checks.params(params)
-        n, dtype = trees.size(params), trees.number_dtype(params)
-        best = {"sigma_learning_rate": (3 + math.log(n)) / (5 * math.sqrt(n))}  # Table 1
-        first = start("sigma", sigma, default, dtype, exclusive=True)
-        return State(
-            key=checks.key(key),
-            step=jnp.int32(0),
-            mean=params,
-            sigma=jax.tree.map(lambda x: jnp.full(x.shape, first), params),
-            **start_all(numbers, rates, best, dtype),
-        )
+        n = trees.size(params)
+        rate = (3 + math.log(n)) / (5 * math.sqrt(n))  # Table 1
+        return State(mean=params, **diagonal.begin(key, params, numbers, given, {"sigma_learning_rate": rate}))
 
     def ask(state, ids=None):
         return diagonal.members(state, ids, population_size)
@@ -89,11 +82,8 @@ def snes(
         mean = diagonal.moved(state.mean, trees.scaled(state.learning_rate, state.sigma), first)
         total, half = jnp.sum(weights), 0.5 * state.sigma_learning_rate
         sigma = jax.tree.map(lambda s, square: s * jnp.exp(half * (square - total)), state.sigma, second)
-        some = ~jnp.all(jnp.isnan(fitness))
-        mean, sigma = trees.where(some, (mean, sigma), (state.mean, state.sigma))
-        step = state.step + 1
+        new = advance(state, numbers, {"mean": mean, "sigma": sigma}, fitness)
         gradient = jax.tree.map(lambda g, s: g / s, first, state.sigma)
-        info = summarize(fitness, state.mean, mean, state.sigma, trees.norm(gradient))
-        return state._replace(step=step, mean=mean, sigma=sigma, **follow_all(numbers, state, step)), info
+        return new, summarize(fitness, state.mean, new.mean, state.sigma, trees.norm(gradient))
 
     return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks, deviations=deviations.diagonal)

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import optax
 
-from jaxes.schedules import Number, follow_all, start_all
+from jaxes.schedules import Number
+from jaxes.strategies.parts.generations import advance, begin
 from jaxes.strategy import Info, summarize
 from jaxes.support import checks, trees
 
@@ -54,8 +54,7 @@ def descent(
         params = checks.params(params)
         with jax.numpy_dtype_promotion("standard"):
             first = optimizer.init(params)
-        fields = start_all(values, given, {}, trees.number_dtype(params), exclusive=("sigma",))
-        return {"key": checks.key(key), "step": jnp.int32(0), "mean": params, "optimizer": first, **fields}
+        return {"mean": params, "optimizer": first, **begin(key, params, values, given)}
 
     def step(state, fitness, gradient, **fields):
         if decay == "l2":
@@ -65,11 +64,7 @@ def descent(
         mean = trees.add_scaled(state.mean, state.learning_rate, update)
         if decay == "decoupled":
             mean = trees.add_scaled(mean, -state.learning_rate * state.weight_decay, state.mean)
-        new = {"mean": mean, "optimizer": after, **fields}
-        old = {name: getattr(state, name) for name in new}
-        new = trees.where(~jnp.all(jnp.isnan(fitness)), new, old)
-        count = state.step + 1
-        info = summarize(fitness, state.mean, new["mean"], state.sigma, trees.norm(gradient))
-        return state._replace(step=count, **new, **follow_all(values, state, count)), info
+        new = advance(state, values, {"mean": mean, "optimizer": after, **fields}, fitness)
+        return new, summarize(fitness, state.mean, new.mean, state.sigma, trees.norm(gradient))
 
     return Descent(init, step)

@@ -1,5 +1,6 @@
 """What strategies with a diagonal Gaussian share: members `mean + sigma * z`, and weighted moments of z."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -7,17 +8,31 @@ import jax.numpy as jnp
 
 from jaxes.blocks import Comm, over_blocks
 from jaxes.noise import gaussian
+from jaxes.schedules import Number
+from jaxes.strategies.parts import generations
 from jaxes.strategies.parts.members import from_noise, signed
 from jaxes.support import keys, trees
 
 _noise = gaussian()
 
 
+def begin(
+    key: jax.Array,
+    params: Any,
+    numbers: Mapping[str, Number | None],
+    given: Mapping[str, Any],
+    defaults: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """`generations.begin`, with the first sigma of every coordinate: a tree like the parameters."""
+    fields = generations.begin(key, params, numbers, given, defaults)
+    return {**fields, "sigma": jax.tree.map(lambda x: jnp.full(x.shape, fields["sigma"]), params)}
+
+
 def members(state: Any, ids: Any, population_size: int, antithetic: bool = False) -> Any:
     """`ask` for a state with `key`, `step`, `mean` and `sigma` (a scalar, or a tree like the mean)."""
     draw = lambda which: _noise.sample(keys.of_generation(state), which, state.mean)
-    place = lambda sign, z: moved(state.mean, jax.tree.map(lambda s: signed(sign, s), state.sigma), z)
-    return from_noise(ids, population_size, antithetic, draw, place)
+    member = lambda sign, z: moved(state.mean, jax.tree.map(lambda s: signed(sign, s), state.sigma), z)
+    return from_noise(ids, population_size, antithetic, draw, member)
 
 
 def moments(

@@ -39,8 +39,8 @@ def members(
         antithetic: members 2u and 2u+1 are mirror images of each other.
     """
     flat = trees.ravel(state.mean, state.sigma.dtype)
-    place = lambda sign, y: trees.unravel(flat + signed(sign, state.sigma) * y, state.mean)
-    return from_noise(ids, population_size, antithetic, steps, place)
+    member = lambda sign, y: trees.unravel(flat + signed(sign, state.sigma) * y, state.mean)
+    return from_noise(ids, population_size, antithetic, steps, member)
 
 
 def moved(mean: Any, step: jax.Array) -> Any:

@@ -12,8 +12,10 @@ import jax.numpy as jnp
 
 from jaxes.blocks import Block
 from jaxes.noise import gaussian
-from jaxes.schedules import Number, follow_all, start_all
+from jaxes.schedules import Number
 from jaxes.strategies.parts.diagonal import moved
+from jaxes.strategies.parts.generations import advance
+from jaxes.strategies.parts.generations import begin as begin_all
 from jaxes.strategies.parts.members import from_noise
 from jaxes.strategy import Info, summarize
 from jaxes.support import checks, keys, trees
@@ -40,10 +42,8 @@ def begin(
         exclusive: names of the numbers that must be above zero.
     """
     params = checks.params(params)
-    dtype = trees.number_dtype(params)
-    values = start_all(numbers, given, {}, dtype, exclusive=exclusive)
-    first = {"key": checks.key(key), "step": jnp.int32(0)}
-    return {**first, **values, "best": params, "best_fitness": jnp.asarray(-jnp.inf, dtype)}
+    fields = begin_all(key, params, numbers, given, exclusive=exclusive)
+    return {**fields, "best": params, "best_fitness": jnp.asarray(-jnp.inf, trees.number_dtype(params))}
 
 
 def members(ids: Any, size: int, make: Callable[[jax.Array], Any]) -> Any:
@@ -126,10 +126,8 @@ def tell_best(
     """
     fitness = checks.fitness(fitness, size, state.best_fitness.dtype)
     best, best_fitness = record(state, fitness, lambda which: make(state, which))
-    step = state.step + 1
     info = summarize(fitness, state.best, best, state.sigma)
-    values = follow_all(numbers, state, step)
-    return state._replace(step=step, best=best, best_fitness=best_fitness, **values), info
+    return advance(state, numbers, {"best": best, "best_fitness": best_fitness}), info
 
 
 def dispersion(population: Any) -> jax.Array:

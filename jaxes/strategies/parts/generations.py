@@ -1,0 +1,50 @@
+"""How states begin, and how they come to their next generation."""
+
+from collections.abc import Container, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxes.schedules import Number, follow_all, start_all
+from jaxes.support import checks, trees
+
+
+def begin(
+    key: jax.Array,
+    params: Any,
+    numbers: Mapping[str, Number | None],
+    given: Mapping[str, Any],
+    defaults: Mapping[str, float] | None = None,
+    exclusive: Container[str] = ("sigma",),
+) -> dict[str, Any]:
+    """The fields that every state has before its first generation: `key`, `step` and the numbers.
+
+    Args:
+        key: from `init`.
+        params: from `init`, checked.
+        numbers: the factory's numbers by name; None means the default.
+        given: the numbers that `init` was given.
+        defaults: the values of numbers that depend on the parameters.
+        exclusive: names of the numbers that must be above zero.
+    """
+    values = start_all(numbers, given, defaults or {}, trees.number_dtype(params), exclusive=exclusive)
+    return {"key": checks.key(key), "step": jnp.int32(0), **values}
+
+
+def advance(
+    state: Any, numbers: Mapping[str, Number | None], fields: Mapping[str, Any], fitness: jax.Array | None = None
+) -> Any:
+    """The state of the next generation, whose numbers follow their schedules.
+
+    Args:
+        state: the state of this generation.
+        numbers: the factory's numbers by name.
+        fields: new values of fields of the state.
+        fitness: if given, the fields stay as they were where no fitness is valid.
+    """
+    if fitness is not None:
+        old = {name: getattr(state, name) for name in fields}
+        fields = trees.where(~jnp.all(jnp.isnan(fitness)), dict(fields), old)
+    state = state._replace(step=state.step + 1, **fields)
+    return state._replace(**follow_all(numbers, state, state.step))
