@@ -17,10 +17,11 @@ import numpy as np
 from jax import lax
 
 from jaxes.blocks import Comm, over_blocks
-from jaxes.schedules import Number, follow_all, start, start_all
+from jaxes.schedules import Number
 from jaxes.strategies.parts import deviations, flat
 from jaxes.strategies.parts import evolution_paths as paths
 from jaxes.strategies.parts.flat import by_chunks
+from jaxes.strategies.parts.generations import advance, begin
 from jaxes.strategies.parts.square_root import square_root
 from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, ranking, trees
@@ -86,31 +87,29 @@ def cma_es(
     """
     checks.population_size(population_size, blocks=blocks)
     checks.adapted("sigma", sigma)
-    if interval is not None and (isinstance(interval, bool) or not isinstance(interval, int) or interval < 1):
-        raise ValueError(f"interval must be an int of 1 or more, got {interval!r}")
-    default = sigma
-    given = {"c_m": c_m, "c_sigma": c_sigma, "d_sigma": d_sigma, "c_c": c_c, "c_1": c_1, "c_mu": c_mu}
+    if interval is not None:
+        checks.count("interval", interval)
+    numbers = {
+        "sigma": sigma,
+        "c_m": c_m,
+        "c_sigma": c_sigma,
+        "d_sigma": d_sigma,
+        "c_c": c_c,
+        "c_1": c_1,
+        "c_mu": c_mu,
+    }
     raw = np.log((population_size + 1) / 2) - np.log(np.arange(1, population_size + 1))  # eq. 49
     rest_of = np.minimum(raw, 0)
     positive, effective = paths.logarithmic(population_size)
     effective_rest = float(rest_of.sum() ** 2 / (rest_of**2).sum())
 
-    def init(key, params, *, sigma=None, **rates) -> State:
+    def init(key, params, **given) -> State:
         params = checks.params(params)
         dtype = trees.number_dtype(params)
         n = flat.check_matrix("cma_es", params, dtype)
-        return State(
-            key=checks.key(key),
-            step=jnp.int32(0),
-            mean=params,
-            rest=jnp.zeros(n, dtype),
-            sigma=start("sigma", sigma, default, dtype, exclusive=True),
-            root=jnp.eye(n, dtype=dtype),
-            change=jnp.eye(n, dtype=dtype),
-            path_sigma=jnp.zeros(n, dtype),
-            path_c=jnp.zeros(n, dtype),
-            **start_all(given, rates, table_1(n, effective), dtype, exclusive=("d_sigma",)),
-        )
+        fields = begin(key, params, numbers, given, table_1(n, effective), ("sigma", "d_sigma"))
+        zero, one = jnp.zeros(n, dtype), jnp.eye(n, dtype=dtype)
+        return State(mean=params, rest=zero, root=one, change=one, path_sigma=zero, path_c=zero, **fields)
 
     def ask(state, ids=None):
         def steps(which):  # y = A z, eq. 39
@@ -120,14 +119,10 @@ def cma_es(
         return flat.members(state, ids, population_size, steps)  # eq. 40
 
     def tell(state, fitness, comm: Comm = "blocks"):
-        dtype = state.sigma.dtype
         n = state.path_c.size
-        fitness = checks.fitness(fitness, population_size, dtype)
-        weights = ranking.recombination(jnp.asarray(positive, dtype), fitness)
-        all_weights = weights
-        if active:
-            table = signed_weights(state, n)
-            all_weights = ranking.recombination(table, fitness)
+        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
+        weights, mu_eff = paths.select(positive, fitness)
+        all_weights = ranking.recombination(signed_weights(state, n), fitness) if active else weights
 
         def block(part):
             z = flat.normals(state, part, n)
@@ -141,8 +136,6 @@ def cma_es(
         moved = state.c_m * state.sigma * flat.times(state.root, white)  # eqs. 41, 42
         mean, rest = flat.moved_exactly(state.mean, state.rest, moved)
 
-        some = jnp.any(~jnp.isnan(fitness))
-        mu_eff = paths.effective(weights, some)
         path_sigma = paths.cumulated(state.path_sigma, state.c_sigma, mu_eff, white)  # eq. 43
         sigma, length = paths.step_size(state.sigma, path_sigma, state.c_sigma, state.d_sigma)  # eq. 44
         moving = paths.moving(length, state.c_sigma, state.step, n)  # h_sigma
@@ -152,17 +145,14 @@ def cma_es(
         rank_one = path_c[:, None] * path_c[None, :]
         change = kept * state.change + state.c_1 * rank_one + state.c_mu * outer  # eq. 47
 
-        new = (mean, rest, sigma, change, path_sigma, path_c)
-        old = (state.mean, state.rest, state.sigma, state.change, state.path_sigma, state.path_c)
-        mean, rest, sigma, change, path_sigma, path_c = trees.where(some, new, old)
-        step = state.step + 1
+        fields = {"mean": mean, "rest": rest, "sigma": sigma, "change": change}
+        new = advance(state, numbers, {**fields, "path_sigma": path_sigma, "path_c": path_c}, fitness)
         rarely = 1 / (10 * n * jnp.maximum(state.c_1 + state.c_mu, 1e-12))  # appendix B.2
         every = jnp.clip(rarely, 1, 1e6).astype(jnp.int32) if interval is None else interval
-        due = some & (step % every == 0)
-        root, change, path_c = lax.cond(due, renewed, lambda *same: same, state.root, change, path_c)
-        info = summarize(fitness, state.mean, mean, state.sigma)
-        numbers = follow_all(given, state, step)
-        return State(state.key, step, mean, rest, sigma, root, change, path_sigma, path_c, **numbers), info
+        due = jnp.any(~jnp.isnan(fitness)) & (new.step % every == 0)
+        root, change, path_c = lax.cond(due, renewed, lambda *same: same, new.root, new.change, new.path_c)
+        info = summarize(fitness, state.mean, new.mean, state.sigma)
+        return new._replace(root=root, change=change, path_c=path_c), info
 
     def signed_weights(state, n):
         """Table 1, eq. 53: the negative weights, small enough to keep C positive definite."""
@@ -172,15 +162,8 @@ def cma_es(
         negative = rest_of / -rest_of.sum()
         return jnp.asarray(positive, state.c_mu.dtype) + most * jnp.asarray(negative, state.c_mu.dtype)
 
-    return Strategy(
-        init,
-        ask,
-        tell,
-        lambda state: state.mean,
-        population_size,
-        blocks,
-        deviations=lambda state: deviations.full(state, state.root, exact=True),
-    )
+    full = lambda state: deviations.full(state, state.root, exact=True)
+    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks, deviations=full)
 
 
 def table_1(n: int, effective: float) -> dict[str, float]:

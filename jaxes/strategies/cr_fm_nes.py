@@ -13,12 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxes.blocks import Comm, over_blocks
-from jaxes.schedules import Number, follow_all, start, start_all
+from jaxes.schedules import Number
 from jaxes.strategies.parts import evolution_paths as paths
 from jaxes.strategies.parts import flat, stretched
-from jaxes.strategies.parts.flat import by_chunks
+from jaxes.strategies.parts.generations import advance, begin
 from jaxes.strategy import Strategy, summarize
-from jaxes.support import checks, ranking, trees
+from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
 
 LEAST = 0.1  # of an entry of D is left by one generation; the paper's update could make it negative
@@ -89,8 +89,8 @@ def cr_fm_nes(
     """
     checks.population_size(population_size, antithetic=True, blocks=blocks)
     checks.adapted("sigma", sigma)
-    default = sigma
-    given: dict[str, Number | None] = {
+    numbers = {
+        "sigma": sigma,
         "learning_rate": learning_rate,
         "eta_move": eta_move,
         "eta_stag": eta_stag,
@@ -106,32 +106,20 @@ def cr_fm_nes(
     table = raw / raw.sum()
     table_mu_eff = float(1 / (table**2).sum())
 
-    def init(key, params, *, sigma=None, **rates) -> State:
-        key, params = checks.key(key), checks.params(params)
+    def init(key, params, **given) -> State:
+        params = checks.params(params)
         n, dtype = trees.size(params), trees.number_dtype(params)
-        return State(
-            key=key,
-            step=jnp.int32(0),
-            mean=params,
-            sigma=start("sigma", sigma, default, dtype, exclusive=True),
-            d=jnp.ones(n, dtype),
-            v=stretched.start(key, n, dtype),
-            path_sigma=jnp.zeros(n, dtype),
-            path_c=jnp.zeros(n, dtype),
-            **start_all(given, rates, defaults(n, population_size, table_mu_eff), dtype),
-        )
+        fields = begin(key, params, numbers, given, defaults(n, population_size, table_mu_eff))
+        return State(mean=params, **stretched.begin(key, n, dtype), **fields)
 
     def ask(state, ids=None):
-        row = lambda z: stretched.stretch(z, state.v) * state.d[None]
-        steps = lambda which: by_chunks(row, flat.normals(state, which, state.d.shape[0]))
-        return flat.members(state, ids, population_size, steps, antithetic=True)
+        return stretched.members(state, ids, population_size, antithetic=True)
 
     def tell(state, fitness, comm: Comm = "blocks"):
         n = state.d.shape[0]
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         some = ~jnp.all(jnp.isnan(fitness))
-        hat = ranking.recombination(jnp.asarray(table, fitness.dtype), fitness)
-        mu_eff = paths.effective(hat, some)
+        hat, mu_eff = paths.select(table, fitness)
 
         def first_pass(part):
             z = flat.normals(state, part, n)
@@ -171,10 +159,9 @@ def cr_fm_nes(
         rate = jnp.where(moving, jnp.where(g_sigma < 0, 0, state.eta_move), still)
         sigma = state.sigma * jnp.exp(0.5 * rate * g_sigma)
 
-        new = trees.where(some, (mean, sigma, d, v, path_sigma, path_c), state[2:8])
-        step = state.step + 1
-        info = summarize(fitness, state.mean, new[0], state.sigma)
-        return State(state.key, step, *new, **follow_all(given, state, step)), info
+        fields = {"mean": mean, "sigma": sigma, "d": d, "v": v, "path_sigma": path_sigma, "path_c": path_c}
+        new = advance(state, numbers, fields, fitness)
+        return new, summarize(fitness, state.mean, new.mean, state.sigma)
 
     return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)
 

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxes.blocks import Comm, over_blocks
-from jaxes.schedules import Number, follow_all, start, start_all
+from jaxes.schedules import Number
 from jaxes.strategies.parts import populations
+from jaxes.strategies.parts.generations import advance, begin
 from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
@@ -83,21 +84,14 @@ def differential_evolution(
     others, mutant = _MUTATIONS[strategy[:-3]]
     if population_size <= others:
         raise ValueError(f"population_size must be {others + 1} or more for {strategy}, got {population_size}")
-    first_sigma = sigma
-    numbers = {"mutation": mutation, "dither": dither, "recombination": recombination}
+    numbers = {"sigma": sigma, "mutation": mutation, "dither": dither, "recombination": recombination}
 
-    def init(key, params, *, sigma=None, **rates) -> State:
-        key, params = checks.key(key), checks.params(params)
-        dtype = trees.number_dtype(params)
-        size = start("sigma", sigma, first_sigma, dtype, exclusive=True)
-        return State(
-            key=key,
-            step=jnp.int32(0),
-            sigma=size,
-            population=populations.first(key, params, size, population_size),
-            fitness=jnp.full(population_size, -jnp.inf, dtype),
-            **start_all(numbers, rates, {}, dtype),
-        )
+    def init(key, params, **given) -> State:
+        params = checks.params(params)
+        fields = begin(key, params, numbers, given)
+        population = populations.first(key, params, fields["sigma"], population_size)
+        fitness = jnp.full(population_size, -jnp.inf, trees.number_dtype(params))
+        return State(population=population, fitness=fitness, **fields)
 
     def make(state, ids):
         """The first population, or trials."""
@@ -130,15 +124,13 @@ def differential_evolution(
             return populations.choose(part.of(better), make(state, part.ids), old), ()
 
         population, _ = over_blocks(block, population_size, blocks)
-        new = state._replace(population=population, fitness=jnp.where(better, fitness, state.fitness))
-        info = summarize(fitness, recommend(state), recommend(new), state.sigma)
-        step = state.step + 1
-        some = ~jnp.all(jnp.isnan(fitness))
-        return new._replace(
-            step=step,
-            sigma=jnp.where(some, populations.dispersion(population), state.sigma),
-            **follow_all(numbers, state, step),
-        ), info
+        fields = {
+            "population": population,
+            "fitness": jnp.where(better, fitness, state.fitness),
+            "sigma": populations.dispersion(population),
+        }
+        new = advance(state, numbers, fields, fitness)
+        return new, summarize(fitness, recommend(state), recommend(new), state.sigma)
 
     def recommend(state):
         return populations.take(state.population, populations.leader(state.fitness))

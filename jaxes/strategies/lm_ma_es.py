@@ -13,12 +13,13 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxes.blocks import Comm, over_blocks
-from jaxes.schedules import Number, follow_all, start, start_all
+from jaxes.schedules import Number
 from jaxes.strategies.parts import evolution_paths as paths
 from jaxes.strategies.parts import flat
 from jaxes.strategies.parts.flat import by_chunks
+from jaxes.strategies.parts.generations import advance, begin
 from jaxes.strategy import Strategy, summarize
-from jaxes.support import checks, ranking, trees
+from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
 
 
@@ -81,8 +82,8 @@ def lm_ma_es(
     checks.adapted("sigma", sigma)
     if memory is not None:
         checks.count("memory", memory)
-    default = sigma
-    given: dict[str, Number | None] = {
+    numbers = {
+        "sigma": sigma,
         "c_sigma": c_sigma,
         "d_sigma": d_sigma,
         "c_d": c_d,
@@ -92,24 +93,13 @@ def lm_ma_es(
     }
     table, _ = paths.logarithmic(population_size, edge=population_size // 2 + 0.5)
 
-    def init(key, params, *, sigma=None, **rates) -> State:
+    def init(key, params, **given) -> State:
         params = checks.params(params)
         n, dtype = trees.size(params), trees.number_dtype(params)
         kept = 4 + int(3 * math.log(n)) if memory is None else memory
-        best = {
-            "c_sigma": min(2 * population_size / n, 1.0),
-            "c_d": 1 / n,
-            "c_c": min(population_size / n, 1.0),
-        }
-        return State(
-            key=checks.key(key),
-            step=jnp.int32(0),
-            mean=params,
-            sigma=start("sigma", sigma, default, dtype, exclusive=True),
-            path_sigma=jnp.zeros(n, dtype),
-            directions=jnp.zeros((kept, n), dtype),
-            **start_all(given, rates, best, dtype, exclusive=("d_sigma", "base_d", "base_c")),
-        )
+        best = {"c_sigma": min(2 * population_size / n, 1.0), "c_d": 1 / n, "c_c": min(population_size / n, 1.0)}
+        fields = begin(key, params, numbers, given, best, ("sigma", "d_sigma", "base_d", "base_c"))
+        return State(mean=params, path_sigma=jnp.zeros(n, dtype), directions=jnp.zeros((kept, n), dtype), **fields)
 
     def ask(state, ids=None):
         n = state.path_sigma.shape[0]
@@ -119,9 +109,7 @@ def lm_ma_es(
     def tell(state, fitness, comm: Comm = "blocks"):
         n = state.path_sigma.shape[0]
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        some = ~jnp.all(jnp.isnan(fitness))
-        weights = ranking.recombination(jnp.asarray(table, fitness.dtype), fitness)
-        mu_eff = paths.effective(weights, some)
+        weights, mu_eff = paths.select(table, fitness)
         block = lambda part: ((), flat.times(part.of(weights), flat.normals(state, part, n)))
         _, white = over_blocks(block, population_size, blocks, comm)
         # The factors are linear, so that the mean of the d is what they make of the mean of the z.
@@ -131,11 +119,9 @@ def lm_ma_es(
         directions = paths.cumulated(state.directions, rate, mu_eff, white[None])  # lines 12-13
         sigma = state.sigma * jnp.exp(state.c_sigma / state.d_sigma * (jnp.sum(path**2) * (1 / n) - 1))  # line 14
 
-        old = (state.mean, state.sigma, state.path_sigma, state.directions)
-        mean, sigma, path, directions = trees.where(some, (mean, sigma, path, directions), old)
-        step = state.step + 1
-        info = summarize(fitness, state.mean, mean, state.sigma)
-        return State(state.key, step, mean, sigma, path, directions, **follow_all(given, state, step)), info
+        fields = {"mean": mean, "sigma": sigma, "path_sigma": path, "directions": directions}
+        new = advance(state, numbers, fields, fitness)
+        return new, summarize(fitness, state.mean, new.mean, state.sigma)
 
     return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)
 

@@ -10,12 +10,13 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.blocks import Comm, over_blocks
-from jaxes.schedules import Number, follow_all, start, start_all
+from jaxes.schedules import Number
 from jaxes.strategies.parts import deviations, flat
 from jaxes.strategies.parts import evolution_paths as paths
 from jaxes.strategies.parts.flat import by_chunks
+from jaxes.strategies.parts.generations import advance, begin
 from jaxes.strategy import Strategy, summarize
-from jaxes.support import checks, ranking, trees
+from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
 
 
@@ -66,23 +67,15 @@ def ma_es(
     """
     checks.population_size(population_size, blocks=blocks)
     checks.adapted("sigma", sigma)
-    default = sigma
-    given: dict[str, Number | None] = {"c_sigma": c_sigma, "d_sigma": d_sigma, "c_1": c_1, "c_mu": c_mu}
+    numbers = {"sigma": sigma, "c_sigma": c_sigma, "d_sigma": d_sigma, "c_1": c_1, "c_mu": c_mu}
     table, table_mu_eff = paths.logarithmic(population_size)
 
-    def init(key, params, *, sigma=None, **rates) -> State:
+    def init(key, params, **given) -> State:
         params = checks.params(params)
         dtype = trees.number_dtype(params)
         n = flat.check_matrix("ma_es", params, dtype)
-        return State(
-            key=checks.key(key),
-            step=jnp.int32(0),
-            mean=params,
-            sigma=start("sigma", sigma, default, dtype, exclusive=True),
-            matrix=jnp.eye(n, dtype=dtype),
-            path_sigma=jnp.zeros(n, dtype),
-            **start_all(given, rates, paths.rates(n, table_mu_eff), dtype, exclusive=("d_sigma",)),
-        )
+        fields = begin(key, params, numbers, given, paths.rates(n, table_mu_eff), ("sigma", "d_sigma"))
+        return State(mean=params, matrix=jnp.eye(n, dtype=dtype), path_sigma=jnp.zeros(n, dtype), **fields)
 
     def ask(state, ids=None):
         n = state.path_sigma.shape[0]
@@ -92,9 +85,7 @@ def ma_es(
     def tell(state, fitness, comm: Comm = "blocks"):
         n = state.path_sigma.shape[0]
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        some = ~jnp.all(jnp.isnan(fitness))
-        weights = ranking.recombination(jnp.asarray(table, fitness.dtype), fitness)  # M8
-        mu_eff = paths.effective(weights, some)
+        weights, mu_eff = paths.select(table, fitness)  # M8
 
         def block(part):
             z, w = flat.normals(state, part, n), part.of(weights)
@@ -109,18 +100,9 @@ def ma_es(
         matrix = flat.times(state.matrix, growth)  # M11
         sigma, _ = paths.step_size(state.sigma, path, state.c_sigma, state.d_sigma)  # M12
 
-        old = (state.mean, state.sigma, state.matrix, state.path_sigma)
-        mean, sigma, matrix, path = trees.where(some, (mean, sigma, matrix, path), old)
-        step = state.step + 1
-        info = summarize(fitness, state.mean, mean, state.sigma)
-        return State(state.key, step, mean, sigma, matrix, path, **follow_all(given, state, step)), info
+        fields = {"mean": mean, "sigma": sigma, "matrix": matrix, "path_sigma": path}
+        new = advance(state, numbers, fields, fitness)
+        return new, summarize(fitness, state.mean, new.mean, state.sigma)
 
-    return Strategy(
-        init,
-        ask,
-        tell,
-        lambda state: state.mean,
-        population_size,
-        blocks,
-        deviations=lambda state: deviations.full(state, state.matrix),
-    )
+    full = lambda state: deviations.full(state, state.matrix)
+    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks, deviations=full)

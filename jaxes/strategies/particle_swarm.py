@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.blocks import Comm, over_blocks
-from jaxes.schedules import Number, follow_all, start, start_all
+from jaxes.schedules import Number
 from jaxes.strategies.parts import populations
+from jaxes.strategies.parts.generations import advance, begin
 from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
@@ -70,24 +71,15 @@ def particle_swarm(
     """
     checks.population_size(population_size, blocks=blocks)
     checks.adapted("sigma", sigma)
-    first_sigma = sigma
-    numbers = {"inertia": inertia, "cognitive": cognitive, "social": social}
+    numbers = {"sigma": sigma, "inertia": inertia, "cognitive": cognitive, "social": social}
 
-    def init(key, params, *, sigma=None, **rates) -> State:
-        key, params = checks.key(key), checks.params(params)
-        dtype = trees.number_dtype(params)
-        size = start("sigma", sigma, first_sigma, dtype, exclusive=True)
-        population = populations.first(key, params, size, population_size)
-        return State(
-            key=key,
-            step=jnp.int32(0),
-            sigma=size,
-            population=population,
-            velocity=jax.tree.map(jnp.zeros_like, population),
-            places=population,
-            fitness=jnp.full(population_size, -jnp.inf, dtype),
-            **start_all(numbers, rates, {}, dtype),
-        )
+    def init(key, params, **given) -> State:
+        params = checks.params(params)
+        fields = begin(key, params, numbers, given)
+        population = populations.first(key, params, fields["sigma"], population_size)
+        still = jax.tree.map(jnp.zeros_like, population)
+        fitness = jnp.full(population_size, -jnp.inf, trees.number_dtype(params))
+        return State(population=population, velocity=still, places=population, fitness=fitness, **fields)
 
     def make(state, ids):
         """Members where they fly to, and their velocities; in the first generation they stay."""
@@ -117,20 +109,15 @@ def particle_swarm(
             return (new, velocity, places), ()
 
         (population, velocity, places), _ = over_blocks(block, population_size, blocks)
-        some = ~jnp.all(jnp.isnan(fitness))
-        new = state._replace(
-            population=trees.where(some, population, state.population),
-            velocity=trees.where(some, velocity, state.velocity),
-            places=places,
-            fitness=jnp.where(better, fitness, state.fitness),
-        )
-        info = summarize(fitness, recommend(state), recommend(new), state.sigma)
-        step = state.step + 1
-        return new._replace(
-            step=step,
-            sigma=jnp.where(some, populations.dispersion(population), state.sigma),
-            **follow_all(numbers, state, step),
-        ), info
+        fields = {
+            "population": population,
+            "velocity": velocity,
+            "places": places,
+            "fitness": jnp.where(better, fitness, state.fitness),
+            "sigma": populations.dispersion(population),
+        }
+        new = advance(state, numbers, fields, fitness)
+        return new, summarize(fitness, recommend(state), recommend(new), state.sigma)
 
     def recommend(state):
         return populations.take(state.places, populations.leader(state.fitness))

@@ -12,11 +12,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.blocks import Comm, over_blocks
-from jaxes.schedules import Number, follow_all, start, start_all
+from jaxes.schedules import Number
 from jaxes.shaping import finite
 from jaxes.strategies.parts import evolution_paths as paths
 from jaxes.strategies.parts import flat
 from jaxes.strategies.parts.flat import by_chunks
+from jaxes.strategies.parts.generations import advance, begin
 from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, ranking, trees
 from jaxes.support.memoized import memoized
@@ -85,8 +86,9 @@ def rm_es(
     checks.population_size(population_size, blocks=blocks)
     checks.adapted("sigma", sigma)
     checks.count("memory", memory)
-    default, mu = sigma, population_size // 2
-    given: dict[str, Number | None] = {
+    mu = population_size // 2
+    numbers = {
+        "sigma": sigma,
         "c_c": c_c,
         "c_cov": c_cov,
         "c_s": c_s,
@@ -96,22 +98,19 @@ def rm_es(
     }
     table, _ = paths.logarithmic(population_size, edge=mu + 1)
 
-    def init(key, params, *, sigma=None, **rates) -> State:
+    def init(key, params, **given) -> State:
         params = checks.params(params)
         n, dtype = trees.size(params), trees.number_dtype(params)
         best = {"c_c": 2 / (n + 7), "c_cov": 1 / (3 * math.sqrt(n) + 5), "gap": float(n)}
         return State(
-            key=checks.key(key),
-            step=jnp.int32(0),
             mean=params,
-            sigma=start("sigma", sigma, default, dtype, exclusive=True),
             path=jnp.zeros(n, dtype),
             directions=jnp.zeros((memory, n), dtype),
             born=jnp.zeros(memory, jnp.int32),
             success=jnp.zeros((), dtype),
             parents=jnp.zeros(mu, dtype),
             known=jnp.asarray(False),
-            **start_all(given, rates, best, dtype, exclusive=("d_sigma",)),
+            **begin(key, params, numbers, given, best, ("sigma", "d_sigma")),
         )
 
     def normals(state, which):
@@ -135,9 +134,7 @@ def rm_es(
 
     def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        some = ~jnp.all(jnp.isnan(fitness))
-        weights = ranking.recombination(jnp.asarray(table, fitness.dtype), fitness)
-        mu_eff = paths.effective(weights, some)
+        weights, mu_eff = paths.select(table, fitness)
 
         def block(part):
             z, r = normals(state, part)
@@ -152,18 +149,25 @@ def rm_es(
         # Algorithm 1, lines 8-11: how far the new parents rank before the old ones, among both.
         parents = -jnp.sort(-finite(fitness))[:mu]
         first, last = ranking.tied_ranks(jnp.concatenate([state.parents, parents]))
-        place = 0.5 * (first + last).astype(fitness.dtype)
-        ahead = jnp.asarray(table[:mu], fitness.dtype) * (place[:mu] - place[mu:])
+        rank = 0.5 * (first + last).astype(fitness.dtype)
+        ahead = jnp.asarray(table[:mu], fitness.dtype) * (rank[:mu] - rank[mu:])
         q = jnp.sum(ahead) * (1 / mu)
         success = (1 - state.c_s) * state.success + state.c_s * (q - state.q_star)
         success = jnp.where(state.known, success, state.success)
         sigma = state.sigma * jnp.exp(success * (1 / state.d_sigma))
 
-        new = (mean, sigma, path, directions, born, success, parents, jnp.asarray(True))
-        new = trees.where(some, new, state[2:10])
-        step = state.step + 1
-        info = summarize(fitness, state.mean, new[0], state.sigma)
-        return State(state.key, step, *new, **follow_all(given, state, step)), info
+        fields = {
+            "mean": mean,
+            "sigma": sigma,
+            "path": path,
+            "directions": directions,
+            "born": born,
+            "success": success,
+            "parents": parents,
+            "known": jnp.asarray(True),
+        }
+        new = advance(state, numbers, fields, fitness)
+        return new, summarize(fitness, state.mean, new.mean, state.sigma)
 
     return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)
 

@@ -12,11 +12,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.blocks import Comm, over_blocks
-from jaxes.schedules import Number, follow_all, start, start_all
+from jaxes.schedules import Number
 from jaxes.strategies.parts import deviations, flat
 from jaxes.strategies.parts import evolution_paths as paths
+from jaxes.strategies.parts.generations import advance, begin
 from jaxes.strategy import Strategy, summarize
-from jaxes.support import checks, ranking, trees
+from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
 
 
@@ -70,8 +71,8 @@ def sep_cma_es(
     """
     checks.population_size(population_size, blocks=blocks)
     checks.adapted("sigma", sigma)
-    default = sigma
-    given: dict[str, Number | None] = {
+    numbers = {
+        "sigma": sigma,
         "c_sigma": c_sigma,
         "d_sigma": d_sigma,
         "c_c": c_c,
@@ -80,19 +81,12 @@ def sep_cma_es(
     }
     table, table_mu_eff = paths.logarithmic(population_size, edge=population_size // 2 + 1)
 
-    def init(key, params, *, sigma=None, **rates) -> State:
+    def init(key, params, **given) -> State:
         params = checks.params(params)
         n, dtype = trees.size(params), trees.number_dtype(params)
-        return State(
-            key=checks.key(key),
-            step=jnp.int32(0),
-            mean=params,
-            sigma=start("sigma", sigma, default, dtype, exclusive=True),
-            variance=jnp.ones(n, dtype),
-            path_sigma=jnp.zeros(n, dtype),
-            path_c=jnp.zeros(n, dtype),
-            **start_all(given, rates, defaults(n, table_mu_eff), dtype, exclusive=("d_sigma", "mu_cov")),
-        )
+        fields = begin(key, params, numbers, given, defaults(n, table_mu_eff), ("sigma", "d_sigma", "mu_cov"))
+        zero = jnp.zeros(n, dtype)
+        return State(mean=params, variance=jnp.ones(n, dtype), path_sigma=zero, path_c=zero, **fields)
 
     def ask(state, ids=None):
         deviation = jnp.sqrt(state.variance)
@@ -102,9 +96,7 @@ def sep_cma_es(
     def tell(state, fitness, comm: Comm = "blocks"):
         n = state.variance.shape[0]
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        some = ~jnp.all(jnp.isnan(fitness))
-        weights = ranking.recombination(jnp.asarray(table, fitness.dtype), fitness)
-        mu_eff = paths.effective(weights, some)
+        weights, mu_eff = paths.select(table, fitness)
 
         def block(part):
             z, w = flat.normals(state, part, n), part.of(weights)
@@ -121,23 +113,12 @@ def sep_cma_es(
         learned = one * path_c**2 + (1 - one) * state.variance * square  # eq. 5
         variance = (1 - c_cov) * state.variance + c_cov * learned
 
-        new = (mean, sigma, variance, path_sigma, path_c)
-        old = (state.mean, state.sigma, state.variance, state.path_sigma, state.path_c)
-        mean, sigma, variance, path_sigma, path_c = trees.where(some, new, old)
-        step = state.step + 1
-        info = summarize(fitness, state.mean, mean, state.sigma * jnp.sqrt(state.variance))
-        rates = follow_all(given, state, step)
-        return State(state.key, step, mean, sigma, variance, path_sigma, path_c, **rates), info
+        fields = {"mean": mean, "sigma": sigma, "variance": variance, "path_sigma": path_sigma, "path_c": path_c}
+        new = advance(state, numbers, fields, fitness)
+        return new, summarize(fitness, state.mean, new.mean, state.sigma * jnp.sqrt(state.variance))
 
-    return Strategy(
-        init,
-        ask,
-        tell,
-        lambda state: state.mean,
-        population_size,
-        blocks,
-        deviations=lambda state: deviations.separable(state, state.variance),
-    )
+    separable = lambda state: deviations.separable(state, state.variance)
+    return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks, deviations=separable)
 
 
 def defaults(n: int, mu_eff: float) -> dict[str, float]:

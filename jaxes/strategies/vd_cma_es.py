@@ -11,12 +11,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.blocks import Comm, over_blocks
-from jaxes.schedules import Number, follow_all, start, start_all
+from jaxes.schedules import Number
 from jaxes.strategies.parts import evolution_paths as paths
 from jaxes.strategies.parts import flat, stretched
-from jaxes.strategies.parts.flat import by_chunks
+from jaxes.strategies.parts.generations import advance, begin
 from jaxes.strategy import Strategy, summarize
-from jaxes.support import checks, ranking, trees
+from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
 
 LARGEST_CHANGE = 0.7  # of v relative to |v|, and of each entry of D relative to it
@@ -72,42 +72,22 @@ def vd_cma_es(
     """
     checks.population_size(population_size, blocks=blocks)
     checks.adapted("sigma", sigma)
-    default = sigma
-    given: dict[str, Number | None] = {
-        "c_sigma": c_sigma,
-        "d_sigma": d_sigma,
-        "c_c": c_c,
-        "c_1": c_1,
-        "c_mu": c_mu,
-    }
+    numbers = {"sigma": sigma, "c_sigma": c_sigma, "d_sigma": d_sigma, "c_c": c_c, "c_1": c_1, "c_mu": c_mu}
     table, table_mu_eff = paths.logarithmic(population_size)
 
-    def init(key, params, *, sigma=None, **rates) -> State:
-        key, params = checks.key(key), checks.params(params)
+    def init(key, params, **given) -> State:
+        params = checks.params(params)
         n, dtype = trees.size(params), trees.number_dtype(params)
-        return State(
-            key=key,
-            step=jnp.int32(0),
-            mean=params,
-            sigma=start("sigma", sigma, default, dtype, exclusive=True),
-            d=jnp.ones(n, dtype),
-            v=stretched.start(key, n, dtype),
-            path_sigma=jnp.zeros(n, dtype),
-            path_c=jnp.zeros(n, dtype),
-            **start_all(given, rates, defaults(n, table_mu_eff), dtype, exclusive=("d_sigma",)),
-        )
+        fields = begin(key, params, numbers, given, defaults(n, table_mu_eff), ("sigma", "d_sigma"))
+        return State(mean=params, **stretched.begin(key, n, dtype), **fields)
 
     def ask(state, ids=None):
-        row = lambda z: stretched.stretch(z, state.v) * state.d[None]
-        steps = lambda which: by_chunks(row, flat.normals(state, which, state.d.shape[0]))
-        return flat.members(state, ids, population_size, steps)
+        return stretched.members(state, ids, population_size)
 
     def tell(state, fitness, comm: Comm = "blocks"):
         n = state.d.shape[0]
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        some = ~jnp.all(jnp.isnan(fitness))
-        weights = ranking.recombination(jnp.asarray(table, fitness.dtype), fitness)
-        mu_eff = paths.effective(weights, some)
+        weights, mu_eff = paths.select(table, fitness)
 
         def block(part):
             z, w = flat.normals(state, part, n), part.of(weights)
@@ -130,10 +110,9 @@ def vd_cma_es(
         factor = jnp.minimum(1, LARGEST_CHANGE * jnp.minimum(most_v, most_d))
         v, d = state.v + factor * dv, state.d * (1 + factor * relative)
 
-        new = trees.where(some, (mean, sigma, d, v, path_sigma, path_c), state[2:8])
-        step = state.step + 1
-        info = summarize(fitness, state.mean, new[0], state.sigma)
-        return State(state.key, step, *new, **follow_all(given, state, step)), info
+        fields = {"mean": mean, "sigma": sigma, "d": d, "v": v, "path_sigma": path_sigma, "path_c": path_c}
+        new = advance(state, numbers, fields, fitness)
+        return new, summarize(fitness, state.mean, new.mean, state.sigma)
 
     return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)
 

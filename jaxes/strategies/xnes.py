@@ -13,10 +13,11 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxes.blocks import Comm, over_blocks
-from jaxes.schedules import Number, follow_all, start, start_all
+from jaxes.schedules import Number
 from jaxes.shaping import Shaping, nes_utilities
 from jaxes.strategies.parts import flat
 from jaxes.strategies.parts.flat import by_chunks
+from jaxes.strategies.parts.generations import advance, begin
 from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
@@ -71,27 +72,20 @@ def xnes(
     checks.population_size(population_size, blocks=blocks)
     checks.adapted("sigma", sigma)
     shaping = nes_utilities() if shaping is None else shaping
-    default = sigma
-    given: dict[str, Number | None] = {
+    numbers = {
+        "sigma": sigma,
         "learning_rate": learning_rate,
         "sigma_learning_rate": sigma_learning_rate,
         "shape_learning_rate": shape_learning_rate,
     }
 
-    def init(key, params, *, sigma=None, **rates) -> State:
+    def init(key, params, **given) -> State:
         params = checks.params(params)
         dtype = trees.number_dtype(params)
         n = flat.check_matrix("xnes", params, dtype)
         rate = (9 + 3 * math.log(n)) / (5 * n * math.sqrt(n))  # Table 1
         best = {"sigma_learning_rate": rate, "shape_learning_rate": rate}
-        return State(
-            key=checks.key(key),
-            step=jnp.int32(0),
-            mean=params,
-            sigma=start("sigma", sigma, default, dtype, exclusive=True),
-            shape=jnp.eye(n, dtype=dtype),
-            **start_all(given, rates, best, dtype),
-        )
+        return State(mean=params, shape=jnp.eye(n, dtype=dtype), **begin(key, params, numbers, given, best))
 
     def ask(state, ids=None):
         steps = lambda which: by_chunks(
@@ -116,12 +110,8 @@ def xnes(
         mean = flat.moved(state.mean, state.learning_rate * state.sigma * flat.times(state.shape, g_mean))
         sigma = state.sigma * jnp.exp(0.5 * state.sigma_learning_rate * g_sigma)
         shape = flat.times(state.shape, expm(0.5 * state.shape_learning_rate * g_shape))
-        some = ~jnp.all(jnp.isnan(fitness))
-        old = (state.mean, state.sigma, state.shape)
-        mean, sigma, shape = trees.where(some, (mean, sigma, shape), old)
-        step = state.step + 1
-        info = summarize(fitness, state.mean, mean, state.sigma)
-        return State(state.key, step, mean, sigma, shape, **follow_all(given, state, step)), info
+        new = advance(state, numbers, {"mean": mean, "sigma": sigma, "shape": shape}, fitness)
+        return new, summarize(fitness, state.mean, new.mean, state.sigma)
 
     return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)
 

@@ -4,12 +4,21 @@ Hansen: "The CMA Evolution Strategy: A Tutorial", 2016, arXiv:1604.00772; equati
 """
 
 import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxes.strategies.parts import flat
+from jaxes.support import ranking
+
+
+class Selection(NamedTuple):
+    """What members weigh in a generation."""
+
+    weights: jax.Array  # float[population_size]: of the mean's step, 0 or more, sum one
+    mu_eff: jax.Array  # float[]: the variance-effective number of selected members (eq. 8)
 
 
 def logarithmic(population_size: int, edge: float | None = None) -> tuple[np.ndarray, float]:
@@ -26,14 +35,18 @@ def logarithmic(population_size: int, edge: float | None = None) -> tuple[np.nda
     return weights, float(1 / (weights**2).sum())
 
 
-def effective(weights: jax.Array, some: jax.Array) -> jax.Array:
-    """mu_eff of weights as ties and invalid members have made them, so that paths stay standard normal by chance.
+def select(table: np.ndarray, fitness: jax.Array) -> Selection:
+    """The weights of a table by rank, as ties and invalid members change them, and mu_eff of these weights.
+
+    So paths stay standard normal under random selection, whoever ties or fails.
 
     Args:
-        weights: float[population_size], sum one.
-        some: bool[]: whether any member is valid.
+        table: float[population_size], best first, sum one.
+        fitness: float[population_size].
     """
-    return 1 / jnp.where(some, jnp.sum(weights**2), 1)
+    some = ~jnp.all(jnp.isnan(fitness))
+    weights = ranking.recombination(jnp.asarray(table, fitness.dtype), fitness)
+    return Selection(weights, 1 / jnp.where(some, jnp.sum(weights**2), 1))
 
 
 def expected_length(n: int) -> float:

@@ -4,6 +4,8 @@ Akimoto, Auger, Hansen: "Comparison-Based Natural Gradient Optimization in High 
 gradient of its Theorem 3.1 and its modification in section 4.1, in time and memory linear in n.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -12,10 +14,22 @@ from jaxes.support import keys
 from jaxes.support.keys import Stream
 
 
-def start(key: jax.Array, n: int, dtype: jax.typing.DTypeLike) -> jax.Array:
-    """The first v: normal numbers of variance 1 / n, which no generation draws."""
+def begin(key: jax.Array, n: int, dtype: jax.typing.DTypeLike) -> dict[str, jax.Array]:
+    """The first `d` and `v`, and the evolution paths `path_sigma` and `path_c`, each float[n].
+
+    The first v are normal numbers of variance 1 / n, from a key that no generation draws from.
+    """
     first = keys.stream(key, Stream.DIRECTION)
-    return flat.draw(first, jnp.zeros(1, jnp.int32), n, dtype)[0] * n**-0.5
+    v = flat.draw(first, jnp.zeros(1, jnp.int32), n, dtype)[0] * n**-0.5
+    zero = jnp.zeros(n, dtype)
+    return {"d": jnp.ones(n, dtype), "v": v, "path_sigma": zero, "path_c": zero}
+
+
+def members(state: Any, ids: Any, population_size: int, antithetic: bool = False) -> Any:
+    """`ask` for a state with `mean`, `sigma`, `d` and `v`: members `mean + sigma * d * y`, y the stretched z."""
+    row = lambda z: stretch(z, state.v) * state.d[None]
+    steps = lambda which: flat.by_chunks(row, flat.normals(state, which, state.d.shape[0]))
+    return flat.members(state, ids, population_size, steps, antithetic)
 
 
 def stretch(z: jax.Array, v: jax.Array) -> jax.Array:
