@@ -1,6 +1,7 @@
-"""The time limit of training episodes: fixed, following their mean length, or growing with those that reach it.
+"""The time limit of training episodes: fixed, a multiple of their mean length, or growing once enough reach it.
 
-Short episodes first make a generation cheap while most members fall early anyway, and reward moving over lingering.
+Short episodes at first make a generation cheap while most members fall early anyway, and they reward moving more than
+lingering.
 """
 
 from typing import NamedTuple
@@ -13,10 +14,10 @@ class Cap(NamedTuple):
     """The limit and how it changes; all numbers are traced."""
 
     steps: jax.Array  # float32[]: the limit, rounded down when used
-    most: jax.Array  # float32[]: it never grows beyond
-    threshold: jax.Array  # float32[]: the share of truncated episodes from which it grows
+    most: jax.Array  # float32[]: the limit never grows beyond this
+    threshold: jax.Array  # float32[]: it grows when this share of the episodes is truncated
     ratio: jax.Array  # float32[]: the factor by which it grows
-    means: jax.Array  # float32[]: how many mean lengths it is, instead of growing; 0 if it does not follow the mean
+    means: jax.Array  # float32[]: how many mean lengths it is; 0 if it grows by `ratio` instead
 
     @property
     def limit(self) -> jax.Array:
@@ -24,7 +25,13 @@ class Cap(NamedTuple):
         return self.steps.astype(jnp.int32)
 
     def update(self, episodes: jax.Array, truncated: jax.Array, steps: jax.Array) -> "Cap":
-        """The cap after a generation of `episodes`, `truncated` of which reached it, and `steps` in all (uint32[])."""
+        """The cap after a generation.
+
+        Args:
+            episodes: uint32[]: how many were played.
+            truncated: uint32[]: how many of them reached the limit.
+            steps: uint32[]: how many steps they had in all.
+        """
         per_episode = 1 / episodes.astype(jnp.float32)
         share = truncated.astype(jnp.float32) * per_episode
         grown = jnp.where(share >= self.threshold, self.steps * self.ratio, self.steps)
@@ -34,14 +41,21 @@ class Cap(NamedTuple):
 
 
 def cap(given: str | int | None, most: int) -> Cap:
-    """Read a cap.
+    """Read the setting `cap` of `jaxes.rl.rollout`.
 
     Args:
-        given: None for `most` throughout; a number of steps; "2x_mean" (or another factor), twice the mean length of
-            the last generation's episodes, at first `most` (Salimans et al. 2017, section 2.1: at most half of the
-            workers' time is idle); or "adaptive:START,THRESHOLD,RATIO" (`episode_cutoff_mode` of OpenAI's code, 2017):
-            START steps at first; when a share THRESHOLD of the episodes reaches the limit, it is multiplied by RATIO.
-        most: the limit it never grows beyond, in steps.
+        given: None for `most` throughout; a number of steps; "2x_mean" (or another factor) for twice the mean length of
+            the last generation's episodes, beginning with `most` (Salimans et al. 2017, section 2.1: at most half of
+            the workers' time is idle); or "adaptive:START,THRESHOLD,RATIO" (`episode_cutoff_mode` of OpenAI's code,
+            2017) for START steps at first, multiplied by RATIO whenever a share THRESHOLD of the episodes has reached
+            the limit.
+        most: the number of steps that the limit never grows beyond.
+
+    Raises:
+        ValueError: if `given` is none of these.
+
+    >>> int(cap("adaptive:200,0.5,1.5", 1000).limit)
+    200
     """
     start, threshold, ratio, means = float(most), 2.0, 1.0, 0.0
     text = "" if given is None else str(given)

@@ -1,4 +1,4 @@
-"""How good one set of parameters is: full episodes, no noise, on held-out keys."""
+"""How good one set of parameters is: full episodes without noise, on held-out keys."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,14 +16,29 @@ from jaxes.support import checks
 def evaluation(
     env: Env, policy: Policy, *, episodes: int = 16, workers: int | None = None, ray: str | None = None
 ) -> Callable[[Any, Normalizer | None, jax.Array], Episodes]:
-    """`fn(params, normalizer, key) -> Episodes` with leaves [episodes]: what to `jit` once and call often.
-
-    Of an environment that runs on CPUs (`env.lanes`) it is a plain function, not to be compiled.
+    """A function that plays full episodes with one set of parameters, without noise.
 
     Args:
         env: played to its own time limit.
-        episodes: how many; fold the key so that no training episode has it.
-        workers, ray: who plays an environment that runs on CPUs, see `jaxes.rl.rollout`.
+        policy: what acts.
+        episodes: how many. Give the function a key from which no training episode is derived.
+        workers: which processes play an environment that runs on CPUs, see `jaxes.rl.rollout`.
+        ray: likewise.
+
+    Returns:
+        `fn(params, normalizer, key) -> Episodes` with leaves [episodes]: compile it once by `jax.jit` and call it
+        often. For an environment that runs on CPUs it is a plain function, not to be compiled.
+
+    Raises:
+        ValueError: if `episodes` is not an int of 1 or more.
+
+    >>> import jax, jaxes
+    >>> from jaxes import rl
+    >>> env = jaxes.envs.make("jaxes/CyclicMDP", max_steps=20)
+    >>> policy = rl.mlp(env, (), head="categorical")
+    >>> evaluate = jax.jit(rl.evaluation(env, policy, episodes=3))
+    >>> evaluate(policy.init(jax.random.key(0)), None, jax.random.key(1)).returns.shape
+    (3,)
     """
     checks.count("episodes", episodes)
     if env.lanes is not None:
@@ -42,17 +57,17 @@ def evaluation(
 
 
 def uncapped_mean(episodes: Episodes) -> tuple[jax.Array, jax.Array]:
-    """The mean return of an episode without time limit, where returns are spread exponentially.
+    """The mean return that episodes would have without a time limit, if returns are distributed exponentially.
 
-    The maximum likelihood estimate for censored exponential data: the sum of all returns, those of truncated episodes
-    included, over the number of episodes that ended by themselves. So it is for games that go on until an accident,
-    such as Tetris; where no episode was truncated it is the plain mean.
+    This is the maximum likelihood estimate for censored exponential data: the sum of all returns, including those of
+    truncated episodes, divided by the number of episodes that ended by themselves. It suits games that go on until an
+    accident, such as Tetris. Where no episode was truncated it is the plain mean.
 
     Args:
-        episodes: from `jaxes.rl.evaluation`, one episode a place.
+        episodes: from `jaxes.rl.evaluation`, leaves [episodes], with one episode in each slot.
 
     Returns:
-        The estimate and its standard error, float32[] both; infinite where every episode was truncated.
+        The estimate and its standard error, both float32[]; infinite where every episode was truncated.
 
     >>> import jax.numpy as jnp
     >>> from jaxes import rl

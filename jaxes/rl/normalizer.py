@@ -1,7 +1,7 @@
 """Running mean and variance of observations, frozen within a generation.
 
-Sums of a generation are taken around a common center, masked, and added up in the loop's carry: no array of
-observations exists. They are merged into the running moments afterwards (Chan, Golub, LeVeque 1983).
+A generation's observations are summed around a common center in the loop's carry, so that they are never kept in an
+array. The sums are merged into the running moments afterwards (Chan, Golub, LeVeque 1983).
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 
 class Normalizer(NamedTuple):
-    """Moments of all observations so far, and how they are used.
+    """The moments of all observations so far, and how they are used.
 
     The count is float32: it loses precision late, but never overflows.
     """
@@ -25,19 +25,21 @@ class Normalizer(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """Sums of one generation, additive over lanes, steps, blocks and devices."""
+    """The sums of one generation, which add up over lanes, steps, blocks and devices."""
 
-    count: jax.Array  # uint32[]
+    count: jax.Array  # uint32[]: observations
     total: Any  # sum of (observation - center)
     squares: Any  # sum of (observation - center)^2
-    center: Any  # the center, once for every part
-    parts: jax.Array  # float32[]: parts (blocks) added up
+    center: Any  # the center, added once for every part
+    parts: jax.Array  # float32[]: how many parts (blocks) were added up
 
 
 class Preset(NamedTuple):
+    """The settings that go by a name."""
+
     limit: float = 5.0
     floor: float = 0.1
-    share: float = 1.0  # of the episodes that it learns from
+    share: float = 1.0  # the part of the episodes that it learns from
 
 
 PRESETS = {
@@ -50,12 +52,17 @@ PRESETS = {
 
 
 def init(observation: Any, preset: str = "on") -> Normalizer:
-    """A normalizer that has seen nothing: it takes mean 0 and standard deviation 1.
+    """A normalizer that has seen nothing, and so assumes mean 0 and standard deviation 1.
 
     Args:
-        observation: tree of arrays or shapes.
-        preset: "on" (every episode counts, clipped at 5, standard deviation at least 0.1), "salimans" (one episode in a
-            hundred counts) or "ars" (nothing is clipped).
+        observation: a tree of arrays or of `jax.ShapeDtypeStruct`.
+        preset: "on" (it learns from every episode, clips at 5, and takes a standard deviation of at least 0.1),
+            "salimans" (it learns from one episode in a hundred) or "ars" (it clips nothing).
+
+    >>> import jax, jax.numpy as jnp
+    >>> new = init(jax.ShapeDtypeStruct((3,), jnp.float32))
+    >>> normalize(new, jnp.array([0.0, 1.0, 9.0])).tolist()
+    [0.0, 1.0, 5.0]
     """
     zero = jax.tree.map(lambda x: jnp.zeros(x.shape, jnp.float32), observation)
     limit, floor, _ = PRESETS[preset]
@@ -63,15 +70,15 @@ def init(observation: Any, preset: str = "on") -> Normalizer:
 
 
 def no_moments(normalizer: Normalizer) -> Moments:
-    """Sums over nothing, around the mean so far."""
+    """The sums before the first observation, around the mean so far."""
     zero = jax.tree.map(jnp.zeros_like, normalizer.mean)
     return Moments(jnp.uint32(0), zero, zero, normalizer.mean, jnp.float32(1))
 
 
 def around(moments: Moments, normalizer: Normalizer, probe: Any) -> Moments:
-    """Sums over nothing around the observation `probe`, if the normalizer has seen nothing yet.
+    """Move the center to the observation `probe`, if the normalizer has seen nothing yet.
 
-    A mean far from 0 would swallow the variance of sums around 0.
+    Sums around 0 would lose the variance of observations that are far from 0. `moments` must not have any yet.
     """
     known = normalizer.count > 0
 
@@ -83,7 +90,7 @@ def around(moments: Moments, normalizer: Normalizer, probe: Any) -> Moments:
 
 
 def observe(moments: Moments, observations: Any, mask: jax.Array) -> Moments:
-    """Add a step's observations ([lanes, ...]) where `mask` (bool[lanes]); those with NaN or inf are left out."""
+    """Add the observations of a step, leaves [lanes, ...], where `mask` (bool[lanes]) is true and all are finite."""
     for x in jax.tree.leaves(observations):
         mask &= jnp.all(jnp.isfinite(x), axis=tuple(range(1, x.ndim)))
 
@@ -100,7 +107,7 @@ def observe(moments: Moments, observations: Any, mask: jax.Array) -> Moments:
 
 
 def update(normalizer: Normalizer, moments: Moments) -> Normalizer:
-    """Merge a generation's sums."""
+    """The normalizer that has also seen a generation with these sums."""
     new_count = moments.count.astype(jnp.float32)
     count = normalizer.count + new_count
     per_part, per_new, per_all = 1 / moments.parts, 1 / jnp.maximum(new_count, 1), 1 / jnp.maximum(count, 1)
@@ -117,14 +124,14 @@ def update(normalizer: Normalizer, moments: Moments) -> Normalizer:
 
 
 def deviation(normalizer: Normalizer) -> Any:
-    """Standard deviations, never below the floor."""
+    """The standard deviations, a tree like the observation; none is below the floor."""
     known, share = normalizer.count > 0, 1 / jnp.maximum(normalizer.count, 1)
     least = normalizer.floor**2
     return jax.tree.map(lambda q: jnp.where(known, jnp.sqrt(jnp.maximum(q * share, least)), 1), normalizer.squares)
 
 
 def normalizing(normalizer: Normalizer) -> Callable[[Any], Any]:
-    """The function (observation - mean) / deviation, clipped to [-limit, limit]; NaN stays NaN."""
+    """The function `(observation - mean) / deviation`, clipped to [-limit, limit]; NaN stays NaN."""
     scale = jax.tree.map(lambda std: 1 / std, deviation(normalizer))
     limit = normalizer.limit
     one = lambda x, mean, by: jnp.clip((x.astype(jnp.float32) - mean) * by, -limit, limit)
@@ -132,5 +139,5 @@ def normalizing(normalizer: Normalizer) -> Callable[[Any], Any]:
 
 
 def normalize(normalizer: Normalizer, observation: Any) -> Any:
-    """One observation, normalized."""
+    """Normalize one observation, a tree of arrays."""
     return normalizing(normalizer)(observation)

@@ -1,4 +1,4 @@
-"""What a member is paid in training: an environment's rewards, clipped, shifted, with a bonus for being alive."""
+"""The rewards of training: those of the environment, clipped, shifted, and with a bonus for being alive."""
 
 from typing import Any, NamedTuple
 
@@ -6,18 +6,23 @@ import numpy as np
 
 
 class Pay(NamedTuple):
-    """What training makes of rewards; evaluation pays them as they are."""
+    """How training changes rewards; evaluation takes them as they are.
 
-    clip: tuple[float, float] | None = None  # rewards below and above become these
+    >>> import numpy as np
+    >>> Pay(clip=(-1.0, 1.0))(np.float32(-100), np.int32(3), shift=1.0).item()
+    -2.0
+    """
+
+    clip: tuple[float, float] | None = None  # the range that rewards are clipped to
     bonus: tuple[float, float, float] | None = None  # (t0, t1, bonus)
 
     def __call__(self, reward: Any, t: Any, shift: Any, xp: Any = np) -> Any:
-        """What is added up.
+        """The rewards that are summed.
 
         Args:
-            reward: float[...]: the environment's.
-            t: int32[...]: the step of the episode.
-            shift: taken off.
+            reward: float[...]: from the environment.
+            t: int32[...]: the number of the step in its episode.
+            shift: float[] or a number: subtracted.
             xp: NumPy, or jax.numpy in compiled programs.
         """
         if self.clip is not None:
@@ -30,7 +35,7 @@ class Pay(NamedTuple):
 
 
 def pay(clip_reward: tuple[float, float] | None, alive_bonus: tuple[int, int, float] | None) -> Pay:
-    """Read the settings of `jaxes.rl.rollout`.
+    """Read the settings `clip_reward` and `alive_bonus` of `jaxes.rl.rollout`.
 
     Raises:
         ValueError: for settings that make no sense.

@@ -38,55 +38,60 @@ def rollout(
 ) -> Problem:
     """The problem of maximizing the return of episodes.
 
+    The metrics of a run then have the mean length of an episode, the share of the episodes that the time limit ended,
+    and the utilization, which is the share of the lanes' steps that belong to an episode. Evaluation
+    (`jaxes.rl.evaluation`) knows no cap, clipping, shift, bonus or noise.
+
     Args:
         env: from `jaxes.envs.make`, or your own.
-        policy: from `jaxes.rl.mlp` or `jaxes.rl.policy`.
-        episodes: how many a member plays; its fitness is their mean return.
-        least_steps: a member plays on, episode after episode, until it has had that many steps too (each of its
-            `episodes` until it has had its part of them): a batch of n members closes with at least `n * episodes`
-            episodes and `n * least_steps` steps (`episodes_per_batch` and `timesteps_per_batch` of OpenAI's code).
+        policy: from `jaxes.rl.mlp`, `jaxes.rl.policy` or others.
+        episodes: how many episodes a member plays; its fitness is their mean return.
+        least_steps: a member plays more episodes until it has taken this many steps too; with several `episodes`, until
+            each of them has had its equal part. A batch of n members then has at least `n * episodes` episodes and
+            `n * least_steps` steps (`episodes_per_batch` and `timesteps_per_batch` of OpenAI's code).
         max_steps: time limit of an episode; the environment's own by default.
         cap: a lower time limit in training: a number of steps, "2x_mean" or "adaptive:START,THRESHOLD,RATIO", see
             `jaxes.rl.cap.cap`.
-        clip_reward: (low, high): in training, rewards below and above become these, before anything is taken off or
-            added. Where an end costs more than an episode can earn at first (BipedalWalker takes 100 off for a fall),
-            members learn to stand still; (-1, 1) lets them fall while they learn to walk. Infinite numbers leave a side
-            open.
-        shift: taken off every reward in training, so that surviving alone earns nothing (Mania et al. 2018, section 4:
-            1 for hopper, walker and ant, 5 for humanoid); a number, or an optax schedule over generations.
-        alive_bonus: (t0, t1, bonus), added to the rewards in training: nothing before step t0 of an episode, from t1
-            on all of the bonus, linear in between (the `alive_bonus_schedule` of EvoTorch).
-        normalize: give the policy observations normalized by running moments, which are frozen within a generation:
-            True or "on", False or "off", "salimans" or "ars", see `jaxes.rl.normalizer.init`.
-        seeds: who starts alike (common random numbers): "pair", both members of an antithetic pair; "generation", all
-            members of a generation; "independent", nobody.
-        mode: "refill" plays on some lanes, and a lane whose episode has ended takes the next member; "while" has a lane
-            for every episode, until the last one ends; "scan" takes `max_steps` steps whatever happens. "auto" is
-            "refill" where there are more episodes than lanes, else "while". Returns are the same in each.
-        lanes: of "refill", at most the episodes of a population (of one of its blocks). Of an environment that runs on
-            CPUs (`mujoco/`, `gymnasium/`): members that each process plays at once, 64 by default.
+        clip_reward: (low, high): in training, rewards are clipped to this range before shift and bonus. Where the end
+            of an episode costs more than it can earn at first (BipedalWalker takes 100 off for a fall), members learn
+            to stand still; with (-1, 1) they may fall while they learn to walk. An infinite number leaves a side open.
+        shift: subtracted from every reward in training, so that surviving alone earns nothing (Mania et al. 2018,
+            section 4: 1 for hopper, walker and ant, 5 for humanoid); a number, or an optax schedule over generations.
+        alive_bonus: (t0, t1, bonus): added to the rewards in training. It is nothing before step t0 of an episode, the
+            whole bonus from step t1 on, and grows linearly in between (`alive_bonus_schedule` of EvoTorch).
+        normalize: whether the policy sees observations normalized by running moments, which stay as they are within a
+            generation: True or "on", False or "off", "salimans" or "ars", see `jaxes.rl.normalizer.init`.
+        seeds: which members start in the same state (common random numbers): "pair", both members of an antithetic
+            pair; "generation", all members of a generation; "independent", none.
+        mode: "refill" plays on a number of lanes, and a lane whose episode has ended takes the next one that waits;
+            "while" has a lane for every episode, until the last one has ended; "scan" takes `max_steps` steps whatever
+            happens. "auto" is "refill" where there are more episodes than lanes, else "while". The returns are the same
+            in every mode.
+        lanes: how many episodes "refill" plays at once, at most as many as a population (or one of its blocks) has. For
+            an environment that runs on CPUs (`mujoco/`, `gymnasium/`): how many members each process plays at once, 64
+            by default.
         check_every: steps between two looks at which episodes have ended.
-        workers: processes that play an environment that runs on CPUs; one for each core by default, 0 plays in this
+        workers: processes that play an environment that runs on CPUs. By default one for each core; 0 plays in this
             process.
-        ray: address of a Ray cluster whose actors are the workers, instead of processes of this machine: "HOST:6379",
-            "ray://HOST:10001", or "auto". One for each CPU by default. The numbers are the same.
-
-    The metrics of a run have the mean length of episodes, the share that the time limit ended, and the utilization: the
-    share of the lanes' steps that belong to an episode. Evaluation (`jaxes.rl.evaluation`) has neither cap, clip,
-    shift, bonus nor noise.
+        ray: address of a Ray cluster whose actors play such an environment, instead of processes of this machine:
+            "HOST:6379", "ray://HOST:10001", or "auto". By default one for each CPU. The numbers are the same.
 
     Returns:
-        A `Problem` whose state is a `jaxes.rl.accounting.State`.
+        A `Problem` whose state is a `jaxes.rl.accounting.State`, and whose fitness is float32[members].
 
     Raises:
         ValueError: for settings that make no sense; when evaluated, for more lanes than episodes.
 
     >>> import jax, jaxes
     >>> from jaxes import rl
-    >>> env = jaxes.envs.make("brax/inverted_pendulum")
-    >>> problem = rl.rollout(env, rl.mlp(env, hidden=()), max_steps=10)
-    >>> int(problem.init(jax.random.key(0)).steps)
-    0
+    >>> env = jaxes.envs.make("jaxes/CyclicMDP")
+    >>> policy = rl.mlp(env, hidden=(), head="categorical")
+    >>> problem = rl.rollout(env, policy, max_steps=10)
+    >>> strategy = jaxes.open_es(8)
+    >>> carry = strategy.init(jax.random.key(0), policy.init(jax.random.key(1))), problem.init(jax.random.key(2))
+    >>> (_, state), info = jax.jit(jaxes.generation(strategy, problem))(carry)
+    >>> int(state.episodes)
+    8
     """
     given = settings.read(
         env,

@@ -1,1 +1,1 @@
-"""Rollouts on CPUs: worker processes that step environments of `jaxes.envs.host`, several members at once each."""
+"""Rollouts on CPUs: worker processes that step environments of `jaxes.envs.host`, each for several members at once."""

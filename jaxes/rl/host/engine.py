@@ -1,4 +1,4 @@
-"""What `jaxes.rl.rollout` and `jaxes.rl.evaluation` do for environments that run on CPUs."""
+"""The engine of `jaxes.rl.rollout` and `jaxes.rl.evaluation` for environments that run on CPUs."""
 
 import functools
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from jaxes.rl.settings import Settings
 from jaxes.support import keys as keys_of
 from jaxes.support.keys import Stream
 
-LANES = 64  # of a process: fewer and calling the policy costs more than stepping, more and the caches are left
+LANES = 64  # of a process: with fewer, calling the policy costs more than stepping; with more, the caches overflow
 
 _pools: dict[Any, Pool] = {}
 
@@ -39,7 +39,7 @@ def pool(env: Env, workers: int | None = None, lanes: int | None = None, ray: st
 
 
 class Engine:
-    """Plays members of any strategy with one policy."""
+    """Plays members of any strategy with one policy, in worker processes."""
 
     def __init__(self, env: Env, policy: Policy, training: bool, **where: Any):
         """`where`: workers, lanes and ray, see `pool`."""
@@ -52,7 +52,7 @@ class Engine:
         return pool(self._env, **self._where)
 
     def listen(self, tell: Callable[[float], None]) -> None:
-        """From now on `tell(share)` hears every second or so how much of what is to be played has ended."""
+        """From now on call `tell(share)` every second or so with the share of the slots that have been played."""
         self._tell = tell
 
     def play(
@@ -73,9 +73,14 @@ class Engine:
 
         Args:
             ask: `ask(state, ids) -> members`.
-            state: the strategy's.
-            members: int32[slots].
+            state: of the strategy.
+            members: int32[slots]: whose slots they are.
             keys: key[slots].
+            normalizer: used as it is for all steps; None to give the policy raw observations.
+            limit: the time limit of an episode, in steps.
+            least_steps: a slot whose episodes have fewer steps in all plays another one.
+            shift: subtracted from every reward.
+            pay: what else becomes of rewards.
             watch: the share of the slots whose observations are summed.
         """
         shapes = tuple((x.shape, x.dtype) for x in jax.tree.leaves((state, normalizer)))
@@ -135,14 +140,14 @@ def evaluating(engine: Engine, episode_keys: Callable, given: Settings) -> Calla
 
 @jax.jit
 def _of_slots(keys: jax.Array, watch: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Seeds, the keys' data, and which slots are watched."""
+    """uint32[slots] seeds, the data of the keys, and bool[slots]: whether the observations of a slot are summed."""
     seeds = jax.vmap(lambda key: jax.random.bits(key, (), jnp.uint32))(keys)
     chance = jax.vmap(lambda key: jax.random.uniform(keys_of.stream(key, Stream.WATCH)))(keys)
     return seeds, jax.random.key_data(keys), chance < watch
 
 
 def moments(results: Results, normalizer: norm.Normalizer) -> norm.Moments:
-    """The sums of a generation, added up in the order of the slots, around their own mean."""
+    """The sums of a generation's observations around their own mean, added up in the order of the slots."""
     tree = jax.tree.structure(normalizer.mean)
     count = int(results.seen.sum())
     means = [x.sum(axis=0) / max(count, 1) for x in results.totals]
@@ -190,5 +195,5 @@ def _episodes(results: Results, shape: tuple[int, ...], seen: Any) -> Episodes:
 
 
 def _everyone(params: Any, ids: jax.Array) -> Any:
-    """The same parameters, whoever is asked for."""
+    """The same parameters for every member."""
     return jax.tree.map(lambda x: jnp.broadcast_to(x, (ids.size, *x.shape)), params)

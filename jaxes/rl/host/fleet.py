@@ -1,7 +1,7 @@
 """Workers on any number of machines: the actors of a Ray cluster.
 
-An actor is sent the job of a generation once (the strategy's state by reference, through Ray's object store) and the
-numbers of slots; it draws the members itself, and sends back scalars and sums of observations.
+An actor is sent the job of a generation once (the strategy's state by reference, through Ray's object store) and which
+slots to play. It draws the members itself, and sends back scalars and sums of observations.
 """
 
 import contextlib
@@ -13,14 +13,14 @@ from jaxes.rl.host.here import ENVIRONMENT, XLA_FLAGS
 from jaxes.rl.host.worker import Worker
 from jaxes.support import checks
 
-PATIENCE = 60.0  # seconds to wait for an answer that has no work before it, such as that of an actor's start
+PATIENCE = 60.0  # seconds to wait for an answer that takes no work, such as the one that an actor has started
 
 
 class Fleet:
     """Starts workers on a cluster (the counterpart of `jaxes.rl.host.here.Here`).
 
     Args:
-        address: of the cluster, such as "ray://HOST:10001", "HOST:6379", or "auto" for the one of this machine.
+        address: where the cluster is, such as "ray://HOST:10001", "HOST:6379", or "auto" for a cluster on this machine.
 
     Raises:
         ImportError: without Ray; the message says what to install.
@@ -57,7 +57,7 @@ class Fleet:
         return self._ray.put(job)
 
     def wait(self, workers: list["Actor"], timeout: float) -> list["Actor"]:
-        """Those that have an answer, or are gone."""
+        """Wait for at least one worker that has an answer or is gone; the workers of which that is true."""
         first = {worker.pending[0]: worker for worker in workers}
         ready, _ = self._ray.wait(list(first), num_returns=1, timeout=timeout)
         return [first[reference] for reference in ready]
@@ -87,7 +87,7 @@ class Actor:
             raise EOFError from None
 
     def close(self) -> str:
-        """End it, and tell how it ended."""
+        """End the actor; a description of how it ended."""
         self.pending.clear()
         if self._ray.is_initialized():  # else it has ended with its cluster, and `kill` would start another one
             with contextlib.suppress(self._ray.exceptions.RayError):

@@ -32,7 +32,7 @@ class Here:
         return job
 
     def wait(self, workers: list["Process"], timeout: float) -> list["Process"]:
-        """Those that have an answer, or have died."""
+        """Wait for workers that have an answer or have died; the workers of which that is true."""
         ready = connections.wait([worker.connection for worker in workers], timeout)
         return [worker for worker in workers if worker.connection in ready]
 
@@ -67,7 +67,7 @@ class Process:
         return answer
 
     def close(self) -> str:
-        """End it, and tell how it ended."""
+        """End the process; a description of how it ended."""
         self.connection.close()
         try:
             self._process.wait(0.5)

@@ -1,7 +1,7 @@
-"""One process at play: lanes step several members at once, and a lane whose episode ends takes the next slot.
+"""Playing in one process: lanes step several members at once, and a lane whose episode has ended takes the next slot.
 
-What an episode comes to depends on its member, its seed and its key alone, not on its lane, its neighbours or the
-process. (The policy's rows are computed in batches of one size.)
+The result of an episode depends on its member, its seed and its key alone, not on its lane, its neighbors or the
+process. (The policy is always computed for a batch of the same size.)
 """
 
 import time
@@ -17,28 +17,28 @@ from jaxes.rl.host import programs
 from jaxes.rl.host.programs import Program
 from jaxes.rl.reward import Pay
 
-GOLDEN = 0x9E3779B9  # 2^32 / golden ratio: seeds of a slot's later episodes
+GOLDEN = 0x9E3779B9  # 2^32 / golden ratio: between the seeds of a slot's episodes
 
 
 class Job(NamedTuple):
-    """What is to be played: slots, each of which is `episodes` of a member's share."""
+    """The slots to be played in one generation: a member has as many of them as it plays episodes."""
 
-    state: list[np.ndarray]  # the strategy's, packed
+    state: list[np.ndarray]  # of the strategy, packed
     normalizer: list[np.ndarray]  # packed; empty without one
     members: np.ndarray  # int32[slots]: ids
-    seeds: np.ndarray  # uint32[slots]: of the environment
-    keys: np.ndarray  # uint32[slots, words]: of the actions' noise
+    seeds: np.ndarray  # uint32[slots]: for the reset of the environment
+    keys: np.ndarray  # uint32[slots, words]: for the actions' noise
     watched: np.ndarray  # bool[slots]: the normalizer learns from it
     limit: int  # steps of an episode at most
     least_steps: int  # a slot with fewer plays another episode
-    shift: float  # taken off every reward
-    pay: Pay  # what becomes of rewards else
+    shift: float  # subtracted from every reward
+    pay: Pay  # what else becomes of rewards
 
 
 class Results(NamedTuple):
-    """What slots came to, in any order; leaves [some, ...]."""
+    """The results of k slots in any order; leaves [k, ...]."""
 
-    slots: np.ndarray  # int64
+    slots: np.ndarray  # int64: their numbers
     returns: np.ndarray  # float64: sum over the slot's episodes
     lengths: np.ndarray  # int64
     episodes: np.ndarray  # int64
@@ -60,8 +60,9 @@ class Player:
         self._seen = [np.zeros(x.shape, _small(x.dtype)) for x in jax.tree.leaves(lanes.observations)]
         self._raw = jax.tree.leaves(lanes.observations)
         self.acting = 0.0
-        """Seconds in the policy since the job began; `playing` those of everything."""
+        """Seconds spent in the policy since the job began."""
         self.playing = 0.0
+        """Seconds spent since the job began, in all."""
 
     def begin(self, job: Job) -> None:
         """Take a job and forget the last one."""
@@ -82,15 +83,15 @@ class Player:
         self.acting = self.playing = 0.0
 
     def play(self, slots: list[int], more: bool, seconds: float = 1.0) -> tuple[Results, int]:
-        """Play these slots too, until there is room for others, or everything has ended, or the time is over.
+        """Take these slots too, and play until there is room for others, or all have ended, or the time is over.
 
         Args:
-            slots: to be played after those that wait already.
-            more: whether there are other slots: then it returns as soon as a lane has nothing to do.
-            seconds: to return after.
+            slots: to be played after the ones that wait already.
+            more: whether there are other slots; if so it returns as soon as a lane has nothing to do.
+            seconds: when to return.
 
         Returns:
-            Places that have ended, and how many are played or wait.
+            The results of the slots that have ended, and how many others are being played or wait.
         """
         began = time.perf_counter()
         self._waiting.extend(slots)
@@ -168,7 +169,7 @@ class Player:
         self._let_in(free)
 
     def _let_in(self, lanes: np.ndarray) -> None:
-        """Members take these lanes, with a fresh memory."""
+        """Put the members of their slots on these lanes, with a fresh memory."""
         some = self._at_once
         for start in range(0, len(lanes), some):
             part = lanes[start : start + some]

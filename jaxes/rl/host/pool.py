@@ -24,10 +24,10 @@ class Pool:
     """Workers that play one environment.
 
     Args:
-        env: with lanes.
-        workers: how many; None for as many as the launcher has by default, 0 plays in this process.
-        lanes: members that each of them plays at once.
-        launcher: what starts them: `Here()`, or a `jaxes.rl.host.fleet.Fleet`.
+        env: has `lanes`.
+        workers: how many; None for the launcher's default, 0 to play in this process.
+        lanes: how many members each worker plays at once.
+        launcher: starts the workers: `Here()`, or a `jaxes.rl.host.fleet.Fleet`.
         patience: seconds without a sign of life after which a worker is given up.
     """
 
@@ -55,7 +55,7 @@ class Pool:
                 self.workers.append(self.launcher.new(self._pickled(), self.lanes))
 
     def load(self, program: Program) -> int:
-        """Give all workers a program; its number."""
+        """Give all workers a program; the number that it has from now on."""
         self._programs.append(program)
         if self._local is not None:
             self._local.load(len(self._programs) - 1, program)
@@ -67,9 +67,9 @@ class Pool:
         """Play all slots of a job; the results in the order of the slots.
 
         Args:
-            number: of the program.
+            number: of the program, from `load`.
             job: what to play.
-            tell: is told every second or so how much of it has ended.
+            tell: is called every second or so with the share of the slots that have been played.
 
         Raises:
             RuntimeError: if a worker fails (with its traceback), or too many of them are lost.
@@ -92,7 +92,7 @@ class Pool:
         self.workers = []
 
     def teach(self) -> None:
-        """See to it that there are all workers, and that they know all programs."""
+        """Start the workers that are missing, and give every worker the programs that it does not have."""
         self.start()
         behind = [worker for worker in self.workers if worker.loaded < len(self._programs)]
         for worker in behind:
@@ -104,7 +104,7 @@ class Pool:
                 worker.loaded += 1
 
     def answer(self, worker: Any) -> Any:
-        """The answer of a worker that is not playing."""
+        """Wait for the answer of a worker that is not playing."""
         try:
             return worker.receive()
         except EOFError:
@@ -121,7 +121,7 @@ class Pool:
 
 
 class _Round:
-    """One job, dealt out to the workers of a pool."""
+    """One job, whose slots are dealt out to the workers of a pool."""
 
     def __init__(self, pool: Pool, number: int, job: Job):
         self._pool, self._number, self._job = pool, number, pool.launcher.share(job)
@@ -129,9 +129,9 @@ class _Round:
         self._waiting = deque(range(self._count))
         self._ended: list[Results] = []
         self._holding: dict[Any, set[int]] = {}  # slots that a worker has
-        self._left: dict[Any, int] = {}  # how many of them it had not ended when it was last heard of
-        self._asked: dict[Any, float] = {}  # since when a worker plays
-        self._clocks: dict[Any, tuple[float, float]] = {}  # its seconds in the policy, and of playing
+        self._left: dict[Any, int] = {}  # how many of them it had not ended at its last answer
+        self._asked: dict[Any, float] = {}  # when a worker was told to play
+        self._clocks: dict[Any, tuple[float, float]] = {}  # its seconds in the policy, and in all
         self._lost = 0
 
     def play(self, tell: Callable[[float], None]) -> list[Results]:
@@ -146,7 +146,7 @@ class _Round:
                     self._hear(worker)
                 elif time.monotonic() - self._asked[worker] > self._pool.patience:
                     self._lose(worker, f"was silent for {self._pool.patience:g} s")
-            for worker in self._pool.workers:  # those that had nothing left when a lost one's slots came back
+            for worker in self._pool.workers:  # to idle workers, the slots of lost ones
                 if worker not in self._asked and self._waiting:
                     self._deal(worker)
         wall = (time.perf_counter() - began) * max(1, len(self._clocks))
@@ -165,7 +165,7 @@ class _Round:
             self._deal(worker)
 
     def _deal(self, worker: Any) -> None:
-        """Give a worker what keeps all its lanes busy, but no more than its part of what is left."""
+        """Give a worker enough slots to keep all its lanes busy, but no more than its part of what is left."""
         lanes, idle = self._pool.lanes, [one for one in self._pool.workers if one not in self._asked]
         others = len(idle) if not self._ended else len(self._pool.workers)
         room = max(lanes + lanes // 4 - self._left[worker], 0)
@@ -187,7 +187,7 @@ class _Round:
             self._deal(worker)
 
     def _lose(self, worker: Any, reason: str) -> None:
-        """Take a worker's slots back, and start another one."""
+        """Take back the slots of a worker, and start another worker."""
         self._lost += 1
         self._pool.lost += 1
         self._waiting.extendleft(sorted(self._holding.pop(worker), reverse=True))

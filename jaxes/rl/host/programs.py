@@ -1,4 +1,4 @@
-"""The compiled parts of a player, in a form that goes to other processes and machines: StableHLO by `jax.export`.
+"""The compiled parts of a player as StableHLO (`jax.export`), which can be sent to other processes and machines.
 
 A member is drawn where it is played, from the strategy's state and its id; noise is never sent.
 """
@@ -19,17 +19,17 @@ from jaxes.support import keys
 
 
 class Program(NamedTuple):
-    """What a player runs; the functions take and give flat lists of arrays."""
+    """The functions that a player runs; they take and give flat lists of arrays."""
 
     enter: bytes
     """(strategy's state, params, memory, lanes int32[s], ids int32[s], count int32[]) -> (params, memory): the first
-    `count` of these members take lanes; params and memory are given away"""
+    `count` of these members are put on their lanes; params and memory are donated"""
     common: bytes
-    """(strategy's state) -> what members of low rank share"""
+    """(strategy's state) -> the parameters that members of low rank share"""
     act: bytes
     """(params, common, memory, observations, normalizer, keys uint32[lanes, words], episode int32[lanes],
     t int32[lanes]) -> (actions [lanes, ...], memory)"""
-    params: list[tuple[tuple[int, ...], Any]]  # shapes and dtypes, with the axis of lanes
+    params: list[tuple[tuple[int, ...], Any]]  # shapes and dtypes, with an axis of lanes in front
     memory: list[tuple[tuple[int, ...], Any]]
     lanes: int
     at_once: int  # members that enter in one call
@@ -44,14 +44,16 @@ def pack(tree: Any) -> list[np.ndarray]:
 def make(
     env: Env, policy: Policy, ask: Callable, state: Any, normalizer: Any, key: jax.Array, lanes: int, training: bool
 ) -> Program:
-    """Trace and export.
+    """Trace and export the functions of a player.
 
     Args:
+        env: gives the observations.
+        policy: what acts.
         ask: `ask(state, ids) -> members`, leaves [len(ids), ...].
-        state: one that `ask` takes; its shapes count.
+        state: of the strategy; only its shapes and dtypes matter.
         normalizer: likewise, or None.
-        key: likewise, of an episode.
-        lanes: of a player.
+        key: of an episode; likewise.
+        lanes: how many a player has.
         training: whether actions have noise.
     """
     at_once = max(1, lanes // 8)
@@ -64,7 +66,7 @@ def make(
     def enter(state_leaves, params_leaves, memory_leaves, at, ids, count):
         asked = _unpack(state_leaves, state)
 
-        def one(k, now):  # at a time: where episodes end, one enters much more often than several
+        def one(k, now):  # one member at a time: usually there is only one
             entering = ask(asked, ids[k][None])
             fresh = jax.tree.leaves((lowrank.own(entering), lowrank.vmap(policy.start)(entering)))
             return [x.at[at[k]].set(y[0]) for x, y in zip(now, fresh, strict=True)]
@@ -118,12 +120,12 @@ def make(
 
 
 def load(exported: bytes, donated: tuple[int, ...] = ()) -> Callable[..., Any]:
-    """The compiled function, in the process that calls it; `donated`: arguments that it may write over."""
+    """Compile an exported function in the calling process; `donated` are the arguments that it may overwrite."""
     return jax.jit(export.deserialize(bytearray(exported)).call, donate_argnums=donated)
 
 
 def _shapes(tree: Any) -> list[jax.ShapeDtypeStruct]:
-    """The shapes of what `pack` gives."""
+    """The shapes and dtypes of the arrays that `pack` gives."""
     return [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in jax.eval_shape(lambda: _unkeyed(tree))]
 
 
@@ -143,7 +145,7 @@ def _impl(like: Any) -> str:
 
 
 def _unpack(leaves: Any, like: Any) -> Any:
-    """The tree that `pack` took apart, traced."""
+    """The inverse of `pack` for traced arrays: a tree like `like`."""
     shapes, tree = jax.tree.flatten(like)
     wrapped = [
         jax.random.wrap_key_data(x, impl=_impl(shape)) if jnp.issubdtype(shape.dtype, jax.dtypes.prng_key) else x

@@ -1,6 +1,7 @@
 """The process of a worker: `python -m jaxes.rl.host.worker FD`, started by `jaxes.rl.host.here`.
 
-It answers messages on a connection until that closes: (name, arguments) in, ("ok", answer) or ("error", text) out.
+It answers messages on a connection until the connection closes: it receives (name, arguments) and sends ("ok", answer)
+or ("error", text).
 """
 
 import pickle
@@ -16,29 +17,31 @@ from jaxes.rl.host.player import Player
 
 
 class Worker:
-    """What a worker is asked to do, in a process of its own or in the caller's."""
+    """Does what a worker is asked to do, in a process of its own or in the caller's."""
 
     def __init__(self, lanes: Any, count: int):
-        """`lanes`: what makes them, pickled or not."""
+        """`lanes(count)` makes the lanes; it may be pickled."""
         make = pickle.loads(lanes) if isinstance(lanes, bytes) else lanes
         self._lanes = make(count)
         self._players: dict[int, Player] = {}
 
     def load(self, number: int, program: Any) -> None:
-        """Know a program by a number from now on."""
+        """Remember a program by its number."""
         self._players[number] = Player(self._lanes, program)
 
     def begin(self, number: int, job: Any) -> None:
+        """Take a job, to be played by the program of this number."""
         self._playing = self._players[number]
         self._playing.begin(job)
 
     def play(self, slots: list[int], more: bool, seconds: float = 1.0) -> Any:
+        """What `Player.play` returns, and the seconds spent in the policy and in all."""
         results, left = self._playing.play(slots, more, seconds)
         return results, left, (self._playing.acting, self._playing.playing)
 
 
 def serve(connection: Connection) -> None:
-    """Answer until the other side is gone."""
+    """Answer until the other side closes the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal: the parent decides
     jax.config.update("jax_cpu_enable_async_dispatch", False)  # whoever calls a policy waits: a quarter of the time
     worker: Any = None

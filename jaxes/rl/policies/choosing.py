@@ -1,4 +1,4 @@
-"""Policies for environments that say what each choice leads to: the choice of the highest value is taken."""
+"""Policies for environments that describe what each choice leads to: they take the choice of the highest value."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,9 +14,10 @@ from jaxes.support import checks
 
 
 class Values(nn.Module):
-    """One network for all choices: float32[k, f] to a value each; what is not allowed has the lowest there is.
+    """One network that values every choice: from features float32[k, f] to float32[k].
 
-    No bias after the last layer: it would raise all values alike.
+    Choices that are not allowed get the lowest number there is. The last layer has no bias, because it would raise all
+    values alike.
     """
 
     hidden: Sequence[int] = ()
@@ -46,17 +47,20 @@ def values(
     initialization: str = "lecun",
     action_noise: float = 0.0,
 ) -> Policy:
-    """Value every choice by what it leads to, and take the best; the first of several that are equally good.
+    """A policy that values every choice by what it leads to, and takes the best (of several, the first).
 
     Args:
-        env: with `Discrete` actions and observations `{"features": float32[k, f], "allowed": bool[k]}`, such as
-            jaxes/tetris.
-        hidden: sizes of the hidden layers; () for a linear value, `features @ weights`.
-        head: "categorical", or "categorical:sample" to draw by the values as logits in training.
+        env: has `Discrete` actions and observations `{"features": float32[k, f], "allowed": bool[k]}`, as jaxes/tetris
+            does.
+        hidden: sizes of the hidden layers; () for linear values, `features @ weights`.
+        head: "categorical", or "categorical:sample" to draw the choice in training with the values as logits.
         activation: "tanh", "relu", "elu" or "silu".
-        last_scale: of the last layer's initial weights; 0 to begin with a value of 0 for all.
+        last_scale: scale of the last layer's initial weights; 0 to begin with the value 0 for every choice.
         initialization: "lecun" or "normc", see `jaxes.rl.policies.networks`.
-        action_noise: 0, as choices take none.
+        action_noise: must be 0: choices take no noise.
+
+    Raises:
+        ValueError: if the environment does not describe its choices, or a setting is unknown.
 
     >>> import jax, jaxes
     >>> from jaxes import rl

@@ -1,7 +1,8 @@
 """Action heads: from a network's output to an action that the environment accepts.
 
-A head is chosen by name ("tanh", "clip", "bins:10", "bins:-1,0,1", "gaussian", "categorical", "categorical:sample") or
-built here. It knows how many outputs it needs. One that draws does so in training only, where it is given a key.
+A head is chosen by its name ("tanh", "clip", "bins:10", "bins:-1,0,1", "gaussian", "categorical",
+"categorical:sample"). It knows how many outputs it needs. A random head draws in training only, where it is given a
+key.
 """
 
 import math
@@ -17,9 +18,11 @@ from jaxes.support import checks
 
 
 class Head(NamedTuple):
-    outputs: int  # the network's output size
+    """How actions are read from a network's output."""
+
+    outputs: int  # how many the network must have
     act: Callable[[jax.Array, jax.Array | None], jax.Array]  # (float[outputs], key or None) -> action
-    random: bool = False  # whether act draws when it is given a key
+    random: bool = False  # whether `act` draws when it is given a key
 
 
 def tanh(env: Env) -> Head:
@@ -29,15 +32,15 @@ def tanh(env: Env) -> Head:
 
 
 def clip(env: Env) -> Head:
-    """The output itself, cut at the limits of the action's range."""
+    """The output itself, clipped to the action's range."""
     low, high = _box(env, "clip")
     return Head(low.size, lambda y, key=None: _cut(y.reshape(low.shape), low, high))
 
 
 def bins(env: Env, count: int) -> Head:
-    """Each action dimension takes the best-scored of `count` values, evenly spaced over its range.
+    """For each dimension of the action, that of `count` values evenly spaced over its range which scores highest.
 
-    "uniform:10" of OpenAI's code; Salimans et al. 2017 use 10 bins for Hopper and Swimmer.
+    It is "uniform:10" of OpenAI's code; Salimans et al. 2017 use 10 bins for Hopper and Swimmer.
     """
     low, high = _limited_box(env, "bins")
     checks.integer("bins", count, 2)
@@ -50,9 +53,9 @@ def bins(env: Env, count: int) -> Head:
 
 
 def custom_bins(env: Env, values: Sequence[float]) -> Head:
-    """Each action dimension takes the best-scored of these values, the same for all dimensions.
+    """For each dimension of the action, that of the `values` which scores highest.
 
-    "custom:-1,0,1" of OpenAI's code.
+    It is "custom:-1,0,1" of OpenAI's code.
     """
     low, high = _box(env, "bins")
     values = tuple(map(float, values))
@@ -72,9 +75,9 @@ def custom_bins(env: Env, values: Sequence[float]) -> Head:
 
 
 def gaussian(env: Env) -> Head:
-    """The first half of the output is a mean and the second a log standard deviation, each of an action's size.
+    """A draw from a Gaussian in training, and its mean in evaluation, both clipped to the action's range.
 
-    In training a draw, in evaluation the mean; both are cut at the limits of the action's range.
+    The first half of the output is the mean and the second half the logarithm of the standard deviation.
     """
     low, high = _box(env, "gaussian")
 
@@ -87,11 +90,11 @@ def gaussian(env: Env) -> Head:
 
 
 def categorical(env: Env, sample: bool = False) -> Head:
-    """The best-scored of the choices of a discrete action.
+    """The choice that scores highest.
 
     Args:
         env: gives the number of choices.
-        sample: in training draw a choice instead, the outputs being log-probabilities up to a constant.
+        sample: in training draw a choice instead, with the outputs as logits.
     """
     if not isinstance(env.action, Discrete):
         raise ValueError(
@@ -106,13 +109,13 @@ def categorical(env: Env, sample: bool = False) -> Head:
 
 
 def noisy(head: Head, env: Env, std: float) -> Head:
-    """The head with Gaussian noise on its actions in training, which are then cut at the limits of their range.
+    """The same head with Gaussian noise on its actions in training; the sum is clipped to the action's range.
 
     Args:
-        head: of vector actions.
-        env: gives their limits.
-        std: standard deviation of the noise, in units of the action (`ac_noise_std` of OpenAI's code: 0.01); 0 for the
-            head as it is.
+        head: gives vector actions.
+        env: gives their range.
+        std: standard deviation of the noise, in units of the action (`ac_noise_std` of OpenAI's code: 0.01); with 0 the
+            head stays as it is.
     """
     checks.real("action_noise", std, "of 0 or more", lambda x: 0 <= x < math.inf)
     if std == 0:
@@ -132,7 +135,12 @@ def noisy(head: Head, env: Env, std: float) -> Head:
 
 
 def head(env: Env, name: str) -> Head:
-    """The head called `name`: one of the names above."""
+    """The head of this name, see the top of the module.
+
+    >>> import jaxes
+    >>> head(jaxes.envs.make("jaxes/cartpole_swingup"), "bins:5").outputs
+    5
+    """
     kind, _, rest = name.partition(":")
     if kind == "bins" and rest.isascii() and rest.isdigit():
         return bins(env, int(rest))
@@ -180,7 +188,7 @@ def _cut(action: jax.Array, low, high) -> jax.Array:
 
 
 def _stretch(y: jax.Array, low, high) -> jax.Array:
-    """[-1, 1] to [low, high]."""
+    """Map [-1, 1] to [low, high]."""
     middle, half = (high + low) / 2, (high - low) / 2
     y = y.reshape(low.shape)
     return middle.astype(y.dtype) + half.astype(y.dtype) * y

@@ -1,7 +1,7 @@
-"""One face for both of Flax's module systems: parameters as a plain tree, the memory of an episode, a call.
+"""One interface to both of Flax's module systems: pure functions of parameters that are a plain tree.
 
-A module with `initialize_carry` is recurrent, by the convention of Flax's own cells: it is called as module(carry,
-observation) and returns (carry, output).
+A module with `initialize_carry` is recurrent, by the convention of Flax's own cells: it is called as
+`module(carry, observation)` and returns `(carry, output)`.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from jaxes.rl.policies.virtual_batch_norm import AXIS, COLLECTION
 
 
 class Memory(NamedTuple):
-    """What lasts through an episode."""
+    """What a policy remembers through an episode."""
 
     carry: Any  # of a recurrent module, or ()
     statistics: Any  # of virtual batch normalization, or ()
@@ -32,7 +32,7 @@ class Network(NamedTuple):
 
 
 def network(module: Any, env: Env, reference: Any = None) -> Network:
-    """What `jaxes.rl.policy` makes of its module; see there."""
+    """The pure functions of a module; for the arguments see `jaxes.rl.policy`."""
     if isinstance(module, nn.Module):
         return _linen(module, env, reference)
     if not callable(module) or isinstance(module, type):
@@ -117,12 +117,12 @@ def _nnx(module: Any, env: Env) -> Network:
 
 
 def _shape(env: Env) -> Any:
-    """The observation's shape, or a tree of them: what `initialize_carry` is given."""
+    """The observation's shape, or a tree of shapes: the argument of `initialize_carry`."""
     return jax.tree.map(lambda x: tuple(x.shape), env.observation)
 
 
 def _pair(out: Any, before: Any) -> tuple[Any, Any]:
-    """(carry, output), checked: a loop needs a carry that stays of one shape and dtype."""
+    """Return `(carry, output)` if the carry has kept its shapes and dtypes, which a loop needs."""
     if not isinstance(out, tuple) or len(out) != 2:
         raise ValueError(f"module has initialize_carry, so it must return (carry, output); got a {type(out).__name__}")
     kinds = lambda tree: jax.tree.map(lambda x: f"{jnp.result_type(x)}{list(jnp.shape(x))}", tree)

@@ -1,4 +1,4 @@
-"""Ready-made networks, as linen modules that read one observation."""
+"""Networks that are ready made: linen modules that read one observation."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
@@ -19,12 +19,12 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 
 
 def lecun(scale: float = 1.0) -> Callable[..., jax.Array]:
-    """Flax's default: normal, cut at two standard deviations, with variance scale^2 / inputs."""
+    """Flax's default: a normal distribution, truncated at two standard deviations, of variance scale^2 / inputs."""
     return nn.initializers.variance_scaling(scale**2, "fan_in", "truncated_normal")
 
 
 def normc(scale: float = 1.0) -> Callable[..., jax.Array]:
-    """Columns (all the weights into one unit) of the length `scale`, in random directions: OpenAI's code.
+    """Columns (the weights into one unit) of length `scale` in random directions, as in OpenAI's code.
 
     >>> import jax, jax.numpy as jnp
     >>> from jaxes.rl.policies.networks import normc
@@ -41,22 +41,23 @@ def normc(scale: float = 1.0) -> Callable[..., jax.Array]:
 
 
 INITIALIZATIONS = {"lecun": (lecun, 1.0), "normc": (normc, 0.01)}
-"""Initializers of kernels by their scale (1 in hidden layers), and the usual scale of the last layer."""
+"""By name: the initializer of a kernel as a function of its scale (1 in hidden layers), and the usual scale of the last
+layer."""
 
 
 def kernels(initialization: str, last_scale: float | None = None) -> tuple[Callable[..., jax.Array], ...]:
-    """The initializers of hidden kernels and of the last one.
+    """The initializers of the kernels in hidden layers and in the last layer.
 
     Args:
         initialization: "lecun" or "normc".
-        last_scale: of the last kernel; by default 1 for lecun and 0.01 for normc.
+        last_scale: scale of the last layer's kernel; by default 1 for lecun and 0.01 for normc.
     """
     make, usual = INITIALIZATIONS[checks.choice("initialization", initialization, INITIALIZATIONS)]
     return make(), make(usual if last_scale is None else last_scale)
 
 
 class MLP(nn.Module):
-    """A multilayer perceptron: `activation` after every hidden layer, none after the last."""
+    """A multilayer perceptron, with `activation` after every layer but the last."""
 
     features: Sequence[int]  # sizes of the layers, the outputs last
     activation: Callable[[jax.Array], jax.Array] = nn.tanh
@@ -74,13 +75,13 @@ class MLP(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """A dense layer with its activation, recurrent cells one above the other, a dense layer: GRU and LSTM are such.
+    """A dense layer with its activation, layers of recurrent cells, and a dense layer: what `GRU` and `LSTM` share.
 
-    Called with (carry, observation), it returns (carry, output), as Flax's cells do.
+    It is called with (carry, observation) and returns (carry, output), as Flax's cells do.
     """
 
     outputs: int
-    hidden: Sequence[int] = (64,)  # sizes of the cells; the dense layer before them has that of the first
+    hidden: Sequence[int] = (64,)  # sizes of the layers of cells; the dense layer before them has the first size
     activation: Callable[[jax.Array], jax.Array] = nn.tanh
     last_scale: float | None = None  # see kernels; the cells have Flax's own initialization
     initialization: str = "lecun"
@@ -99,7 +100,7 @@ class Recurrent(nn.Module):
 
     @nn.nowrap
     def initialize_carry(self, key: jax.Array, input_shape: tuple[int, ...]) -> tuple[Any, ...]:
-        """Zeros, one carry a cell."""
+        """The carry of each layer, all zeros."""
         del input_shape
         return tuple(self.cell(size, parent=None).initialize_carry(key, (size,)) for size in self.hidden)
 
@@ -117,9 +118,10 @@ class LSTM(Recurrent):
 
 
 class CNN(nn.Module):
-    """Convolutions without padding, then dense layers, over one picture [height, width, channels].
+    """Convolutions without padding, then dense layers, for one picture [height, width, channels].
 
-    Pictures of uint8 are scaled to [0, 1]; those of floats are taken as they are. `CNNS` has two from papers.
+    Pictures of uint8 are scaled to [0, 1]; pictures of floats are taken as they are. `CNNS` has two networks from
+    papers.
     """
 
     outputs: int
@@ -148,12 +150,12 @@ CNNS: dict[str, tuple[tuple[tuple[int, int, int], ...], tuple[int, ...]]] = {
     "nature": (((32, 8, 4), (64, 4, 2), (64, 3, 1)), (512,)),
     "a3c": (((16, 8, 4), (32, 4, 2)), (256,)),
 }
-"""Convolutions and hidden layers: Mnih et al. 2015 ("Human-level control"), and the feed-forward network of Mnih et al.
-2016 ("Asynchronous methods"), which Salimans et al. 2017 train too."""
+"""Convolutions and hidden layers: of Mnih et al. 2015 ("Human-level control"), and of the feed-forward network of Mnih
+et al. 2016 ("Asynchronous methods"), which Salimans et al. 2017 train too."""
 
 
 def smallest(convolutions: Sequence[tuple[int, int, int]]) -> int:
-    """The height and width of the smallest picture that these convolutions leave something of.
+    """The height and width of the smallest picture from which these convolutions leave one pixel or more.
 
     >>> from jaxes.rl.policies.networks import CNNS, smallest
     >>> smallest(CNNS["nature"][0])

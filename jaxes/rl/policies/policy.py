@@ -1,4 +1,4 @@
-"""Policies: what reads observations and gives actions."""
+"""Policies read observations and give actions."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,38 +11,38 @@ from jaxes.rl.policies.modules import network
 
 
 class Policy(NamedTuple):
-    """What acts: pure functions of one member's parameters and one observation."""
+    """How to act: pure functions of one member's parameters and one observation."""
 
     init: Callable[[jax.Array], Any]  # (key) -> params
     act: Callable[..., tuple[jax.Array, Any]]
-    """(params, memory, observation, key=None) -> (action, memory). Without a key the actions have no noise, as in
-    evaluation."""
+    """(params, memory, observation, key=None) -> (action, memory). Without a key, as in evaluation, the actions have no
+    noise."""
     start: Callable[[Any], Any] = lambda params: ()  # (params) -> memory, at the beginning of every episode
-    random: bool = False  # whether act draws with its key: then a rollout hands out keys
+    random: bool = False  # whether `act` draws with its key; if so, a rollout hands out keys
 
 
 def policy(module: Any, env: Env, *, head: str = "tanh", action_noise: float = 0.0, reference: Any = None) -> Policy:
-    """The policy that a Flax module is: observation -> float[outputs of the head].
+    """A policy from any Flax module.
 
     Args:
-        module: a linen or nnx module, called with one observation (no batch axis); its variables must all be
-            parameters. One with `initialize_carry` is recurrent, as Flax's own cells are: called with (carry,
-            observation), it returns (carry, output). An nnx module brings its parameters, which `init` gives whatever
-            the key; a function (nnx.Rngs) -> module has them drawn.
-        env: gives the observation's shape, or a tree of them, and the action's range.
+        module: a linen or nnx module from one observation (without a batch axis) to float[outputs of the head]. All its
+            variables must be parameters. A module with `initialize_carry` is recurrent, as Flax's own cells are: it is
+            called with (carry, observation) and returns (carry, output). An nnx module brings its parameters along, and
+            `init` gives these for every key; give a function (nnx.Rngs) -> module to have them drawn.
+        env: gives the observation's shape, or a tree of shapes, and the action's range.
         head: "tanh", "clip", "bins:COUNT", "bins:VALUE,VALUE,...", "gaussian", "categorical" or "categorical:sample",
             see `jaxes.rl.policies.heads`.
         action_noise: standard deviation of Gaussian noise on vector actions, in training only.
         reference: for a linen module with `VirtualBatchNorm`: observations as the module will see them, leaves
-            [size, ...]. Those of `jaxes.rl.reference_batch` are raw, and go with `rollout(..., normalize=False)`.
+            [size, ...]. `jaxes.rl.reference_batch` gives raw ones, to be used with `rollout(..., normalize=False)`.
 
     Raises:
-        ValueError: if the module has other variables, or its carry changes shape, or its output does not fit the head;
-            for a linen module at `init`.
+        ValueError: if the module has variables other than parameters, its carry changes its shape, or its output does
+            not fit the head. A linen module is checked at `init`.
 
     >>> import flax.linen as nn, jax, jaxes
     >>> from jaxes import rl
-    >>> env = jaxes.envs.make("brax/inverted_pendulum")
+    >>> env = jaxes.envs.make("jaxes/cartpole_swingup")
     >>> actor = rl.policy(nn.GRUCell(features=1), env, head="clip")
     >>> params = actor.init(jax.random.key(0))
     >>> actor.start(params).carry

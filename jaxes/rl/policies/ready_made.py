@@ -1,4 +1,4 @@
-"""Policies of ready-made networks, sized for an environment."""
+"""Policies whose networks are ready made, sized for an environment."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,23 +25,26 @@ def mlp(
     """A multilayer perceptron for an environment with vector observations.
 
     Args:
-        env: gives the sizes.
+        env: gives the number of inputs and outputs.
         hidden: sizes of the hidden layers; () for a linear policy.
         head: "tanh", "clip", "bins:COUNT", ..., see `jaxes.rl.policy`.
         activation: "tanh", "relu", "elu" or "silu".
-        last_scale: of the last layer's initial weights; 1 by default, the usual, and with normc 0.01.
-        initialization: "lecun", Flax's default, or "normc", that of OpenAI's code; see `jaxes.rl.policies.networks`.
+        last_scale: scale of the last layer's initial weights; by default 1 for "lecun" and 0.01 for "normc".
+        initialization: "lecun" as in Flax, or "normc" as in OpenAI's code; see `jaxes.rl.policies.networks`.
         action_noise: standard deviation of Gaussian noise on vector actions, in training only.
         reference: raw observations, leaves [size, ...], for virtual batch normalization before every activation:
             `jaxes.rl.reference_batch(env, key)`, with `rollout(..., normalize=False)`.
 
+    Raises:
+        ValueError: if a setting is unknown or makes no sense, or the observations are no vectors.
+
     >>> import jax, jaxes
     >>> from jaxes import rl
-    >>> env = jaxes.envs.make("brax/inverted_pendulum")
+    >>> env = jaxes.envs.make("jaxes/cartpole_swingup")
     >>> actor = rl.mlp(env, hidden=(8,))
     >>> params = actor.init(jax.random.key(0))
     >>> params["params"]["Dense_0"]["kernel"].shape
-    (4, 8)
+    (5, 8)
     """
     _check(env, "mlp", 1, hidden, activation, initialization)
     outputs = heads.head(env, head).outputs
@@ -60,20 +63,23 @@ def gru(
     initialization: str = "lecun",
     action_noise: float = 0.0,
 ) -> Policy:
-    """A dense layer, gated recurrent units, a dense layer; for vector observations.
+    """A dense layer, layers of gated recurrent units, and a dense layer, for an environment with vector observations.
 
     Args:
-        env: gives the sizes.
-        hidden: sizes of the layers of cells; the dense layer before them has that of the first.
+        env: gives the number of inputs and outputs.
+        hidden: sizes of the layers of cells; the dense layer before them has the first size.
         head: see `jaxes.rl.policy`.
         activation: of the dense layer before the cells.
-        last_scale: as of `mlp`.
-        initialization: of the dense layers, as of `mlp`.
-        action_noise: as of `mlp`.
+        last_scale: see `mlp`.
+        initialization: of the dense layers, see `mlp`.
+        action_noise: see `mlp`.
+
+    Raises:
+        ValueError: if a setting is unknown or makes no sense, or the observations are no vectors.
 
     >>> import jax, jaxes
     >>> from jaxes import rl
-    >>> env = jaxes.envs.make("brax/inverted_pendulum")
+    >>> env = jaxes.envs.make("jaxes/cartpole_swingup")
     >>> actor = rl.gru(env, hidden=(8,))
     >>> actor.start(actor.init(jax.random.key(0))).carry[0].shape
     (8,)
@@ -91,7 +97,14 @@ def lstm(
     initialization: str = "lecun",
     action_noise: float = 0.0,
 ) -> Policy:
-    """The same as `gru` with long short-term memory."""
+    """The same as `gru` with long short-term memory; the carry of each layer is two vectors, float32[size] each.
+
+    >>> import jax, jaxes
+    >>> from jaxes import rl
+    >>> actor = rl.lstm(jaxes.envs.make("jaxes/cartpole_swingup"), hidden=(8,))
+    >>> [x.shape for x in actor.start(actor.init(jax.random.key(0))).carry[0]]
+    [(8,), (8,)]
+    """
     return _recurrent(LSTM, env, hidden, head, activation, last_scale, initialization, action_noise)
 
 
@@ -107,20 +120,31 @@ def cnn(
     action_noise: float = 0.0,
     reference: Any = None,
 ) -> Policy:
-    """A convolutional network for an environment with pictures [height, width, channels] for observations.
+    """A convolutional network for an environment whose observations are pictures [height, width, channels].
 
-    Pictures of uint8 are scaled to [0, 1], so they go with `rollout(..., normalize=False)`.
+    Pictures of uint8 are scaled to [0, 1]; use `rollout(..., normalize=False)` with them.
 
     Args:
-        env: gives the sizes.
-        kind: "nature" (Mnih et al. 2015) or "a3c" (the feed-forward one of Mnih et al. 2016).
+        env: gives the size of the pictures and the number of outputs.
+        kind: "nature" (Mnih et al. 2015) or "a3c" (the feed-forward network of Mnih et al. 2016).
         head: see `jaxes.rl.policy`; "categorical" for discrete actions.
-        hidden: sizes of the dense layers after the convolutions; by default those of the paper.
-        activation: as of `mlp`.
-        last_scale: as of `mlp`.
-        initialization: as of `mlp`.
-        action_noise: as of `mlp`.
-        reference: as of `mlp`.
+        hidden: sizes of the dense layers after the convolutions; by default as in the paper.
+        activation: see `mlp`.
+        last_scale: see `mlp`.
+        initialization: see `mlp`.
+        action_noise: see `mlp`.
+        reference: see `mlp`.
+
+    Raises:
+        ValueError: if a setting is unknown or makes no sense, or the observations are no pictures or too small.
+
+    >>> import jax, jax.numpy as jnp, jaxes
+    >>> from jaxes import rl
+    >>> small = jaxes.envs.make("jaxes/CyclicMDP")
+    >>> screen = small._replace(observation=jax.ShapeDtypeStruct((84, 84, 4), jnp.uint8))
+    >>> params = jax.eval_shape(rl.cnn(screen, head="categorical").init, jax.random.key(0))
+    >>> params["params"]["Conv_0"]["kernel"].shape
+    (8, 8, 4, 32)
     """
     convolutions, usual = CNNS[checks.choice("kind of cnn", kind, CNNS)]
     hidden = usual if hidden is None else hidden

@@ -1,4 +1,4 @@
-"""The reference batch of virtual batch normalization: what a random policy sees."""
+"""The reference batch of virtual batch normalization: observations of a random policy."""
 
 from typing import Any
 
@@ -14,19 +14,22 @@ def reference_batch(env: Env, key: jax.Array, size: int = 128, *, steps: int = 1
     """Observations collected by a uniformly random policy, each in an episode of its own.
 
     Args:
-        env: whose actions must have finite limits.
-        key: of the episodes and actions: the same key gives the same batch.
-        size: how many.
-        steps: each is drawn uniformly from the first so many of its episode.
+        env: its actions must have finite limits.
+        key: for the episodes and the actions; the same key gives the same batch.
+        size: how many observations.
+        steps: each observation is drawn uniformly from the first `steps` of its episode.
 
     Returns:
-        Observations, leaves [size, ...], raw: for a policy whose observations are not normalized otherwise.
+        Raw observations, leaves [size, ...], for a policy whose observations are not normalized in another way.
+
+    Raises:
+        ValueError: if a number makes no sense, or actions have no finite limits.
 
     >>> import jax, jaxes
     >>> from jaxes import rl
-    >>> env = jaxes.envs.make("brax/inverted_pendulum")
+    >>> env = jaxes.envs.make("jaxes/cartpole_swingup")
     >>> jax.eval_shape(lambda key: rl.reference_batch(env, key, size=8), jax.random.key(0)).shape
-    (8, 4)
+    (8, 5)
     """
     checks.count("size", size)
     checks.count("steps", steps)

@@ -1,7 +1,7 @@
 """Virtual batch normalization (Salimans et al. 2016, "Improved techniques for training GANs").
 
-Every feature is normalized by its mean and variance over a reference batch that is chosen once, under the member's own
-parameters. So used by Salimans et al. 2017 for Atari; as there, the example itself is no part of the statistics.
+Every feature is normalized by its mean and variance over a reference batch, which is chosen once and run under the
+member's own parameters. Salimans et al. 2017 use it for Atari; as there, the statistics leave out the example itself.
 """
 
 import flax.linen as nn
@@ -14,11 +14,11 @@ AXIS = "reference"  # of vmap: the batch
 
 
 class VirtualBatchNorm(nn.Module):
-    """Normalizes the last axis of one example [..., features] by statistics of the reference batch.
+    """Normalizes one example [..., features] by statistics of the reference batch, for each feature.
 
-    Applied with the collection "reference" mutable, under `jax.vmap(axis_name="reference")` over the batch, it takes
-    the statistics of its own input there, over the batch and all axes but the last; so one forward pass does all
-    layers. Applied otherwise it reads them. `jaxes.rl.policy` does the first at the beginning of every episode.
+    Apply it with the collection "reference" mutable, under `jax.vmap(axis_name="reference")` over the batch, to take
+    the statistics of its input over the batch and over all axes but the last; one forward pass does so in all layers.
+    Applied otherwise it uses them. `jaxes.rl.policy` takes them at the beginning of every episode.
 
     >>> import jax, jax.numpy as jnp
     >>> from jaxes.rl import VirtualBatchNorm
