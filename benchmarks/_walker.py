@@ -19,7 +19,7 @@ from jaxes.training import video
 
 PATH = Path(__file__).parents[1] / "docs/images/walker.gif"
 ENV = "brax/walker2d"
-STAGES = (20, 128, 400)  # generations
+STAGES = (20, 128, 402)  # generations
 FRAMES_PER_SECOND, FRAMES = 20.0, 100
 WIDTH, HEIGHT, SHARPER = 280, 164, 3  # of a stage's picture in pixels; drawn so many times larger, then reduced
 METERS = 3.4  # across a picture
@@ -79,6 +79,8 @@ def draw(walker: list[Limb], center: float, title: str) -> Image.Image:
     place = lambda x, z: (width / 2 + (x - center) * scale, floor - z * scale)
     for meter in range(int(center - METERS), int(center + METERS) + 1):
         x, _ = place(meter, 0)
+        if not 12 * SHARPER < x < width - 12 * SHARPER:
+            continue  # its label would be cut
         pen.line([(x, 20 * SHARPER), (x, floor)], fill=MARKS, width=SHARPER)
         pen.text((x, floor + 3 * SHARPER), f"{meter} m", fill=INK, font=font(9), anchor="ma")
     pen.line([(0, floor), (width, floor)], fill=GROUND, width=2 * SHARPER)
@@ -121,7 +123,7 @@ def write(stages: list[list[Image.Image]]) -> None:
         for i, picture in enumerate(moment):
             frame.paste(picture, (WIDTH * i, 0))
         frames.append(frame)
-    palette = frames[len(frames) // 2].quantize(24, dither=Image.Dither.NONE)
+    palette = frames[len(frames) // 2].quantize(32, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     first, *others = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     PATH.parent.mkdir(parents=True, exist_ok=True)
     first.save(PATH, save_all=True, append_images=others, duration=round(1000 / FRAMES_PER_SECOND), loop=0)
