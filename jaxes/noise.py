@@ -236,8 +236,7 @@ def colored(exponent: float = 2.0) -> Noise:
     Args:
         exponent: 0 for white noise, 1 for pink, 2 for red; iCEM's values lie between 0.25 and 4.
     """
-    if isinstance(exponent, bool) or not isinstance(exponent, int | float) or not exponent >= 0:
-        raise ValueError(f"exponent must be a number of 0 or more, got {exponent!r}")
+    checks.real("exponent", exponent, "of 0 or more", lambda x: x >= 0)
 
     def ring(power: float, x: Any) -> jax.Array:
         """The `power` of the covariance along the first of x's axes."""

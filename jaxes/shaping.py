@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxes.support import ranking
+from jaxes.support import checks, ranking
 from jaxes.support.memoized import memoized
 
 Shaping = Callable[[jax.Array], jax.Array]
@@ -72,8 +72,8 @@ def z_score() -> Shaping:
         # Scaled by the largest value first, so that the square neither overflows nor vanishes.
         largest = jnp.max(jnp.abs(centered))
         scaled = centered * (1 / jnp.where(largest > 0, largest, 1))
-        spread = jnp.sqrt(jnp.mean(scaled**2))
-        return scaled * (1 / jnp.where(spread > 0, spread, 1))
+        deviation = jnp.sqrt(jnp.mean(scaled**2))
+        return scaled * (1 / jnp.where(deviation > 0, deviation, 1))
 
     return _affine(shape)
 
@@ -96,8 +96,7 @@ def nes_utilities() -> Shaping:
 @memoized
 def top(k: int) -> Shaping:
     """`1/k` for the k best, 0 for the rest (truncation selection); ties at the border share, NaN gets nothing."""
-    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-        raise ValueError(f"k must be an int of 1 or more, got {k!r}")
+    checks.count("k", k)
 
     def shape(fitness):
         n = fitness.shape[0]
@@ -115,8 +114,7 @@ def boltzmann(temperature: float = 1.0) -> Shaping:
     Args:
         temperature: above 0, in units of the fitness; towards 0 the best member gets everything.
     """
-    if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not temperature > 0:
-        raise ValueError(f"temperature must be a number above 0, got {temperature!r}")
+    checks.real("temperature", temperature, "above 0", lambda x: x > 0)
 
     def shape(fitness):
         valid = ~jnp.isnan(fitness)

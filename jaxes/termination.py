@@ -48,7 +48,7 @@ class Monitor(NamedTuple):
     told: jax.Array  # int32[]: generations seen
     best: jax.Array  # float[record]: best fitness of each generation, the newest last
     median: jax.Array  # float[record]: median fitness
-    spread: jax.Array  # float[]: largest standard deviation of a coordinate in the first generation
+    deviation: jax.Array  # float[]: largest standard deviation of a coordinate in the first generation
     condition: jax.Array  # float[]: of the covariance at the last look, 1 where there is none
     shortest: jax.Array  # float[n]: its shortest axis then, in units of sigma
     flat: jax.Array  # int32[]: generations in a row that were flat
@@ -100,11 +100,11 @@ def watch(
     history = jnp.max(recent) - jnp.min(recent)
     whole = jnp.maximum(jnp.max(recent), best) - jnp.minimum(jnp.min(recent), worst)
 
-    spreads = jax.tree.map(lambda x: jnp.std(x.astype(dtype), axis=0), population)
-    spread = jnp.max(jnp.stack([jnp.max(x) for x in jax.tree.leaves(spreads)]))
-    first = jnp.where(monitor.told == 0, spread, monitor.spread)
+    of_members = jax.tree.map(lambda x: jnp.std(x.astype(dtype), axis=0), population)
+    deviation = jnp.max(jnp.stack([jnp.max(x) for x in jax.tree.leaves(of_members)]))
+    first = jnp.where(monitor.told == 0, deviation, monitor.deviation)
     exact = deviations is not None and deviations.exact
-    pairs = zip(*map(jax.tree.leaves, (mean, spreads)), strict=True)
+    pairs = zip(*map(jax.tree.leaves, (mean, of_members)), strict=True)
     still = [jnp.any(_unmoved(m, 0.2 * s, exact)) for m, s in pairs]
 
     condition, shortest, stuck = monitor.condition, monitor.shortest, jnp.zeros((), bool)
@@ -128,12 +128,12 @@ def watch(
         [
             long_enough & (whole <= tolerances.fun),
             long_enough & (history <= tolerances.fun_history),
-            (spread <= tolerances.x),
+            deviation <= tolerances.x,
             condition > limit,
             stagnant,
             stuck,
             jnp.any(jnp.stack(still)),
-            spread > tolerances.growth * first,
+            deviation > tolerances.growth * first,
             flat >= 2,
             invalid >= back,
         ]

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from jaxes.lowrank.population import vmap
 from jaxes.problem import Problem
+from jaxes.support import checks
 
 
 class State(NamedTuple):
@@ -57,9 +58,8 @@ def unrolled(
     >>> bool(strategy.recommend(state) > 0.1)
     True
     """
-    check_unrolls(unrolls)
-    if seeds not in ("pair", "generation", "independent"):
-        raise ValueError(f"seeds must be 'pair', 'generation' or 'independent', got {seeds!r}")
+    checks.count("unrolls", unrolls)
+    checks.one_of("seeds", seeds, ("pair", "generation", "independent"))
 
     def init(key):
         keys = jax.random.split(key, population_size)
@@ -87,13 +87,6 @@ def unrolled(
         return State(state.step + 1, inner)
 
     return Problem(init, evaluate, update, rows=True)
-
-
-def check_unrolls(unrolls: Any) -> int:
-    """Return `unrolls` if it is a number of pieces."""
-    if isinstance(unrolls, bool) or not isinstance(unrolls, int) or unrolls < 1:
-        raise ValueError(f"unrolls must be an int of 1 or more, got {unrolls!r}")
-    return unrolls
 
 
 def piece(step: jax.Array, pairs: jax.Array, unrolls: int, stagger: bool) -> jax.Array:

@@ -298,7 +298,7 @@ def _check(budget, restarts, population_size, target) -> None:
         checks.choice("kind of restarts", restarts, ("ipop", "bipop"))
         if budget is None:
             raise ValueError(f"restarts={restarts!r} go on until the budget is spent, so budget must be given")
-    elif restarts is not None and (isinstance(restarts, bool) or not isinstance(restarts, int) or restarts < 0):
+    elif restarts is not None and not checks.is_integer(restarts, 0):
         raise ValueError(f"restarts must be None, a number of 0 or more, 'ipop' or 'bipop', got {restarts!r}")
 
 

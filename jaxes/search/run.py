@@ -8,6 +8,7 @@ import jax
 
 from jaxes.problem import Problem, generation, problem
 from jaxes.strategy import Info, Strategy
+from jaxes.support import checks
 
 
 def run(strategy: Strategy, objective: Callable[[Any], jax.Array], state: Any, *, generations: int) -> tuple[Any, Info]:
@@ -32,8 +33,7 @@ def run(strategy: Strategy, objective: Callable[[Any], jax.Array], state: Any, *
     """
     if isinstance(objective, Problem):
         raise TypeError("objective must be a function of one member, got a Problem; use jaxes.generation or jaxes.fit")
-    if isinstance(generations, bool) or not isinstance(generations, int) or generations < 1:
-        raise ValueError(f"generations must be an int of 1 or more, got {generations!r}")
+    checks.count("generations", generations)
     return _run(strategy, objective, generations, state)
 
 

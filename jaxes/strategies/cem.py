@@ -1,8 +1,10 @@
 """The cross-entropy method with a diagonal Gaussian and additive variance noise.
 
-Szita, Lorincz: "Learning Tetris Using the Noisy Cross-Entropy Method", Neural Computation 18 (2006) 2936-2941; the
-update as in Thiery, Scherrer: "Improvements on Learning Tetris with Cross Entropy", ICGA Journal 32 (2009) 23-33. With
-clipped members as in planning (Hafner et al. 2019, PlaNet), and what iCEM adds (Pinneri et al. 2020).
+Szita, Lorincz: "Learning Tetris Using the Noisy Cross-Entropy Method", Neural Computation 18 (2006) 2936-2941, with the
+update of Thiery, Scherrer: "Improvements on Learning Tetris with Cross Entropy", ICGA Journal 32 (2009): `fitted`.
+Hafner et al.: "Learning Latent Dynamics for Planning from Pixels" (PlaNet), ICML 2019, arXiv:1811.04551: `clipped`.
+Pinneri et al.: "Sample-efficient Cross-Entropy Method for Real-time Planning" (iCEM), CoRL 2020, arXiv:2008.06389:
+`returning`, the momentum, and colored noise.
 """
 
 from typing import Any, NamedTuple
@@ -13,10 +15,11 @@ import jax.numpy as jnp
 from jaxes.blocks import Block, Comm, over_blocks
 from jaxes.lowrank.leaf import any_low_rank
 from jaxes.noise import Noise, gaussian
-from jaxes.schedules import Number, follow_all, start, start_all
+from jaxes.schedules import Number
 from jaxes.shaping import Shaping, top
-from jaxes.strategies.parts import deviations
+from jaxes.strategies.parts import deviations, diagonal
 from jaxes.strategies.parts.diagonal import moved
+from jaxes.strategies.parts.generations import advance
 from jaxes.strategies.parts.members import from_noise
 from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, keys, trees
@@ -86,90 +89,85 @@ def cem(
     checks.population_size(population_size, blocks=blocks)
     checks.adapted("sigma", sigma)
     elites = checks.elite_count(elite_fraction, population_size)
-    if isinstance(kept_fraction, bool) or not isinstance(kept_fraction, int | float) or not 0 <= kept_fraction <= 1:
-        raise ValueError(f"kept_fraction must be a number in [0, 1], got {kept_fraction!r}")
+    checks.real("kept_fraction", kept_fraction, "in [0, 1]", lambda x: 0 <= x <= 1)
     keep = round(kept_fraction * elites)
     weigh = top(elites) if weights is None else weights
     draw = gaussian() if noise is None else noise
-    first_sigma, bounds = sigma, {"low": low, "high": high}
-    numbers = {"variance_noise": variance_noise, "minimum_sigma": minimum_sigma, "momentum": momentum}
+    bounds = {"low": low, "high": high}
+    numbers = {"sigma": sigma, "variance_noise": variance_noise, "minimum_sigma": minimum_sigma, "momentum": momentum}
 
-    def init(key, params, *, sigma=None, low=None, high=None, **given) -> State:
+    def init(key, params, *, low=None, high=None, **given) -> State:
         params = checks.params(params)
-        dtype = trees.number_dtype(params)
-        first = start("sigma", sigma, first_sigma, dtype, exclusive=True)
-        values = start_all(numbers, given, dict.fromkeys(numbers, 0.0), dtype)
-        checks.number("momentum", values["momentum"], below=1.0)
-        low, high = _bounds({"low": low, "high": high}, bounds, params)
-        return State(
-            key=checks.key(key),
-            step=jnp.int32(0),
-            mean=params,
-            sigma=jax.tree.map(lambda x: jnp.full(x.shape, first), params),
-            **values,
-            low=low,
-            high=high,
-            kept=jax.tree.map(lambda x: jnp.broadcast_to(x, (keep, *x.shape)), params) if keep else None,
-        )
+        fields = diagonal.begin(key, params, numbers, given)
+        checks.number("momentum", fields["momentum"], below=1.0)
+        low, high = box({"low": low, "high": high}, bounds, params)
+        kept = jax.tree.map(lambda x: jnp.broadcast_to(x, (keep, *x.shape)), params) if keep else None
+        return State(mean=params, low=low, high=high, kept=kept, **fields)
+
+    def sample(state, which):
+        z = draw.sample(keys.of_generation(state), which, state.mean)
+        if any_low_rank(z):
+            raise ValueError("noise must be dense for cem, whose Gaussian has a variance for every parameter")
+        return z
 
     def ask(state, ids=None):
-        def sample(which):
-            z = draw.sample(keys.of_generation(state), which, state.mean)
-            if any_low_rank(z):
-                raise ValueError("noise must be dense for cem, whose Gaussian has a variance for every parameter")
-            return z, which.ids if isinstance(which, Block) else which
-
-        def place(_, drawn):
+        def member(_, drawn):
             z, index = drawn
-            member = moved(state.mean, state.sigma, z)
-            if state.low is not None:
-                member = jax.tree.map(jnp.clip, member, state.low, state.high)
-            if keep:
-                again = index - (population_size - keep)
-                old = jax.tree.map(lambda x: x[jnp.maximum(again, 0)], state.kept)
-                member = trees.where(again >= 0, old, member)
-            return member
+            x = clipped(state, moved(state.mean, state.sigma, z))
+            return returning(state, x, index - (population_size - keep)) if keep else x
 
-        return from_noise(ids, population_size, False, sample, place)
+        numbered = lambda which: (sample(state, which), which.ids if isinstance(which, Block) else which)
+        return from_noise(ids, population_size, False, numbered, member)
+
+    def steps(state, part):
+        """Members minus the mean."""
+        if state.low is None and not keep:
+            return jax.tree.map(lambda s, z: s[None] * z.astype(s.dtype), state.sigma, sample(state, part))
+        away = lambda s, x, mean: x.astype(s.dtype) - mean.astype(s.dtype)[None]
+        return jax.tree.map(away, state.sigma, ask(state, part), state.mean)
 
     def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.variance_noise.dtype)
         shares = weigh(fitness)
 
         def block(part):
-            if state.low is None and not keep:
-                step = lambda s, z: s[None] * z.astype(s.dtype)
-                away = jax.tree.map(step, state.sigma, draw.sample(keys.of_generation(state), part, state.mean))
-            else:
-                step = lambda s, x, mean: x.astype(s.dtype) - mean.astype(s.dtype)[None]
-                away = jax.tree.map(step, state.sigma, ask(state, part), state.mean)
+            away = steps(state, part)
             add = lambda power: jax.tree.map(lambda x: trees.weighted_rows(part.of(shares), x**power), away)
             return (), (add(1), add(2))
 
         _, (first, second) = over_blocks(block, population_size, blocks, comm)
-        # Biased variance of the elite, E[x^2] - E[x]^2 and never below zero, plus the noise.
-        fitted = lambda square, x: jnp.sqrt(jnp.maximum(square - x**2, 0) + state.variance_noise)
-        rest = 1 - state.momentum
-        mix = lambda old, new: jnp.maximum(state.momentum * old + rest * new, state.minimum_sigma)
-        sigma = jax.tree.map(mix, state.sigma, jax.tree.map(fitted, second, first))
-        mean = moved(state.mean, rest, first)
-        new = (mean, sigma, _best(ask, state, fitness, keep) if keep else None)
-        some = ~jnp.all(jnp.isnan(fitness))
-        mean, sigma, kept = trees.where(some, new, (state.mean, state.sigma, state.kept))
-        step = state.step + 1
-        info = summarize(fitness, state.mean, mean, state.sigma)
-        state = state._replace(step=step, mean=mean, sigma=sigma, kept=kept)
-        return state._replace(**follow_all(numbers, state, step)), info
+        mean, sigma = fitted(state, first, second)
+        kept = best(ask, state, fitness, keep) if keep else None
+        new = advance(state, numbers, {"mean": mean, "sigma": sigma, "kept": kept}, fitness)
+        return new, summarize(fitness, state.mean, new.mean, state.sigma)
 
     return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks, deviations=deviations.diagonal)
 
 
-def _best(ask: Any, state: State, fitness: jax.Array, count: int) -> Any:
-    """The `count` best members."""
-    return ask(state, jax.lax.top_k(jnp.where(jnp.isnan(fitness), -jnp.inf, fitness), count)[1])
+# Szita & Lorincz 2006, Thiery & Scherrer 2009.
+def fitted(state: State, first: Any, second: Any) -> tuple[Any, Any]:
+    """The mean and sigma that fit the elite, averaged with the old ones.
+
+    Args:
+        state: the state of this generation.
+        first: the weighted mean of the elite's steps from the mean, a tree like it.
+        second: the weighted mean of their squares.
+    """
+    # Biased variance of the elite, E[x^2] - E[x]^2 and never below zero, plus the noise.
+    deviation = lambda square, x: jnp.sqrt(jnp.maximum(square - x**2, 0) + state.variance_noise)
+    rest = 1 - state.momentum
+    mix = lambda old, new: jnp.maximum(state.momentum * old + rest * new, state.minimum_sigma)
+    sigma = jax.tree.map(mix, state.sigma, jax.tree.map(deviation, second, first))
+    return moved(state.mean, rest, first), sigma
 
 
-def _bounds(given: dict[str, Any], default: dict[str, Any], params: Any) -> tuple[Any, Any]:
+# Hafner et al. 2019.
+def clipped(state: State, member: Any) -> Any:
+    """The member within the bounds, if there are any."""
+    return member if state.low is None else jax.tree.map(jnp.clip, member, state.low, state.high)
+
+
+def box(given: dict[str, Any], default: dict[str, Any], params: Any) -> tuple[Any, Any]:
     """Both bounds as trees like `params`, or None twice."""
     chosen = {name: default[name] if value is None else value for name, value in given.items()}
     if all(value is None for value in chosen.values()):
@@ -178,3 +176,15 @@ def _bounds(given: dict[str, Any], default: dict[str, Any], params: Any) -> tupl
     low, high = (trees.like(ends[name] if value is None else value, params, name) for name, value in chosen.items())
     checks.ordered(low, high)
     return low, high
+
+
+# Pinneri et al. 2020.
+def returning(state: State, member: Any, index: jax.Array) -> Any:
+    """The kept member `index` (int32[]) in place of `member`, or `member` where the index is below zero."""
+    old = jax.tree.map(lambda x: x[jnp.maximum(index, 0)], state.kept)
+    return trees.where(index >= 0, old, member)
+
+
+def best(ask: Any, state: State, fitness: jax.Array, count: int) -> Any:
+    """The `count` best members, to be kept."""
+    return ask(state, jax.lax.top_k(jnp.where(jnp.isnan(fitness), -jnp.inf, fitness), count)[1])

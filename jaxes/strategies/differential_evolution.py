@@ -124,12 +124,13 @@ def differential_evolution(
             return populations.choose(part.of(better), make(state, part.ids), old), ()
 
         population, _ = over_blocks(block, population_size, blocks)
+        some = ~jnp.all(jnp.isnan(fitness))
         fields = {
             "population": population,
             "fitness": jnp.where(better, fitness, state.fitness),
-            "sigma": populations.dispersion(population),
+            "sigma": jnp.where(some, populations.dispersion(population), state.sigma),
         }
-        new = advance(state, numbers, fields, fitness)
+        new = advance(state, numbers, fields)
         return new, summarize(fitness, recommend(state), recommend(new), state.sigma)
 
     def recommend(state):

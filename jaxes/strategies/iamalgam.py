@@ -2,8 +2,10 @@
 
 Bosman, Grahl, Thierens: "Benchmarking Parameter-Free AMaLGaM on Functions With and Without Noise", Evolutionary
 Computation 21 (2013) 445-469, doi:10.1162/EVCO_a_00094: the incremental variant, with full or univariate covariance.
-Of the paper's parts: maximum-likelihood estimates averaged over generations, anticipated mean shift (AMS), adaptive
-variance scaling (AVS) with the standard-deviation ratio (SDR), an elite that is selected from but not evaluated again.
+It has four parts, one function each below: members are moved ahead (anticipated mean shift, AMS), the covariance is
+multiplied by a factor (adaptive variance scaling, AVS, steered by the standard-deviation ratio, SDR), mean, covariance
+and shift are maximum-likelihood estimates averaged over generations, and one elite is selected from but not evaluated
+again. The paper's matrices are kept in units of sigma^2, which its distribution multiplier does not change.
 """
 
 import math
@@ -14,19 +16,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxes.blocks import Block, Comm, over_blocks
-from jaxes.schedules import Number, follow_all, start, start_all
+from jaxes.schedules import Number
 from jaxes.shaping import finite
 from jaxes.strategies.parts import flat
-from jaxes.strategies.parts.flat import by_chunks
+from jaxes.strategies.parts.covariances import DIAGONAL, FULL
+from jaxes.strategies.parts.generations import advance, begin
 from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, ranking, trees
 from jaxes.support.memoized import memoized
 
 SELECTED = 0.35  # tau, the part of the population that the Gaussian is fitted to
-PATIENCE = 25  # generations without improvement, beside one for each parameter, before c_mult falls below one
-
-LEAST = 1e-10  # of the multiplier, where the paper's runs end
-FARTHEST = 1e15  # sigmas that the elite counts as away: its square is a number in f32
+PATIENCE = 25  # c_mult falls below one after this many generations without improvement, and one more per parameter
+LEAST = 1e-10  # the multiplier is held above this, where the paper's runs end
+FARTHEST = 1e15  # the elite counts as at most this many sigmas away: the square of it is a number in f32
 
 
 class State(NamedTuple):
@@ -35,18 +37,18 @@ class State(NamedTuple):
     mean: Any  # the parameters
     sigma: jax.Array  # float[]: root mean square deviation of the coordinates, without the multiplier
     covariance: jax.Array  # float[n, n], or float[n] if univariate: in units of sigma^2
-    factor: jax.Array  # float[n, n], or float[n]: its Cholesky factor L
+    factor: jax.Array  # float[n, n], or float[n]: L, its Cholesky factor
     shift: jax.Array  # float[n]: average change of the mean, in units of sigma
     multiplier: jax.Array  # float[]: c_mult, of the covariance
-    stretch: jax.Array  # int32[]: generations without improvement at a multiplier of at most one
+    stretch: jax.Array  # int32[]: NIS, generations without improvement at a multiplier of at most one
     best: Any  # like the mean: the elite
-    best_fitness: jax.Array  # float[]
+    best_fitness: jax.Array  # float[]: the elite's fitness, zero before there is one
     known: jax.Array  # bool[]: whether there is an elite
     eta_sigma: jax.Array  # float[]: rate of the covariance
     eta_shift: jax.Array  # float[]: rate of the shift
     delta_ams: jax.Array  # float[]: how many shifts ahead some members are placed
-    eta_dec: jax.Array  # float[]: the multiplier's decrease, and its increase's inverse
-    theta_sdr: jax.Array  # float[]: deviations from the mean beyond which improvements widen the search
+    eta_dec: jax.Array  # float[]: eta^DEC, the multiplier's decrease, and the inverse of its increase
+    theta_sdr: jax.Array  # float[]: theta^SDR, standard deviations beyond which improvements widen the search
 
 
 @memoized
@@ -92,10 +94,11 @@ def iamalgam(
     """
     checks.population_size(population_size, blocks=blocks)
     checks.adapted("sigma", sigma)
-    if covariance not in ("full", "univariate"):
-        raise ValueError(f"covariance must be 'full' or 'univariate', got {covariance!r}")
-    full, default = covariance == "full", sigma
-    given: dict[str, Number | None] = {
+    checks.one_of("covariance", covariance, ("full", "univariate"))
+    full = covariance == "full"
+    kind = FULL if full else DIAGONAL
+    numbers = {
+        "sigma": sigma,
         "eta_sigma": eta_sigma,
         "eta_shift": eta_shift,
         "delta_ams": delta_ams,
@@ -107,16 +110,13 @@ def iamalgam(
     anticipating = int(0.5 * SELECTED * total)  # members that AMS moves
     table = np.where(np.arange(total) < selected, 1 / selected, 0)
 
-    def init(key, params, *, sigma=None, **rates) -> State:
+    def init(key, params, **given) -> State:
         params = checks.params(params)
         dtype = trees.number_dtype(params)
         n = flat.check_matrix("iamalgam(covariance='full')", params, dtype) if full else trees.size(params)
-        identity = jnp.eye(n, dtype=dtype) if full else jnp.ones(n, dtype)
+        identity = kind.identity(n, dtype)
         return State(
-            key=checks.key(key),
-            step=jnp.int32(0),
             mean=params,
-            sigma=start("sigma", sigma, default, dtype, exclusive=True),
             covariance=identity,
             factor=identity,
             shift=jnp.zeros(n, dtype),
@@ -125,18 +125,14 @@ def iamalgam(
             best=params,
             best_fitness=jnp.zeros((), dtype),
             known=jnp.asarray(False),
-            **start_all(given, rates, defaults(full, n, selected), dtype, exclusive=("eta_dec",)),
+            **begin(key, params, numbers, given, defaults(full, n, selected), ("sigma", "eta_dec")),
         )
 
-    def ahead(state, which):
-        """How far AMS moves each of these members, in shifts: float[units]."""
-        ids = which.ids if isinstance(which, Block) else which
-        return jnp.where(ids < anticipating, state.multiplier * state.delta_ams, 0)
-
     def steps(state, which):
-        z = flat.normals(state, which, state.shift.shape[0])
-        y = by_chunks(lambda rows: flat.times(rows, state.factor.T), z) if full else z * state.factor[None]
-        return jnp.sqrt(state.multiplier) * y + ahead(state, which)[:, None] * state.shift[None]
+        """Rows sqrt(c_mult) L z, some of them moved ahead, in units of sigma."""
+        y = kind.times(state.factor, flat.normals(state, which, state.shift.shape[0]))
+        ids = which.ids if isinstance(which, Block) else which
+        return jnp.sqrt(state.multiplier) * y + anticipated(state, ids, anticipating)
 
     def ask(state, ids=None):
         return flat.members(state, ids, population_size, lambda which: steps(state, which))
@@ -144,7 +140,6 @@ def iamalgam(
     def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         valid = ~jnp.isnan(fitness)
-        some = jnp.any(valid)
         values = jnp.where(valid, finite(fitness), jnp.nan)
         elite_value = jnp.where(state.known, state.best_fitness, jnp.nan)
         weights = ranking.recombination(jnp.asarray(table, values.dtype), jnp.concatenate([elite_value[None], values]))
@@ -154,77 +149,84 @@ def iamalgam(
 
         def block(part):
             y, w = steps(state, part), part.of(weights[1:])
-            second = flat.times((w[:, None] * y).T, y) if full else flat.times(w, y**2)
-            return (), (flat.times(w, y), second, flat.times(part.of(share), y))
+            return (), (flat.times(w, y), kind.second(w, y), flat.times(part.of(share), y))
 
         _, (first, second, improved) = over_blocks(block, population_size, blocks, comm)
-        multiplier, stretch = scaled(state, jnp.any(better), improved)
+        multiplier, stretch = scaled(state, jnp.any(better), kind.solve(state.factor, improved))
 
-        # The elite, and what the selected (with the old elite) say about mean and covariance, in units of sigma.
-        here = trees.ravel(state.mean, values.dtype)
-        relative = lambda params: jnp.clip(
-            (trees.ravel(params, values.dtype) - here) * (1 / state.sigma), -FARTHEST, FARTHEST
-        )
-        elite = jnp.where(state.known, relative(state.best), 0)
+        # The elite: the best of the population and the old one.
         top = jnp.argmax(jnp.where(valid, values, -jnp.inf))
         leads = ~state.known | (values[top] > state.best_fitness)
         best = trees.where(leads, jax.tree.map(lambda x: x[0], ask(state, top[None])), state.best)
         best_fitness = jnp.where(leads, values[top], state.best_fitness)
-        center = first + weights[0] * elite
-        center = jnp.where(multiplier < 1, relative(best), center)  # the search turns to the best
-        product = (lambda a, b: a[:, None] * b[None, :]) if full else (lambda a, b: a * b)
-        mixed = first + weights[0] * elite
-        spread = second + weights[0] * product(elite, elite) + product(center, center)
-        spread = spread - product(center, mixed) - product(mixed, center)
-        if not full:
-            spread = jnp.maximum(spread, 0)
-        covariance = (1 - state.eta_sigma) * state.covariance + state.eta_sigma * spread
-        rate = jnp.where(state.known, state.eta_shift, 1)
+
+        new = estimated(state, first, second, weights[0], best, multiplier)
+        new.update(
+            multiplier=multiplier, stretch=stretch, best=best, best_fitness=best_fitness, known=jnp.asarray(True)
+        )
+        after = advance(state, numbers, new, fitness)
+        return after, summarize(fitness, state.mean, after.mean, jnp.sqrt(state.multiplier) * state.sigma)
+
+    def estimated(state, first, second, elite_weight, best, multiplier):
+        """Mean, covariance and shift, estimated from the selected and averaged with the old ones.
+
+        `first` and `second` are the sums of the selected members' steps and of their squares, in units of sigma.
+        """
+        here = trees.ravel(state.mean, first.dtype)
+        relative = lambda params: jnp.clip(
+            (trees.ravel(params, first.dtype) - here) * (1 / state.sigma), -FARTHEST, FARTHEST
+        )
+        elite = jnp.where(state.known, relative(state.best), 0)
+        mixed = first + elite_weight * elite
+        center = jnp.where(multiplier < 1, relative(best), mixed)  # below one the search turns to the best
+        around = second + elite_weight * kind.product(elite, elite) + kind.product(center, center)
+        around = kind.valid(around - kind.product(center, mixed) - kind.product(mixed, center))
+        covariance = (1 - state.eta_sigma) * state.covariance + state.eta_sigma * around
+        rate = jnp.where(state.known, state.eta_shift, 1)  # the first shift is taken as it is
         shift = (1 - rate) * state.shift + rate * center
-        mean = flat.moved(state.mean, state.sigma * center)
 
         # Units in which the mean variance is one.
-        variance = jnp.mean(jnp.diagonal(covariance) if full else covariance)
+        variance = jnp.mean(kind.variances(covariance))
         tiny = jnp.finfo(variance.dtype).tiny
         variance = jnp.maximum(variance, tiny)
-        sigma = jnp.maximum(state.sigma * jnp.sqrt(variance), tiny)
-        covariance, shift = covariance * (1 / variance), shift * (1 / jnp.sqrt(variance))
-        factor = cholesky(covariance) if full else jnp.sqrt(covariance)
-
-        found = (best, best_fitness, jnp.asarray(True))
-        new = (mean, sigma, covariance, factor, shift, multiplier, stretch, *found)
-        new = trees.where(some, new, state[2:12])
-        step = state.step + 1
-        info = summarize(fitness, state.mean, new[0], jnp.sqrt(state.multiplier) * state.sigma)
-        return State(state.key, step, *new, **follow_all(given, state, step)), info
-
-    def scaled(state, any_better, improved):
-        """AVS: the multiplier, and generations without improvement, after one with the mean improvement `improved`."""
-        if full:
-            white = jax.scipy.linalg.solve_triangular(state.factor, improved, lower=True)
-        else:
-            white = improved * (1 / jnp.maximum(state.factor, jnp.finfo(improved.dtype).tiny))
-        ratio = jnp.max(jnp.abs(white)) * (1 / jnp.sqrt(state.multiplier))
-        patience = PATIENCE + state.shift.shape[0]
-        c = state.multiplier
-        wider = jnp.maximum(c, 1)
-        wider = jnp.where(ratio > state.theta_sdr, wider / state.eta_dec, wider)
-        stretch = state.stretch + (c <= 1).astype(jnp.int32)
-        narrower = jnp.where((c > 1) | (stretch >= patience), c * state.eta_dec, c)
-        narrower = jnp.where((narrower < 1) & (stretch < patience), 1, narrower)
-        multiplier = jnp.where(any_better, wider, jnp.maximum(narrower, LEAST))
-        stretch = jnp.where(any_better, 0, stretch)
-        # The first generation has no elite to improve on.
-        return jnp.where(state.known, multiplier, c), jnp.where(state.known, stretch, state.stretch)
+        covariance = covariance * (1 / variance)
+        return {
+            "mean": flat.moved(state.mean, state.sigma * center),
+            "sigma": jnp.maximum(state.sigma * jnp.sqrt(variance), tiny),
+            "covariance": covariance,
+            "factor": kind.root(covariance),
+            "shift": shift * (1 / jnp.sqrt(variance)),
+        }
 
     return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)
 
 
-def cholesky(covariance: jax.Array) -> jax.Array:
-    """The lower factor; without the correlations where rounding has made them indefinite."""
-    lower = jnp.linalg.cholesky(covariance)
-    deviation = jnp.sqrt(jnp.maximum(jnp.diagonal(covariance), jnp.finfo(covariance.dtype).tiny))
-    return jnp.where(jnp.all(jnp.isfinite(lower)), lower, jnp.diag(deviation))
+def anticipated(state: State, ids: jax.Array, count: int) -> jax.Array:
+    """AMS: the first `count` members are moved ahead, by the mean's shift times `delta_ams * c_mult`; float[k, n]."""
+    return jnp.where(ids < count, state.multiplier * state.delta_ams, 0)[:, None] * state.shift[None]
+
+
+def scaled(state: State, any_better: jax.Array, white: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """AVS: the multiplier, and generations without improvement, after one more generation.
+
+    Args:
+        state: the state of this generation.
+        any_better: bool[]: whether a member is better than the elite.
+        white: float[n]: the mean of these better members, as the z that it would be drawn from at a multiplier of one.
+    """
+    c, patience = state.multiplier, PATIENCE + state.shift.shape[0]
+    # SDR: improvements far from the mean widen the search.
+    ratio = jnp.max(jnp.abs(white)) * (1 / jnp.sqrt(c))
+    wider = jnp.maximum(c, 1)
+    wider = jnp.where(ratio > state.theta_sdr, wider / state.eta_dec, wider)
+    # Without improvement the search narrows, but not below a multiplier of one until patience is over.
+    stretch = state.stretch + (c <= 1).astype(jnp.int32)
+    narrower = jnp.where((c > 1) | (stretch >= patience), c * state.eta_dec, c)
+    narrower = jnp.where((narrower < 1) & (stretch < patience), 1, narrower)
+    multiplier = jnp.where(any_better, wider, jnp.maximum(narrower, LEAST))
+    stretch = jnp.where(any_better, 0, stretch)
+    # The first generation has no elite to improve on.
+    return jnp.where(state.known, multiplier, c), jnp.where(state.known, stretch, state.stretch)
 
 
 def defaults(full: bool, n: int, selected: int) -> dict[str, float]:

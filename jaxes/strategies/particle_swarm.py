@@ -109,14 +109,9 @@ def particle_swarm(
             return (new, velocity, places), ()
 
         (population, velocity, places), _ = over_blocks(block, population_size, blocks)
-        fields = {
-            "population": population,
-            "velocity": velocity,
-            "places": places,
-            "fitness": jnp.where(better, fitness, state.fitness),
-            "sigma": populations.dispersion(population),
-        }
-        new = advance(state, numbers, fields, fitness)
+        flown = {"population": population, "velocity": velocity, "sigma": populations.dispersion(population)}
+        new = advance(state, numbers, flown, fitness)
+        new = new._replace(places=places, fitness=jnp.where(better, fitness, state.fitness))
         return new, summarize(fitness, recommend(state), recommend(new), state.sigma)
 
     def recommend(state):

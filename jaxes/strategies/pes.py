@@ -22,7 +22,7 @@ from jaxes.strategies.parts.weights import pulls
 from jaxes.strategy import Strategy
 from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
-from jaxes.unrolled import check_unrolls, piece
+from jaxes.unrolled import piece
 
 
 class State(NamedTuple):
@@ -82,7 +82,7 @@ def pes(
     (4, 3)
     """
     checks.population_size(population_size, antithetic=True, blocks=blocks)
-    check_unrolls(unrolls)
+    checks.count("unrolls", unrolls)
     optimizer = descent(tx, decay, learning_rate=learning_rate, weight_decay=weight_decay, sigma=sigma)
     shaping = identity() if shaping is None else shaping
     noise = gaussian() if noise is None else noise

@@ -115,9 +115,9 @@ def pgpe(
         weights = lenient(shaping(fitness), fitness)
         up, down = weights[0::2], weights[1::2]
         pull = (up - down) * (0.5 / units)  # r_T of Algorithm 2
-        spread = ((up + down) * 0.5 - jnp.mean(weights)) * (1 / units)  # r_S, the generation's mean as baseline
-        first, second = diagonal.moments(state, pull, blocks, comm, spread)
-        total = jnp.sum(spread)
+        push = ((up + down) * 0.5 - jnp.mean(weights)) * (1 / units)  # r_S, the generation's mean as baseline
+        first, second = diagonal.moments(state, pull, blocks, comm, push)
+        total = jnp.sum(push)
         gradient = jax.tree.map(lambda s, g, x: -(s * g).astype(x.dtype), state.sigma, first, state.mean)
         low, high = 1 - state.sigma_change, 1 + state.sigma_change
         rate = state.sigma_learning_rate

@@ -99,10 +99,15 @@ def count(name: str, value: Any) -> None:
 
 
 def integer(name: str, value: Any, low: int = 1, high: int | None = None, limit: str = "") -> None:
-    """Raise if `value` is not an int of `low` or more, and of `high`, which `limit` says the meaning of, or less."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < low or (high is not None and value > high):
+    """Raise if `value` is not an int from `low` to `high`; `limit` says in words what `high` is."""
+    if not is_integer(value, low, high):
         wanted = f"of {low} or more" if high is None else f"from {low} to {f'{limit} ' if limit else ''}{high}"
         raise ValueError(f"{name} must be an int {wanted}, got {value!r}")
+
+
+def is_integer(value: Any, low: int = 1, high: int | None = None) -> bool:
+    """Whether `value` is an int, and no bool, from `low` to `high`."""
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value and (high is None or value <= high)
 
 
 def real(name: str, value: Any, wanted: str, fits: Callable[[float], bool]) -> None:

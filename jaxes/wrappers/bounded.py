@@ -49,8 +49,7 @@ def bounded(
     >>> strategy.recommend(state).round(2).tolist()
     [1.0, 1.0, 1.0]
     """
-    if method not in ("reflect", "smooth"):
-        raise ValueError(f"method must be 'reflect' or 'smooth', got {method!r}")
+    checks.one_of("method", method, ("reflect", "smooth"))
     default = {"low": low, "high": high}
     into, back = (_reflected, lambda x, low, high: x) if method == "reflect" else (_smooth, _smooth_inverse)
 

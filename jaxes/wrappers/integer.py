@@ -94,17 +94,17 @@ def _corrected(mean, deviation, scale, whole, margin):
     """The mean and scale of coordinates of one leaf, so that each leaves its value with probability `margin`."""
     dtype = deviation.dtype
     m, a, margin = mean.astype(dtype), scale.astype(dtype), margin.astype(dtype)
-    spread = jnp.maximum(a * deviation, jnp.finfo(dtype).tiny)
+    widened = jnp.maximum(a * deviation, jnp.finfo(dtype).tiny)
     low, high = jnp.ceil(m - 0.5) - 0.5, jnp.ceil(m - 0.5) + 0.5  # the thresholds around the mean
-    p_low, p_high = norm.cdf(low, m, spread), norm.sf(high, m, spread)
+    p_low, p_high = norm.cdf(low, m, widened), norm.sf(high, m, widened)
     p_middle = 1 - p_low - p_high
     least = 0.5 * margin
     q_low, q_high = jnp.maximum(least, p_low), jnp.maximum(least, p_high)
     rest = (1 - q_low - q_high - p_middle) / jnp.maximum(q_low + q_high + p_middle - 3 * least, 1e-6)
     q_low, q_high = q_low + rest * (q_low - least), q_high + rest * (q_high - least)
-    below, above = -norm.ppf(q_low), -norm.ppf(q_high)  # in units of the new spread
+    below, above = -norm.ppf(q_low), -norm.ppf(q_high)  # in units of the new deviation
     width = jnp.maximum(below + above, 1e-6)
     moved = (low * above + high * below) / width
-    widened = (high - low) / (width * deviation)
+    wider = (high - low) / (width * deviation)
     change = whole & ((p_low < least) | (p_high < least))
-    return jnp.where(change, moved, m).astype(mean.dtype), jnp.where(change, widened, a).astype(scale.dtype)
+    return jnp.where(change, moved, m).astype(mean.dtype), jnp.where(change, wider, a).astype(scale.dtype)

@@ -53,8 +53,7 @@ def reevaluated(strategy: Strategy, n: int, *, adaptive: bool = False) -> Strate
     >>> bool((members[0] == members[3]).all()), bool((members[3] == members[4]).all())
     (True, False)
     """
-    if isinstance(n, bool) or not isinstance(n, int) or n < 2:
-        raise ValueError(f"n must be an int of 2 or more, got {n!r}")
+    checks.integer("n", n, 2)
     size = strategy.population_size
 
     def init(key, params, **given) -> State:
@@ -105,8 +104,8 @@ def uncertainty(first: jax.Array, second: jax.Array) -> jax.Array:
     change = jnp.abs(rank[:, 0] - rank[:, 1]) - 1
     limits = []
     for side in (0, 1):
-        place = rank[:, side] - (rank[:, side] > rank[:, 1 - side]).astype(jnp.int32)
-        distances = jnp.abs(jnp.arange(1, 2 * size, dtype=jnp.int32)[None] - place[:, None])
+        among_others = rank[:, side] - (rank[:, side] > rank[:, 1 - side]).astype(jnp.int32)
+        distances = jnp.abs(jnp.arange(1, 2 * size, dtype=jnp.int32)[None] - among_others[:, None])
         limits.append(jnp.quantile(distances.astype(first.dtype), 0.5 * _TOLERATED, axis=1))
     return jnp.mean(2 * change.astype(first.dtype) - limits[0] - limits[1])
 

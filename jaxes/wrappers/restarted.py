@@ -163,14 +163,13 @@ def _sizes(strategy, population_size, growth, doublings):
         if not isinstance(strategy, Strategy):
             raise TypeError(f"strategy must be a Strategy unless growth is given, got {strategy!r}")
         return [strategy.population_size], lambda size: strategy
-    if growth not in ("ipop", "bipop"):
-        raise ValueError(f"growth must be 'ipop', 'bipop' or None, got {growth!r}")
+    checks.one_of("growth", growth, ("ipop", "bipop", None))
     if isinstance(strategy, Strategy) or not callable(strategy):
         raise TypeError("with growth, strategy must be a function from a population's size to a Strategy")
     if population_size is None:
         raise TypeError("growth needs population_size, the size of the first run's population")
-    if doublings < 1:
-        raise ValueError(f"doublings must be 1 or more, got {doublings}")
+    if not checks.is_integer(doublings):
+        raise ValueError(f"doublings must be 1 or more, got {doublings!r}")
     checks.population_size(population_size)
     return [population_size * 2**level for level in range(doublings + 1)], strategy
 
@@ -179,9 +178,9 @@ def _told(part, state, fitness, how):
     """One generation of `part`, seen by the criteria."""
     population = materialize(part.ask(state.inner))
     inner, info = part.tell(state.inner, fitness, **how)
-    spread = None if part.deviations is None else part.deviations(inner)
+    deviations = None if part.deviations is None else part.deviations(inner)
     monitor, met = termination.watch(
-        state.monitor, state.tolerances, spread, population, part.recommend(inner), fitness
+        state.monitor, state.tolerances, deviations, population, part.recommend(inner), fitness
     )
     winner = jnp.argmax(jnp.where(jnp.isnan(fitness), -jnp.inf, fitness)).astype(jnp.int32)
     return inner, info, monitor, met, winner, fitness[winner]

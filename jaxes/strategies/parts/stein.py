@@ -14,9 +14,8 @@ from jaxes.support.keys import Stream
 
 
 def check(population_size: int, particles: Any, pairs: bool) -> int:
-    """Return the members of each particle; raise if the population cannot be dealt out."""
-    if isinstance(particles, bool) or not isinstance(particles, int) or particles < 2:
-        raise ValueError(f"particles must be an int of 2 or more, got {particles!r}")
+    """Return the number of members of each particle; raise if the population cannot be dealt out evenly."""
+    checks.integer("particles", particles, 2)
     unit = 2 * particles
     if population_size % (unit if pairs else particles) or population_size < unit:
         wanted = f"divisible by 2 * particles = {unit} (whole antithetic pairs)" if pairs else "at least two members"
@@ -26,28 +25,29 @@ def check(population_size: int, particles: Any, pairs: bool) -> int:
     return population_size // particles
 
 
-def scattered(key: jax.Array, params: Any, particles: int, spread: Any) -> Any:
-    """Where particles start, leaves [particles, ...]: the first at `params`, the others normal numbers around it."""
+def scattered(key: jax.Array, params: Any, particles: int, deviation: Any) -> Any:
+    """Where particles start, leaves [particles, ...]: the first at `params`, the others normal around it."""
     params = checks.params(params)
-    return _scattered(particles, checks.key(key), params, jnp.asarray(spread, trees.number_dtype(params)))
+    return _scattered(particles, checks.key(key), params, jnp.asarray(deviation, trees.number_dtype(params)))
 
 
 @functools.partial(jax.jit, static_argnums=0)  # one program, so that it rounds alike within another and alone
-def _scattered(particles, key, params, spread):
-    z = jax.random.normal(keys.stream(key, Stream.POPULATION), (particles - 1, trees.size(params)), spread.dtype)
-    others = jax.vmap(lambda row: flat.moved(params, spread * row))(z)
+def _scattered(particles, key, params, deviation):
+    z = jax.random.normal(keys.stream(key, Stream.POPULATION), (particles - 1, trees.size(params)), deviation.dtype)
+    others = jax.vmap(lambda row: flat.moved(params, deviation * row))(z)
     return jax.tree.map(lambda x, rest: jnp.concatenate([x[None], rest]), params, others)
 
 
 def kernel(rows: jax.Array, bandwidth: jax.Array, least: jax.Array | float = 0.0) -> tuple[jax.Array, jax.Array]:
-    """The kernel exp(-|x - y|^2 / h) of all pairs, and what it makes them repel each other.
+    """The kernel exp(-|x - y|^2 / h) of all pairs of particles, and the force with which it drives them apart.
 
-    `h = bandwidth * median^2 / ln(particles)` with the median of the distances between them (Liu & Wang 2016, section
-    5), which makes the forces on a particle from itself and from all others about alike.
+    `h = bandwidth * median^2 / ln(particles)` with the median of the distances between particles (Liu & Wang 2016,
+    section 5): a particle then feels about as much of itself as of all others together.
 
     Args:
         rows: float[particles, n].
-        least: h is never below it.
+        bandwidth: float[]: multiplies the median heuristic's h.
+        least: h is never below this.
 
     Returns:
         float[particles, particles], and float[particles, n]: the mean over j of the gradient by x_j of k(x_j, x_i).
