@@ -3,6 +3,7 @@
 import os
 import tempfile
 
+import chex
 import jax
 import pytest
 import tiers
@@ -31,6 +32,12 @@ def optimizations(request):
 
 
 COLLECTED: set[tuple[str, str]] = set()  # module and name of every test, also of those that are deselected
+
+
+@pytest.fixture(autouse=True)
+def traces():
+    """`chex.assert_max_traces` counts anew in each test."""
+    chex.clear_trace_counter()
 
 
 @pytest.fixture

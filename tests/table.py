@@ -47,6 +47,10 @@ MATRIX = {name: RATES[name] for name in ("c_sigma", "d_sigma", "c_1", "c_mu")}
 DIFFERENTIAL = {"mutation": 0.8, "dither": 0.1, "recombination": 0.3}
 SWARM = {"inertia": 0.5, "cognitive": 1.0, "social": 1.0}
 remembering = functools.partial(row, remembers=True)
+RATED = ("sigma", "learning_rate", "weight_decay")
+estimator = functools.partial(
+    row, gradient=True, antithetic=True, adapts=False, faster=MappingProxyType({"learning_rate": 0.1})
+)
 LIMITED = {"c_sigma": 0.3, "d_sigma": 1.5, "c_d": 0.3, "base_d": 2.0, "c_c": 0.4, "base_c": 3.0}
 RANK_M = {"c_c": 0.3, "c_cov": 0.2, "c_s": 0.2, "q_star": 0.2, "d_sigma": 1.5, "gap": 0.5}
 STRETCHED = {name: RATES[name] for name in ("c_sigma", "d_sigma", "c_c", "c_1", "c_mu")}
@@ -70,14 +74,10 @@ TABLE: dict[str, Row] = {
         {"sigma": 0.3, "learning_rate": 0.7, "sigma_learning_rate": 0.2},
         schedules=("sigma", "learning_rate", "sigma_learning_rate"),
     ),
-    "open_es": row(
+    "open_es": estimator(
         jaxes.open_es,
         {"sigma": 0.3, "learning_rate": 0.2, "weight_decay": 0.1},
-        schedules=("sigma", "learning_rate", "weight_decay"),
-        gradient=True,
-        antithetic=True,
-        adapts=False,
-        faster={"learning_rate": 0.1},
+        schedules=RATED,
     ),
     "pgpe": row(
         jaxes.pgpe,
@@ -87,58 +87,38 @@ TABLE: dict[str, Row] = {
         antithetic=True,
         usual_sigma=1.0,  # where the objective is nearly linear, pairs of ranks say nothing about sigma
     ),
-    "ars": row(
+    "ars": estimator(
         jaxes.ars,
         {"sigma": 0.3, "learning_rate": 0.2, "weight_decay": 0.1},
-        schedules=("sigma", "learning_rate", "weight_decay"),
+        schedules=RATED,
         ranks=False,
-        gradient=True,
-        antithetic=True,
-        adapts=False,
-        faster={"learning_rate": 0.1},
     ),
-    "esmc": row(
+    "esmc": estimator(
         jaxes.esmc,
         {"sigma": 0.3, "learning_rate": 0.2, "weight_decay": 0.1},
-        schedules=("sigma", "learning_rate", "weight_decay"),
+        schedules=RATED,
         ranks=False,
-        gradient=True,
-        antithetic=True,
-        adapts=False,
         centers=2,
-        faster={"learning_rate": 0.1},
     ),
-    "guided_es": row(
+    "guided_es": estimator(
         jaxes.guided_es,
         {"sigma": 0.3, "learning_rate": 0.2, "weight_decay": 0.1, "alpha": 0.2, "beta": 1.0},
-        schedules=("sigma", "learning_rate", "weight_decay", "alpha", "beta"),
+        schedules=(*RATED, "alpha", "beta"),
         ranks=False,
-        gradient=True,
-        antithetic=True,
-        adapts=False,
-        faster={"learning_rate": 0.1},
     ),
-    "pes": row(
+    "pes": estimator(
         jaxes.pes,
         {"sigma": 0.3, "learning_rate": 0.2, "weight_decay": 0.1},
-        schedules=("sigma", "learning_rate", "weight_decay"),
+        schedules=RATED,
         ranks=False,
-        gradient=True,
-        antithetic=True,
-        adapts=False,
-        faster={"learning_rate": 0.1},
     ),
-    "nres": row(
+    "nres": estimator(
         jaxes.nres,
         {"sigma": 0.3, "learning_rate": 0.2, "weight_decay": 0.1},
-        schedules=("sigma", "learning_rate", "weight_decay"),
+        schedules=RATED,
         ranks=False,
-        gradient=True,
-        antithetic=True,
-        adapts=False,
-        faster={"learning_rate": 0.1},
     ),
-    "asebo": row(
+    "asebo": estimator(
         functools.partial(jaxes.asebo, warmup=0.0),
         {
             "sigma": 0.3,
@@ -152,19 +132,11 @@ TABLE: dict[str, Row] = {
         },
         schedules=("sigma", "threshold", "covariance_decay", "learning_rate", "weight_decay"),
         ranks=False,
-        gradient=True,
-        antithetic=True,
-        adapts=False,
-        faster={"learning_rate": 0.1},
     ),
-    "sv_open_es": row(
+    "sv_open_es": estimator(
         jaxes.sv_open_es,
         {"sigma": 0.3, "bandwidth": 0.3, "repulsion": 0.5, "learning_rate": 0.2, "weight_decay": 0.1},
         schedules=("sigma", "bandwidth", "repulsion", "learning_rate", "weight_decay"),
-        gradient=True,
-        antithetic=True,
-        adapts=False,
-        faster={"learning_rate": 0.1},
     ),
     "sv_cma_es": row(
         functools.partial(jaxes.sv_cma_es, particles=2),

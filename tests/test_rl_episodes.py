@@ -2,6 +2,7 @@
 
 import math
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -46,11 +47,11 @@ def test_episodes_equal_a_python_loop(life, poison):
 @pytest.mark.parametrize("check_every", [1, 7, 25, 100])
 def test_the_rollout_owns_the_time_limit(check_every):
     env = clock(life=None)
-    limited = jax.jit(lambda t: rl.play(env, POLICY, lambda: PARAMS, KEYS, None, t, check_every=check_every))
+    limited = lambda t: rl.play(env, POLICY, lambda: PARAMS, KEYS, None, t, check_every=check_every)
+    limited = jax.jit(chex.assert_max_traces(limited, n=1))  # a traced limit must not compile again
     for max_steps in (1, 24, 25, 40):
         out = limited(jnp.int32(max_steps))
         assert (out.lengths == max_steps).all() and out.truncated.all()
-    assert limited._cache_size() == 1, "a traced limit must not compile again"
 
 
 def test_done_on_the_last_step_is_not_truncated():
