@@ -1,4 +1,4 @@
-"""Environments behind one protocol. Importing this costs nothing; a suite is imported when one of its names is made."""
+"""Environments behind one protocol. Importing this costs nothing; a suite is imported when `make` needs it."""
 
 from jaxes.envs.protocol import Box, Discrete, Env, EnvState, action_size, observation_size
 from jaxes.envs.registry import SUITES, Listed, check, listing, make, names

@@ -1,6 +1,6 @@
-"""The environments of jaxes as gymnasium's; importing this registers their ids.
+"""The environments of jaxes for users of gymnasium; importing this module registers their ids.
 
-`gymnasium.make("jaxes.envs.as_gymnasium:jaxes/CyclicMDP-v0")` does both, in worker processes too.
+`gymnasium.make("jaxes.envs.as_gymnasium:jaxes/CyclicMDP-v0")` imports and makes, in worker processes too.
 """
 
 from typing import Any
@@ -19,11 +19,11 @@ except ImportError as error:
 
 
 class AsGymnasium(gymnasium.Env):
-    """An environment behind gymnasium's interface. The time limit is a wrapper's, as ever there.
+    """An environment behind gymnasium's interface. As usual there, a wrapper sets the time limit.
 
     Args:
-        env: one that runs in compiled programs.
-        render_mode: "rgb_array", if it can draw itself.
+        env: must run in compiled programs.
+        render_mode: "rgb_array", if the environment can draw itself.
     """
 
     def __init__(self, env: Env, render_mode: str | None = None):
@@ -58,12 +58,12 @@ class AsGymnasium(gymnasium.Env):
 
 
 def make(name: str, render_mode: str | None = None, **options: Any) -> AsGymnasium:
-    """The environment jaxes/`name`, with its options."""
+    """The environment jaxes/`name`; `options` are those of its factory."""
     return AsGymnasium(own.make(name, **options), render_mode)
 
 
 def _space(observation: Any) -> Any:
-    """Boxes without limits, in a dictionary where the observation is one."""
+    """A box without limits for each array, in a dictionary if the observation is one."""
     if isinstance(observation, dict):
         return gymnasium.spaces.Dict({name: _space(part) for name, part in observation.items()})
     if observation.dtype == np.bool_:

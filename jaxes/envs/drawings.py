@@ -1,11 +1,11 @@
-"""Simple pictures of small environments, drawn from their state."""
+"""Simple pictures of small environments, drawn from their states."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-# Of the channels of a grid, the earlier ones on top.
+# The colors of a grid's channels; an earlier channel covers a later one.
 PALETTE = np.array(
     [
         (255, 255, 255),
@@ -28,9 +28,9 @@ def grid(observation: np.ndarray, height: int, width: int) -> np.ndarray:
     """Color the cells of a grid by channel and enlarge them.
 
     Args:
-        observation: [rows, columns, channels], at most 10 channels; a cell has what is above 0 in it.
-        height: of the picture at most, in pixels.
-        width: of the picture at most, in pixels.
+        observation: [rows, columns, channels] with at most 10 channels; a channel is in a cell where it is above 0.
+        height: of the picture, at most, in pixels.
+        width: likewise.
 
     Returns:
         uint8[rows * k, columns * k, 3] with the largest even k that fits.
@@ -45,7 +45,7 @@ def grid(observation: np.ndarray, height: int, width: int) -> np.ndarray:
 def scenes(
     draw: Callable[[Any, Any, Any], None], states: list[Any], params: Any, height: int, width: int
 ) -> list[np.ndarray]:
-    """Draw each of `states` by `draw(axes, state, params)`; pictures uint8[height, width, 3]."""
+    """Draw each of `states` by `draw(axes, state, params)`; the pictures are uint8[height, width, 3]."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -107,7 +107,7 @@ CLASSIC = {
 
 
 def window(axes: Any, middle: float, height: float, center: float = 0.0) -> None:
-    """Show `height` and a third more in width around (center, middle), both axes to scale."""
+    """Show a window of this height, and a third wider, around (center, middle), with both axes to scale."""
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_xlim(center - height * 2 / 3, center + height * 2 / 3)
     axes.set_ylim(middle - height / 2, middle + height / 2)

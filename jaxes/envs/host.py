@@ -1,4 +1,4 @@
-"""Environments that run in Python processes on CPUs: what a lane of them is, and those of `gymnasium.make`."""
+"""Environments that run in Python processes on CPUs, several copies of one in each process: its lanes."""
 
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol
@@ -12,20 +12,21 @@ class Lanes(Protocol):
     """Several copies of an environment in one process, each of them reset and stepped on its own."""
 
     observations: Any
-    """Array [lanes, ...], or tree of them: what each lane shows now. It is written into, never replaced."""
+    """An array [lanes, ...] or a tree of them: the current observation of each lane. It is written into, never
+    replaced."""
 
     def reset(self, lane: int, seed: int) -> None:
-        """Begin an episode on one lane, as `gymnasium.make(...).reset(seed=seed)` does."""
+        """Begin an episode on one lane, as `gymnasium.make(...).reset(seed=seed)` would."""
 
     def step(self, lanes: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Step some lanes.
 
         Args:
-            lanes: int[k].
-            actions: [k, ...].
+            lanes: int[k]: which ones.
+            actions: [k, ...]: one for each of them.
 
         Returns:
-            Rewards float64[k], and bool[k]: the episode ended there by the environment's own rule.
+            The rewards, float64[k], and bool[k]: whether the episode has ended by the environment's own rule.
         """
         ...
 
@@ -43,10 +44,10 @@ def host_env(
 
     Args:
         name: SUITE/NAME.
-        lanes: `lanes(count) -> Lanes`; a module's function, or `functools.partial` of one, because it is made in other
-            processes.
-        observation, action, max_steps, step_seconds: as in `Env`.
-        film: `film(seed, actions, every) -> pictures` of an episode, one every so many steps.
+        lanes: `lanes(count) -> Lanes`. Because other processes call it, it must be a module's function, or a
+            `functools.partial` of one.
+        observation: as in `Env`; likewise `action`, `max_steps` and `step_seconds`.
+        film: `film(seed, actions, every) -> pictures` of an episode, one for every `every` steps.
     """
 
     def refuse(*_: Any) -> NoReturn:
@@ -64,21 +65,21 @@ def threaded_step(
     receive: Callable[[int], tuple[Any, Any, Any, Any]],
     see: Callable[[int, Any], None],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`Lanes.step` of environments in threads of their own: all have their action before the first one answers.
+    """`Lanes.step` for environments in threads of their own: all are given their actions before one is waited for.
 
     Args:
         lanes: int[k].
-        send: `send(k, lane)`: the k-th action goes to this lane.
-        receive: `receive(lane) -> (observation, reward, ended, cut)`, arrays with an axis of one.
-        see: `see(lane, observation)`.
+        send: `send(k, lane)` gives the k-th action to a lane.
+        receive: `receive(lane) -> (observation, reward, ended, truncated)`, arrays [1, ...].
+        see: `see(lane, observation)` takes down an observation [1, ...].
     """
     some = lanes.tolist()
     for k, lane in enumerate(some):
         send(k, lane)
     rewards, done = np.zeros(len(some)), np.zeros(len(some), bool)
     for k, lane in enumerate(some):
-        observation, reward, ended, cut = receive(lane)
-        rewards[k], done[k] = reward[0], ended[0] or cut[0]
+        observation, reward, ended, truncated = receive(lane)
+        rewards[k], done[k] = reward[0], ended[0] or truncated[0]
         see(lane, observation)
     return rewards, done
 

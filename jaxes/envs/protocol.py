@@ -1,4 +1,4 @@
-"""What an environment is: two pure functions and the shapes of what goes in and out."""
+"""What an environment is: two pure functions, and the shapes of observations and actions."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,14 +8,14 @@ import numpy as np
 
 
 class Box(NamedTuple):
-    """Vectors between `low` and `high` (float32 arrays of one shape)."""
+    """Actions that are vectors between `low` and `high` (float32 arrays of one shape)."""
 
     low: np.ndarray
     high: np.ndarray
 
 
 class Discrete(NamedTuple):
-    """One of the integers 0, ..., n - 1."""
+    """Actions that are one of the integers 0, ..., n - 1."""
 
     n: int
 
@@ -23,17 +23,23 @@ class Discrete(NamedTuple):
 class EnvState(NamedTuple):
     """One moment of one environment."""
 
-    physics: Any  # whatever the environment carries
-    observation: Any  # array, or tree of arrays
+    physics: Any  # whatever the environment needs for its next step
+    observation: Any  # an array, or a tree of arrays
     reward: jax.Array  # float32[]: for the step that led here
-    done: jax.Array  # bool[]: the episode ended here by the environment's own rule
+    done: jax.Array  # bool[]: the episode has ended here by the environment's own rule
 
 
 class Env(NamedTuple):
-    """An environment, raw: it neither resets itself nor limits time; whoever rolls it out does.
+    """An environment that neither resets itself nor limits time: the rollout does both.
 
-    Both functions handle one environment and go through `jit` and `vmap`. After `done` the environment may still be
-    stepped; what it then returns means nothing.
+    Both functions handle one environment and go through `jit` and `vmap`. The environment may still be stepped after
+    `done`, but what it returns then means nothing.
+
+    >>> import jax, jaxes
+    >>> env = jaxes.envs.make("jaxes/cartpole_swingup")
+    >>> state = jax.jit(env.step)(env.reset(jax.random.key(0)), jax.numpy.ones(1))
+    >>> state.observation.shape, state.reward.dtype, bool(state.done)
+    ((5,), dtype('float32'), False)
     """
 
     name: str
@@ -42,19 +48,29 @@ class Env(NamedTuple):
     observation: Any  # tree of jax.ShapeDtypeStruct
     action: Box | Discrete
     max_steps: int  # the usual time limit of an episode, in steps
-    step_seconds: float = 0.0  # simulated seconds of one step, 0 if it has no such thing
+    step_seconds: float = 0.0  # simulated seconds of one step, 0 if it simulates no time
     frames: Callable[..., list[np.ndarray]] | None = None  # ([physics, ...]) -> pictures uint8[height, width, 3]
     html: Callable[[list[Any], float], str] | None = None  # ([physics, ...], seconds between two) -> a page
-    # Of an environment that runs in Python processes, see `jaxes.envs.host`; its reset and step only raise.
+    # For environments that run in Python processes (`jaxes.envs.host`), whose reset and step only raise:
     lanes: Callable[[int], Any] | None = None  # (count) -> Lanes
     film: Callable[..., list[np.ndarray]] | None = None  # (seed, actions, every) -> pictures
 
 
 def observation_size(env: Env) -> int:
-    """Numbers in one observation."""
+    """How many numbers one observation has.
+
+    >>> import jaxes
+    >>> observation_size(jaxes.envs.make("jaxes/cartpole_swingup"))
+    5
+    """
     return sum(int(np.prod(x.shape)) for x in jax.tree.leaves(env.observation))
 
 
 def action_size(env: Env) -> int:
-    """Numbers in one action of a `Box`, or choices of a `Discrete`."""
+    """How many numbers one action of a `Box` has, or how many choices there are in a `Discrete`.
+
+    >>> import jaxes
+    >>> action_size(jaxes.envs.make("jaxes/CyclicMDP"))
+    3
+    """
     return env.action.n if isinstance(env.action, Discrete) else int(np.prod(env.action.low.shape))

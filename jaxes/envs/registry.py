@@ -1,4 +1,4 @@
-"""One name for every environment: SUITE/NAME."""
+"""Every environment has one name, SUITE/NAME."""
 
 import importlib
 import importlib.util
@@ -9,22 +9,26 @@ from jaxes.support import checks
 
 
 class Suite(NamedTuple):
-    # Has make(name, **options) and two tables, so that listing imports no package: MAX_STEPS, its names with their time
-    # limits, and SIZES, of observations and actions (a Discrete where there are choices).
+    """Where the environments of a suite come from.
+
+    The module has `make(name, **options)` and two tables, so that listing imports no package: `MAX_STEPS`, names with
+    their time limits, and `SIZES`, names with the sizes of observations and actions (a `Discrete` for choices).
+    """
+
     module: str
-    package: str  # what must be installed
-    extra: str | None  # how: pip install 'jaxes[extra]'; None if jaxes itself depends on it
-    open: bool = False  # whether it knows others than those that it lists
+    package: str  # must be installed
+    extra: str | None  # by pip install 'jaxes[extra]'; None if jaxes itself depends on the package
+    open: bool = False  # whether there are more environments than those in the tables
 
 
 class Listed(NamedTuple):
-    """What `listing` tells of an environment with its default options."""
+    """A row of `listing`: an environment with its default options."""
 
     name: str
     observation: int  # numbers in one observation
-    action: int | Discrete  # numbers in one action, or its choices
+    action: int | Discrete  # numbers in one action, or the choices
     max_steps: int
-    extra: str | None  # to be installed first; None if nothing is missing
+    extra: str | None  # must be installed first; None if nothing is missing
 
 
 SUITES = {
@@ -40,20 +44,23 @@ SUITES = {
 
 
 def make(name: str, **options: Any) -> Env:
-    """The environment SUITE/NAME.
+    """Make the environment SUITE/NAME.
 
     Args:
-        name: such as "brax/ant"; `jaxes envs` lists them.
-        **options: of the suite (`backend="spring"` for Brax) and of the environment.
+        name: such as "brax/ant"; `jaxes envs` lists all names.
+        **options: for the suite (`backend="spring"` for Brax) and for the environment.
+
+    Returns:
+        An `Env`; its observations are a tree of arrays and its actions a `Box` or a `Discrete`.
 
     Raises:
-        ValueError: if there is no such name; the message has the nearest ones.
+        ValueError: if there is no such name; the message has the nearest names.
         ImportError: if the suite's package is missing; the message says what to install.
 
     >>> import jaxes
-    >>> env = jaxes.envs.make("brax/inverted_pendulum")
+    >>> env = jaxes.envs.make("jaxes/cartpole_swingup")
     >>> env.observation.shape, env.action.low.shape, env.max_steps
-    ((4,), (1,), 1000)
+    ((5,), (1,), 1000)
     """
     check(name)
     suite, short = name.split("/", 1)
@@ -61,19 +68,32 @@ def make(name: str, **options: Any) -> Env:
 
 
 def check(name: str) -> None:
-    """Raise ValueError, with the nearest names, unless there may be an environment of this name."""
+    """Raise ValueError unless there may be an environment of this name, a string SUITE/NAME.
+
+    Some suites have more environments than they list; a name that begins with such a suite passes.
+
+    >>> from jaxes import envs
+    >>> envs.check("brax/hoper")
+    Traceback (most recent call last):
+    ValueError: unknown environment 'brax/hoper'; did you mean brax/hopper, brax/pusher, brax/reacher?
+    """
     suite = name.partition("/")[0]
     if not (suite in SUITES and SUITES[suite].open and "/" in name):
         checks.choice("environment", name, names())
 
 
 def names() -> list[str]:
-    """All environments, installed or not."""
+    """The names of all environments that are listed, whether their packages are installed or not.
+
+    >>> from jaxes import envs
+    >>> "jaxes/tetris" in envs.names()
+    True
+    """
     return [f"{suite}/{name}" for suite in SUITES for name in importlib.import_module(SUITES[suite].module).MAX_STEPS]
 
 
 def listing() -> list[Listed]:
-    """All environments with their sizes, from tables: nothing is imported or made.
+    """All environments with their sizes, read from tables: no package is imported and nothing is made.
 
     >>> from jaxes import envs
     >>> next(row for row in envs.listing() if row.name == "brax/ant")[:4]

@@ -1,4 +1,4 @@
-"""Frame skip: an action lasts for several steps."""
+"""Frame skip: an action is held for several steps."""
 
 import functools
 from typing import Any
@@ -12,18 +12,25 @@ from jaxes.support import checks
 
 
 def repeated(env: Env, times: int) -> Env:
-    """The environment in which every action is held for `times` steps.
+    """The same environment with every action held for `times` steps, whose rewards are added up.
 
-    Rewards add up. A step ends early where the episode is done; after that it does nothing and is worth 0. The time
-    limit is that of `env` in longer steps, rounded up.
+    A longer step ends early if the episode does; after that a step does nothing and its reward is 0.
+
+    Args:
+        env: any environment.
+        times: how many of its steps make a longer one.
+
+    Returns:
+        An environment with the same observations and actions. Its time limit counts longer steps: that of `env` over
+        `times`, rounded up.
 
     Raises:
         ValueError: if `times` is not an int of 1 or more.
 
     >>> import jaxes
-    >>> env = jaxes.envs.repeated(jaxes.envs.make("brax/inverted_pendulum"), 4)
-    >>> env.max_steps, round(env.step_seconds, 3)
-    (250, 0.08)
+    >>> env = jaxes.envs.repeated(jaxes.envs.make("jaxes/cartpole_swingup"), 4)
+    >>> env.max_steps, env.step_seconds, env.observation.shape
+    (250, 0.04, (5,))
     """
     checks.count("times", times)
     if times == 1:

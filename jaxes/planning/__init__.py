@@ -1,4 +1,4 @@
-"""Planning: what to do next, by searching sequences of actions in a model."""
+"""Planning: search sequences of actions in a model, and do the first action of the best."""
 
 from jaxes.planning.cem_mpc import Belief, Planner, cem_mpc, random_shooting
 from jaxes.planning.control import Episode, episode

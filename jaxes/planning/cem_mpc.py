@@ -20,15 +20,15 @@ from jaxes.strategies import cem
 from jaxes.strategies.cem import State
 from jaxes.support import checks
 
-VARIANCE_NOISE = 1e-6  # as PlaNet's code adds under the root
+VARIANCE_NOISE = 1e-6  # added under the root, as in PlaNet's code
 
 
 class Belief(NamedTuple):
-    """What is thought of the best actions: a Gaussian for each, in units of half the range around its middle."""
+    """The distribution of the best actions: a Gaussian for each, in units of half its range, around the middle."""
 
     mean: jax.Array  # float32[horizon, *action]
     sigma: jax.Array  # float32[horizon, *action]
-    kept: Any  # float32[k, horizon, *action]: elites that come again; None if there are none
+    kept: Any  # float32[k, horizon, *action]: elites that are used again; None if there are none
     value: jax.Array  # float32[]: the best sum of rewards among the last candidates, NaN if none was valid
 
 
@@ -37,8 +37,8 @@ class Planner:
     """A plan as a function: `planner(state, key) -> (action, belief)`, with the last `belief` for a warm start."""
 
     plan: Callable[..., tuple[jax.Array, Belief]]
-    start: Belief  # before anything is known
-    warm: bool  # whether it takes a belief
+    start: Belief  # the belief before the first plan
+    warm: bool  # whether it takes the last belief
 
     def __call__(self, state: Any, key: jax.Array, belief: Belief | None = None) -> tuple[jax.Array, Belief]:
         if belief is not None and not self.warm:
@@ -62,34 +62,38 @@ def cem_mpc(
     noise_exponent: float | None = None,
     temperature: float | None = None,
 ) -> Planner:
-    """Plan by cross-entropy: sample sequences of actions, run the model, fit the sampling to the best, again.
+    """Plan by the cross-entropy method: sample sequences of actions, run the model, fit to the best ones, and repeat.
 
-    The result is a pure function, `plan(state, key) -> (action, belief)`: `jit` it, `vmap` it over states and keys of
-    many environments. It searches with `jaxes.cem`. Candidates are clipped to the bounds and the Gaussian is fitted to
-    the clipped ones; a candidate whose sum of rewards is NaN ranks last. The action is the first of the last mean.
+    It searches with `jaxes.cem`. Candidates are clipped to the bounds, and the Gaussian is fitted to the clipped ones. A
+    candidate whose sum of rewards is NaN ranks last. The action is the first one of the last mean.
 
     Args:
-        model_step: `(state, action) -> state`, for one state of any form: an environment's step, a Flax model, ...
-            Close over the model's parameters inside the function that is jitted, and new ones need no compiling.
+        model_step: `(state, action) -> state` for one state, which may be any tree: an environment's step, a Flax
+            model, ... If the function that you jit closes over the model's parameters inside, new parameters need no
+            compiling.
         reward: `(state, action, next state) -> float[]`.
-        horizon: steps planned ahead.
-        candidates: sequences in an iteration, 2 or more.
-        elites: the best of them, which the Gaussian is fitted to.
-        iterations: rounds of sampling and fitting.
+        horizon: how many steps are planned ahead.
+        candidates: how many sequences are sampled in an iteration, 2 or more.
+        elites: how many of the best candidates the Gaussian is fitted to.
+        iterations: how often to sample and fit.
         action: the bounds of an action, such as `env.action`; one number in [-1, 1] by default. At first every action
-            is drawn from a Gaussian around the middle with half of the range as its standard deviation.
-        minimum_std: standard deviations never fall below it; in units of half the range.
-        momentum: the part of the old mean and standard deviation that stays in a fit (iCEM: 0.1).
-        warm_start: begin with the last plan, shifted by a step, for the mean: `plan(state, key, belief)`, at first with
-            `planner.start`.
-        kept_fraction: the part of the elite that comes again in the next iteration, and with a warm start, shifted, in
-            the next step (iCEM: 0.3).
-        noise_exponent: draw actions correlated in time, see `jaxes.noise.colored`; None for independent ones.
-        temperature: weigh all candidates by `exp(sum of rewards / temperature)` instead of the elites alike (MPPI).
+            is drawn from a Gaussian around the middle whose standard deviation is half of the range.
+        minimum_std: standard deviations never fall below this; in units of half the range.
+        momentum: how much of the old mean and standard deviation stays in a fit, in [0, 1) (iCEM: 0.1).
+        warm_start: whether to begin with the last plan, shifted by one step, as the mean: call
+            `plan(state, key, belief)`, at first with `planner.start`.
+        kept_fraction: the part of the elites that are candidates again in the next iteration and, with a warm start, in
+            the next step, shifted (iCEM: 0.3).
+        noise_exponent: draw actions that are correlated in time, see `jaxes.noise.colored`; None for independent ones.
+        temperature: weight all candidates by `exp(sum of rewards / temperature)`, instead of the elites equally (MPPI).
+
+    Returns:
+        A `Planner`, which is a pure function `plan(state, key) -> (action, belief)` with an action float32[*action]:
+        `jit` it, or `vmap` it over the states and keys of many environments.
 
     Raises:
-        ValueError: for numbers that make no sense, or bounds that are not finite; when called, if the model returns
-            another kind of state than it was given, or the reward is no scalar.
+        ValueError: for numbers that make no sense, or bounds that are not finite; when called, if the model changes the
+            shapes or dtypes of the state, or the reward is no scalar.
 
     >>> import jax, jax.numpy as jnp, jaxes
     >>> plan = jaxes.planning.cem_mpc(lambda x, a: x + a[0], lambda x, a, after: -jnp.abs(after - 0.3), horizon=3)
@@ -160,17 +164,26 @@ def random_shooting(
     """Plan by the best of some random sequences: `cem_mpc` with one iteration and one elite.
 
     Args:
-        model_step: as of `cem_mpc`.
-        reward: as of `cem_mpc`.
-        horizon: steps planned ahead.
-        candidates: sequences, 2 or more.
-        action: as of `cem_mpc`.
+        model_step: `(state, action) -> state`, see `cem_mpc`.
+        reward: `(state, action, next state) -> float[]`.
+        horizon: how many steps are planned ahead.
+        candidates: how many sequences are sampled, 2 or more.
+        action: the bounds of an action, see `cem_mpc`.
+
+    Returns:
+        A `Planner`.
+
+    >>> import jax, jax.numpy as jnp, jaxes
+    >>> plan = jaxes.planning.random_shooting(lambda x, a: x + a[0], lambda x, a, after: -jnp.abs(after), 2, 500)
+    >>> action, _ = jax.jit(plan)(jnp.float32(0.5), jax.random.key(0))
+    >>> action.shape, bool(action[0] < 0)
+    ((1,), True)
     """
     return cem_mpc(model_step, reward, horizon, candidates, elites=1, iterations=1, action=action)
 
 
 def _limits(action: Box | None) -> tuple[np.ndarray, np.ndarray]:
-    """Both bounds, float32 of the action's shape."""
+    """The lower and the upper bounds, float32[*action]."""
     if action is None:
         action = Box(-np.ones(1, np.float32), np.ones(1, np.float32))
     if not isinstance(action, Box):
@@ -182,7 +195,7 @@ def _limits(action: Box | None) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _shifted(sequence: jax.Array) -> jax.Array:
-    """A plan one step later; its last action is held."""
+    """The plan of the next step; the last action is repeated."""
     return jnp.concatenate([sequence[1:], sequence[-1:]])
 
 

@@ -14,14 +14,14 @@ from jaxes.support.keys import Stream
 
 
 class Episode(NamedTuple):
-    """What came of it; rewards after its end are 0."""
+    """An episode that was played; rewards after its end are 0."""
 
     score: jax.Array  # float32[]: the sum of rewards
     length: jax.Array  # int32[]: steps
     rewards: jax.Array  # float32[steps]
     actions: jax.Array  # float32[steps, *action]
-    observations: Any  # leaves [steps, ...]: what each action was taken at
-    moments: Any  # the states' physics, leaves [steps, ...]; None unless asked for
+    observations: Any  # leaves [steps, ...]: what was seen before each action
+    moments: Any  # the physics of the states, leaves [steps, ...]; None unless recorded
 
 
 def episode(
@@ -33,20 +33,31 @@ def episode(
     look: Callable[[Any], Any] = lambda state: state,
     record: bool = False,
 ) -> Callable[[jax.Array], Episode]:
-    """`fn(key) -> Episode`: plan at every step and do the first action. To be jitted, and `vmap`ped over keys.
+    """Play an episode in which every step makes a plan and does its first action.
 
     Args:
         env: where the actions are done.
-        planner: from `jaxes.planning.cem_mpc`; with a warm start, a step begins with the last one's belief.
-        steps: of the episode; the environment's time limit by default.
+        planner: from `jaxes.planning.cem_mpc`; with a warm start, each plan begins with the belief of the last.
+        steps: length of the episode; the environment's time limit by default.
         exploration: standard deviation of Gaussian noise on the actions, in units of half their range (PlaNet: 0.3
-            where it collects data); they are clipped then.
-        look: from the environment's `EnvState` to the state that the planner's model starts from; the same by default,
-            `lambda state: state.observation` for a model of observations.
-        record: whether to keep the states' physics, for pictures: `env.frames`.
+            while it collects data); the sums are clipped to the range.
+        look: from the environment's `EnvState` to the state in which the planner's model starts; by default the same
+            state. For a model of observations give `lambda state: state.observation`.
+        record: whether to keep the physics of the states, to draw them with `env.frames`.
+
+    Returns:
+        `fn(key) -> Episode`, to be jitted, or `vmap`ped over keys.
 
     Raises:
         ValueError: if actions are choices, or numbers make no sense.
+
+    >>> import jax, jaxes
+    >>> from jaxes import planning
+    >>> env = jaxes.envs.make("jaxes/cartpole_swingup")
+    >>> planner = planning.random_shooting(*planning.simulator(env), horizon=3, candidates=4, action=env.action)
+    >>> played = jax.jit(planning.episode(env, planner, steps=5))(jax.random.key(0))
+    >>> played.actions.shape, int(played.length)
+    ((5, 1), 5)
     """
     go, reward = simulator(env)
     assert isinstance(env.action, Box)

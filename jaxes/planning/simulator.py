@@ -1,4 +1,4 @@
-"""The true simulator as a model to plan with."""
+"""The environment itself as the model to plan with."""
 
 from collections.abc import Callable
 
@@ -9,12 +9,24 @@ from jaxes.envs.protocol import Box, Env, EnvState
 
 
 def simulator(env: Env) -> tuple[Callable[..., EnvState], Callable[..., jax.Array]]:
-    """`(model_step, reward)` of an environment, for `jaxes.planning.cem_mpc`; states are its `EnvState`s.
+    """The model of an environment that is the environment itself, for `jaxes.planning.cem_mpc`.
 
-    What comes after an episode's end is worth nothing.
+    Args:
+        env: must run in compiled programs, and its actions must be vectors.
+
+    Returns:
+        `model_step(state, action) -> state` and `reward(state, action, next state) -> float32[]`, where states are
+        `EnvState`s. After the end of an episode every reward is 0.
 
     Raises:
         ValueError: if actions are choices, or the environment runs in Python processes.
+
+    >>> import jax, jax.numpy as jnp, jaxes
+    >>> env = jaxes.envs.make("jaxes/cartpole_swingup")
+    >>> step, reward = jaxes.planning.simulator(env)
+    >>> before, action = env.reset(jax.random.key(0)), jnp.ones(1)
+    >>> reward(before, action, step(before, action)).shape
+    ()
     """
     if env.lanes is not None:
         raise ValueError(f"env must run in compiled programs to plan with it, got {env.name}")

@@ -1,4 +1,4 @@
-"""Learning from examples without back-propagation: the fitness of a member is its loss on a batch."""
+"""Learning from examples without back-propagation: the fitness of a member is its negative loss on a batch."""
 
 from jaxes.supervised.data import Data, digits, mnist, sine
 from jaxes.supervised.idx import read_idx

@@ -10,13 +10,27 @@ _KINDS = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: "
 
 
 def read_idx(path: str | Path) -> np.ndarray:
-    """The array in an IDX file: two zero bytes, the kind of numbers, the axes, their sizes (big-endian), the numbers.
+    """The array in an IDX file (http://yann.lecun.com/exdb/mnist).
+
+    Such a file holds two zero bytes, a byte for the kind of numbers, one for how many axes there are, the sizes of the
+    axes (big-endian), and the numbers.
 
     Args:
         path: of the file, which may be gzipped.
 
+    Returns:
+        An array of the shape and the kind of numbers that the file states.
+
     Raises:
-        ValueError: if it is no such file, or cut short.
+        ValueError: if the file is of another kind, or cut short.
+
+    >>> import pathlib, tempfile
+    >>> from jaxes import supervised
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "three-bytes"
+    ...     _ = path.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 10, 20, 30]))
+    ...     supervised.read_idx(path).tolist()
+    [10, 20, 30]
     """
     content = Path(path).read_bytes()
     if content[:2] == b"\x1f\x8b":

@@ -1,4 +1,4 @@
-"""Supervised learning as a problem: all members of a generation are judged on the same batch of examples."""
+"""Supervised learning as a problem: all members of a generation are evaluated on the same batch of examples."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -16,30 +16,36 @@ Loss = Callable[[Any, Any], jax.Array]
 
 
 class State(NamedTuple):
+    """The state of the problem: the examples, and how many have been used."""
+
     inputs: Any  # tree of arrays [examples, ...]
     targets: Any  # tree of arrays [examples, ...]
-    seen: Counter  # examples that members were judged on, over all members and generations
+    seen: Counter  # examples that members were evaluated on, over all members and generations
 
 
 def problem(
     apply: Callable[[Any, Any], Any], inputs: Any, targets: Any, *, loss: Loss, batch_size: int | None = None
 ) -> Problem:
-    """The problem of minimizing a model's mean loss over a batch; the fitness is the loss with its sign turned.
+    """The problem of minimizing a model's mean loss over a batch; the fitness is the negative loss.
 
-    A batch is drawn from the generation's key, with replacement, and is common to the population: members are compared
-    on the same examples, and what does not depend on a member is computed once. Members of low rank
-    (`jaxes.noise.low_rank`) are run as such. The examples are a part of the problem's state, and so of checkpoints.
+    A batch is drawn with replacement from the generation's key and is the same for the whole population. So members are
+    compared on the same examples, and what does not depend on a member is computed once. Members of low rank
+    (`jaxes.noise.low_rank`) are never turned into full matrices. The examples are a part of the problem's state, and so
+    of checkpoints.
 
     Args:
         apply: `apply(params, inputs) -> outputs` for a batch, such as the `apply` of a Flax linen module.
-        inputs: array [examples, ...], or tree of them.
+        inputs: an array [examples, ...], or a tree of such arrays.
         targets: likewise.
-        loss: `loss(outputs, targets) -> float[batch]`, such as `optax.softmax_cross_entropy_with_integer_labels`; it
+        loss: `loss(outputs, targets) -> float[batch]`, such as `optax.softmax_cross_entropy_with_integer_labels`. It
             need not be differentiable. It is given floats of 32 bits or more.
-        batch_size: examples in a batch; None takes all of them in every generation.
+        batch_size: examples in a batch; None takes all examples in every generation.
+
+    Returns:
+        A `Problem` whose state is a `State`.
 
     Raises:
-        ValueError: for examples of different numbers; when evaluated, for a loss of another shape.
+        ValueError: if there are not as many inputs as targets; when evaluated, if the loss has another shape.
 
     >>> import jax, jaxes, jax.numpy as jnp
     >>> from jaxes import supervised
@@ -77,14 +83,18 @@ def problem(
 
 
 def correct(outputs: jax.Array, labels: jax.Array) -> jax.Array:
-    """1 where the largest of an example's outputs is its label's, else 0: the accuracy, averaged.
+    """Which examples are classified correctly; the mean is the accuracy.
 
     Args:
         outputs: float[batch, classes].
         labels: int[batch].
 
     Returns:
-        float32[batch].
+        float32[batch]: 1 where the largest output is that of the label, else 0.
+
+    >>> import jax.numpy as jnp
+    >>> correct(jnp.array([[0.1, 0.9], [0.8, 0.2]]), jnp.array([1, 1])).tolist()
+    [1.0, 0.0]
     """
     return (jnp.argmax(outputs, axis=-1) == labels).astype(jnp.float32)
 
@@ -92,14 +102,25 @@ def correct(outputs: jax.Array, labels: jax.Array) -> jax.Array:
 def held_out(
     apply: Callable[[Any, Any], Any], inputs: Any, targets: Any, score: Loss = correct
 ) -> Callable[..., jax.Array]:
-    """`fn(params, problem_state=None, key=None) -> float[examples]`: scores on examples that are not trained on.
-
-    It is what `jaxes.fit(evaluate=...)` takes; its mean is the held-out accuracy where `score` is `correct`.
+    """A function that scores parameters on held-out examples, for `jaxes.fit(evaluate=...)`.
 
     Args:
-        apply: as of `problem`.
-        inputs, targets: the examples, as of `problem`.
-        score: `score(outputs, targets) -> float[batch]`, higher is better.
+        apply: `apply(params, inputs) -> outputs` for a batch.
+        inputs: an array [examples, ...], or a tree of such arrays.
+        targets: likewise.
+        score: `score(outputs, targets) -> float[batch]`, higher is better. With `correct` the mean score is the
+            accuracy.
+
+    Returns:
+        `fn(params, problem_state=None, key=None) -> float[examples]`.
+
+    Raises:
+        ValueError: if there are not as many inputs as targets; when called, if the score has another shape.
+
+    >>> import jax.numpy as jnp
+    >>> score = held_out(lambda w, x: x * w, jnp.eye(2), jnp.array([0, 1]))
+    >>> score(jnp.array([1.0, -1.0])).tolist()
+    [1.0, 0.0]
     """
     _examples(inputs, targets)
 
@@ -111,7 +132,7 @@ def held_out(
 
 
 def _losses(loss: Loss, outputs: Any, targets: Any) -> jax.Array:
-    """float[batch], in f32 or wider."""
+    """The losses, float[batch], in 32 bits or more."""
     wide = lambda x: x.astype(jnp.float32) if x.dtype in (jnp.bfloat16, jnp.float16) else x
     values = loss(jax.tree.map(wide, outputs), targets)
     size = jax.tree.leaves(targets)[0].shape[0]

@@ -1,4 +1,4 @@
-"""Environments of jaxes's own."""
+"""The environments that jaxes itself brings: jaxes/NAME."""
 
 import importlib
 from typing import Any, NamedTuple
@@ -8,6 +8,8 @@ from jaxes.support import checks
 
 
 class Row(NamedTuple):
+    """An environment, and what `jaxes.envs.listing` tells of it."""
+
     factory: str  # MODULE:FUNCTION
     observation: int
     action: int | Discrete
@@ -25,10 +27,11 @@ SIZES = {name: (row.observation, row.action) for name, row in OWN.items()}
 
 
 def make(name: str, **options: Any) -> Env:
-    """The environment `name` of `OWN`, with the options of its factory.
+    """The environment `name` of `OWN`; `options` are those of its factory.
 
     Raises:
-        TypeError: for an option that it does not have.
+        ValueError: if there is no such name.
+        TypeError: for an option that the factory does not have.
     """
     module, function = OWN[checks.choice("environment of jaxes", name, OWN)].factory.split(":")
     try:

@@ -1,7 +1,8 @@
-"""Cart-pole swing-up of the DeepMind Control Suite, written out: its dynamics and its reward, without a physics engine.
+"""Cart-pole swing-up of the DeepMind Control Suite with dynamics and reward written out, without a physics engine.
 
-Tassa et al.: "DeepMind Control Suite", 2018, arXiv:1801.00690. The constants are those of dm_control's `cartpole.xml`;
-the motion is MuJoCo's for that model, including its soft limits of the rail, by the same fourth-order Runge-Kutta.
+Tassa et al.: "DeepMind Control Suite", 2018, arXiv:1801.00690. The constants are from dm_control's `cartpole.xml`. The
+motion is the one that MuJoCo computes for that model, with the soft limits of the rail and the same fourth-order
+Runge-Kutta method.
 """
 
 import math
@@ -26,7 +27,7 @@ IMPEDANCE, IMPEDANCE_AT_0, IMPEDANCE_WIDTH = 0.95, 0.9, 0.001  # MuJoCo's defaul
 
 
 def _pole_inertia() -> float:
-    """Of a solid capsule around an axis across its center: a cylinder and two half balls of one density, kg m^2."""
+    """The inertia, in kg m^2, of a solid capsule (a cylinder and two half balls) around an axis across its center."""
     length, r = POLE_LENGTH, POLE_RADIUS
     cylinder, balls = math.pi * r**2 * length, 4 / 3 * math.pi * r**3
     density = POLE_MASS / (cylinder + balls)
@@ -39,14 +40,14 @@ _ARM = POLE_LENGTH / 2  # from the hinge to the pole's center of mass
 _MASS = CART_MASS + POLE_MASS
 _MOMENT = POLE_INERTIA + POLE_MASS * _ARM**2
 _COUPLING = POLE_MASS * _ARM
-# Of the soft limit: MuJoCo regularizes by the inverse inertia of the cart where the pole stands upright.
+# For the soft limit, which MuJoCo regularizes by the inverse inertia of the cart with the pole upright.
 _UPRIGHT_INVERSE = _MOMENT / (_MASS * _MOMENT - _COUPLING**2)
 _STIFFNESS = 1 / (IMPEDANCE * RAIL_TIME * RAIL_DAMPING_RATIO) ** 2
 _RAIL_DAMPING = 2 / (IMPEDANCE * RAIL_TIME)
 
 
 class Physics(NamedTuple):
-    """Where cart and pole are, and how fast."""
+    """Where cart and pole are, and how fast they move."""
 
     x: jax.Array  # float32[]: m
     angle: jax.Array  # float32[]: rad, 0 where the pole stands upright
@@ -55,9 +56,9 @@ class Physics(NamedTuple):
 
 
 def sin_cos(angle: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Both to 1e-7 for angles up to some thousands, by Cephes's polynomials (Moshier 1989).
+    """Sine and cosine to 1e-7 for angles up to some thousands, by the polynomials of Cephes (Moshier 1989).
 
-    On CPUs XLA takes the sine of one number after the other; this goes through vector units, five times as fast.
+    On CPUs XLA computes the sine of one number after the other; this uses vector units and is five times as fast.
     """
     quarter = jnp.round(angle * (2 / math.pi))
     # The quarter turns are taken off in three parts, of which the first two have few digits.
@@ -72,7 +73,7 @@ def sin_cos(angle: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def accelerations(physics: Physics, force: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Of the cart and of the angle, under `force` (N) on the cart and the limits of the rail."""
+    """The accelerations of cart (m/s^2) and angle (rad/s^2) under `force` (N) on the cart, and the rail's limits."""
     x, angle, speed, turn = physics
     sin, cos = sin_cos(angle)
     coupling = _COUPLING * cos
@@ -84,7 +85,7 @@ def accelerations(physics: Physics, force: jax.Array) -> tuple[jax.Array, jax.Ar
 
 
 def _limit(x, speed, acceleration, inverse_mass):
-    """The force of the rail's limits (MuJoCo's documentation, "Constraint model"), for one active at a time."""
+    """The force (N) of the limits of the rail, of which one is active at a time (MuJoCo: "Constraint model")."""
     side = jnp.sign(x)
     beyond = jnp.abs(x) - RAIL
     # Impedance grows from d0 to dmax as a spline of power 2 with its middle at half of the width.
@@ -98,7 +99,7 @@ def _limit(x, speed, acceleration, inverse_mass):
 
 
 def move(physics: Physics, action: jax.Array) -> Physics:
-    """A step of `STEP_SECONDS`; action float32[], in [-1, 1]."""
+    """The physics after a step of `STEP_SECONDS`; `action` is float32[] in [-1, 1]."""
     force, h = GEAR * action, STEP_SECONDS
 
     def slope(at: Physics) -> Physics:
@@ -114,7 +115,7 @@ def move(physics: Physics, action: jax.Array) -> Physics:
 
 
 def reward(physics: Physics, action: jax.Array) -> jax.Array:
-    """float32[] in [0, 1]: upright, in the middle, slow, without force (`Balance.get_reward`)."""
+    """The reward, float32[] in [0, 1]: high if upright, centered, slow and without force (`Balance.get_reward`)."""
     gaussian = lambda x, margin: jnp.exp(math.log(0.1) * (x * (1 / margin)) ** 2)  # 0.1 at the margin
     upright = (1 + sin_cos(physics.angle)[1]) / 2
     centered = (1 + gaussian(physics.x, 2)) / 2
@@ -126,8 +127,8 @@ def reward(physics: Physics, action: jax.Array) -> jax.Array:
 def make() -> Env:
     """The environment "jaxes/cartpole_swingup".
 
-    Observations are those of dm_control: position, cosine and sine of the angle, both speeds. An action outside of
-    [-1, 1] acts like the limit. Episodes of 1000 steps end by the time limit alone.
+    As in dm_control an observation, float32[5], is the position, the cosine and sine of the angle, and both speeds. The
+    action, float32[1], is clipped to [-1, 1]. Only the time limit of 1000 steps ends an episode.
 
     >>> import jax, jaxes
     >>> env = jaxes.envs.make("jaxes/cartpole_swingup")

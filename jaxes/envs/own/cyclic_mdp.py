@@ -1,7 +1,7 @@
-"""CyclicMDP: one action leads on around a ring of states, any other ends the episode.
+"""CyclicMDP: one action leads on around a ring of states, and any other ends the episode.
 
-A toy with a long horizon from the code of Suri et al. 2022, "Maximum Mutation Reinforcement Learning for Scalable
-Control" (ESAC, arXiv:2007.13690): every step of a thousand must be right.
+A small problem with a long horizon, from the code of Suri et al. 2022, "Maximum Mutation Reinforcement Learning for
+Scalable Control" (ESAC, arXiv:2007.13690): every step of a thousand must be right.
 """
 
 import math
@@ -26,17 +26,18 @@ def cyclic_mdp(
     rewards: Sequence[float] | None = None,
     good_action: int = 1,
 ) -> Env:
-    """The environment.
+    """The environment "jaxes/CyclicMDP".
 
     Args:
-        num_states: on the ring, 2 or more; an episode starts in the first one. Observations are one-hot.
+        num_states: how many states the ring has, 2 or more. An episode starts in the first. Observations are one-hot,
+            float32[num_states].
         num_actions: choices in every state, 2 or more.
         max_steps: the usual time limit.
         rewards: for leaving each state by the good action; by default 1, and 2 for the step that closes the ring.
-        good_action: the one that leads on.
+        good_action: the action that leads on; any other ends the episode with a reward of -1.
 
     Raises:
-        ValueError: for a ring that cannot be; the message names the argument.
+        ValueError: if an argument makes no sense; the message names it.
 
     >>> import jax
     >>> env = cyclic_mdp()
@@ -55,31 +56,31 @@ def cyclic_mdp(
         raise ValueError(f"rewards must be {num_states} finite numbers, one for leaving each state; got {rewards}")
     earned = np.array(rewards, np.float32)
 
-    def see(place, reward, done) -> EnvState:
-        observation = (jnp.arange(num_states) == place).astype(jnp.float32)
-        return EnvState(place, observation, reward, done)
+    def see(at, reward, done) -> EnvState:
+        observation = (jnp.arange(num_states) == at).astype(jnp.float32)
+        return EnvState(at, observation, reward, done)
 
     def reset(key):
         del key
         return see(jnp.int32(0), jnp.float32(0), jnp.bool_(False))
 
     def step(state, action):
-        place, good = state.physics, jnp.equal(action, good_action)  # NumPy and Python numbers are actions too
-        after = jnp.where(good, (place + 1) % num_states, place)
-        return see(after, jnp.where(good, jnp.asarray(earned)[place], jnp.float32(WRONG)), ~good)
+        at, good = state.physics, jnp.equal(action, good_action)  # NumPy and Python numbers are actions too
+        after = jnp.where(good, (at + 1) % num_states, at)
+        return see(after, jnp.where(good, jnp.asarray(earned)[at], jnp.float32(WRONG)), ~good)
 
     shape = jax.ShapeDtypeStruct((num_states,), jnp.float32)
-    frames = lambda places, height=240, width=240: _frames(places, rewards, height, width)
+    frames = lambda moments, height=240, width=240: _frames(moments, rewards, height, width)
     return Env("jaxes/CyclicMDP", reset, step, shape, Discrete(num_actions), max_steps, 0.1, frames)
 
 
 def cyclic_mdp_equal(num_states: int = 3, **options: Any) -> Env:
-    """The variant in which every step on earns 1 (karush17/Deep-Eligibility-Traces, `MDPs/cyclic_mdp.py`)."""
+    """The variant in which every good action earns 1 (karush17/Deep-Eligibility-Traces, `MDPs/cyclic_mdp.py`)."""
     return cyclic_mdp(num_states, rewards=(1.0,) * num_states, **options)._replace(name="jaxes/CyclicMDPEqual")
 
 
 def best_return(rewards: Sequence[float], max_steps: int) -> float:
-    """The return of an episode of good actions.
+    """The return of an episode with only good actions.
 
     >>> best_return((1, 1, 2), 1000), best_return((1, 1, 1), 1000)
     (1333.0, 1000.0)
@@ -99,13 +100,13 @@ def random_return(rewards: Sequence[float], num_actions: int, max_steps: int) ->
     return math.fsum(p**t * step(t) for t in range(max_steps))
 
 
-def _frames(places: list[Any], rewards: tuple[float, ...], height: int, width: int) -> list[np.ndarray]:
-    """The ring, with the place of the moment filled in."""
+def _frames(moments: list[Any], rewards: tuple[float, ...], height: int, width: int) -> list[np.ndarray]:
+    """The ring, with the state of the moment filled in."""
     angles = np.pi / 2 - 2 * np.pi * np.arange(len(rewards)) / len(rewards)
     x, y = np.cos(angles), np.sin(angles)
     way = {"arrowstyle": "-|>", "color": "0.6", "shrinkA": 16, "shrinkB": 16, "connectionstyle": "arc3,rad=-0.2"}
 
-    def draw(axes, place, _):
+    def draw(axes, at, _):
         axes.set_aspect("equal")
         axes.set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5))
         for i, reward in enumerate(rewards):
@@ -113,7 +114,7 @@ def _frames(places: list[Any], rewards: tuple[float, ...], height: int, width: i
             axes.annotate("", (x[j], y[j]), (x[i], y[i]), arrowprops=way)
             label = 0.8 * (x[i] + x[j]) / 2, 0.8 * (y[i] + y[j]) / 2
             axes.text(*label, f"{reward:+g}", ha="center", va="center")
-        here = np.arange(len(rewards)) == int(place)
+        here = np.arange(len(rewards)) == int(at)
         axes.scatter(x, y, 500, np.where(here, "tab:orange", "white"), edgecolors="0.3", zorder=2)
 
-    return drawings.scenes(draw, places, None, height, width)
+    return drawings.scenes(draw, moments, None, height, width)

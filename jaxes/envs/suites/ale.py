@@ -1,9 +1,9 @@
-"""Atari games on CPUs, as the papers play them: an action is held for four frames, the larger of the last two is made
-gray and small, and the latest four such pictures are seen (Mnih et al. 2015).
+"""Atari games on CPUs, as papers play them (Mnih et al. 2015): an action is held for four frames, and the policy sees
+the last four pictures. A picture is the pixelwise maximum of two frames, made gray and small.
 
-The pictures are those of ale-py's vector environment, one a lane. An episode begins with up to 30 actions that do
-nothing, their number drawn from its seed: the game itself starts alike always. Rewards are the game's points, and an
-episode lasts until the game is over, not a life.
+The pictures come from ale-py's vector environment, one for each lane. An episode begins with up to 30 actions that do
+nothing, a number drawn from its seed, because the game itself always starts in the same way. Rewards are the points of
+the game, and an episode lasts until the game is over, not until a life is lost.
 """
 
 import functools
@@ -18,7 +18,7 @@ from jaxes.envs.host import host_env, threaded_step
 from jaxes.envs.protocol import Discrete, Env
 from jaxes.support import checks
 
-# Those of Salimans et al. 2017, Table 2, by the size of their action sets; any other game of ale-py works too.
+# The games of Salimans et al. 2017, Table 2, by the number of their actions; any other game of ale-py works too.
 _GAMES = {
     3: "Freeway Skiing",
     4: "Atlantis Breakout",
@@ -37,7 +37,7 @@ SIZES = {
     f"{game}-v5": (SIDE * SIDE * STACK, Discrete(count))
     for game, count in sorted((game, count) for count, games in _GAMES.items() for game in games.split())
 }
-FRAMES = 108_000  # of an episode: half an hour
+FRAMES = 108_000  # in an episode: half an hour
 MAX_STEPS = dict.fromkeys(SIZES, FRAMES // 4)
 
 
@@ -51,17 +51,17 @@ def make(
     full_action_space: bool = False,
     episodic_life: bool = False,
 ) -> Env:
-    """A game; observations are uint8[84, 84, stack], the newest picture last.
+    """The environment "ale/`name`"; observations are uint8[84, 84, stack], the newest picture last.
 
     Args:
         name: such as "Pong-v5".
         frame_skip: frames that an action is held for.
         stack: pictures in an observation.
-        no_ops: actions that do nothing at the start of an episode, at most.
-        repeat_action_probability: of sticky actions (Machado et al. 2018, who ask for 0.25). Resets take some 50 ms
-            then, because the emulator takes a seed only when it loads a game.
-        full_action_space: all 18 actions instead of those that the game knows.
-        episodic_life: the episode ends with a life.
+        no_ops: the largest number of actions that do nothing at the start of an episode.
+        repeat_action_probability: of sticky actions (Machado et al. 2018, who recommend 0.25). With them a reset takes
+            some 50 ms, because the emulator takes a seed only when it loads a game.
+        full_action_space: whether there are all 18 actions, or only the ones that the game knows.
+        episodic_life: whether an episode ends when a life is lost.
 
     Raises:
         ImportError: without ale-py; the message says what to install.
@@ -102,7 +102,7 @@ def _package() -> Any:
 
 
 def _game(name: str) -> str:
-    """ale-py's name of a game whose ROM is there."""
+    """ale-py's name for a game; raises an error if its ROM is missing."""
     _package()
     from ale_py import roms
 
@@ -118,13 +118,13 @@ def _game(name: str) -> str:
 
 
 def _begin(seed: int, no_ops: int) -> tuple[int, int]:
-    """What an episode's seed comes to: the emulator's, and how many actions do nothing."""
+    """From an episode's seed: the emulator's seed, and the number of actions that do nothing."""
     emulator, wait = np.random.SeedSequence(seed).generate_state(2)
     return int(emulator >> 1), int(wait) % (no_ops + 1)
 
 
 class AtariLanes:
-    """One emulator a lane, each in a thread of its own (`jaxes.envs.host.Lanes`)."""
+    """An emulator for each lane, in a thread of its own (`jaxes.envs.host.Lanes`)."""
 
     def __init__(self, game: str, options: dict[str, Any], stack: int, no_ops: int, episodic_life: bool, count: int):
         _package()
@@ -157,7 +157,7 @@ class AtariLanes:
 
 
 def _drawn(game: str, options: dict[str, Any], **how: Any) -> Any:
-    """The emulator with pictures in color."""
+    """An emulator that draws in color."""
     _package()
     from ale_py.env import AtariEnv
 

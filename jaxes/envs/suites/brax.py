@@ -1,4 +1,4 @@
-"""Brax environments, raw: no automatic reset, no episode wrapper."""
+"""Brax environments without automatic reset and without episode wrapper."""
 
 import contextlib
 import inspect
@@ -18,7 +18,7 @@ from jaxes.support import checks
 
 BACKENDS = ("spring", "generalized", "positional", "mjx")
 
-SIZES = {  # observation, action
+SIZES = {  # numbers in an observation and in an action
     "ant": (27, 8),
     "halfcheetah": (17, 6),
     "hopper": (11, 3),
@@ -31,23 +31,26 @@ SIZES = {  # observation, action
     "swimmer": (8, 2),
     "walker2d": (17, 6),
 }
-# Time limits of the gymnasium namesakes, in steps.
+# Time limits of the tasks of these names in gymnasium, in steps.
 MAX_STEPS = {**dict.fromkeys(SIZES, 1000), "pusher": 100, "reacher": 50}
 
-# Brax's swimmer takes "generalized" alone. MJX gives the same motion; spring and positional swim quite differently.
+# Brax itself makes a swimmer for "generalized" only. MJX gives the same motion; the others swim quite differently.
 _BACKENDS_OF = {"swimmer": ("generalized", "mjx")}
 
 
 def make(name: str, *, backend: str | None = None, **options: Any) -> Env:
-    """The Brax environment `name`, e.g. "hopper".
+    """The environment "brax/`name`".
+
+    Actions are vectors in [-1, 1], which Brax maps to the ranges of the actuators. Observations are float32 vectors.
 
     Args:
-        name: one of `MAX_STEPS`.
-        backend: "spring" (default), "generalized", "positional" or "mjx"; swimmer has "generalized" (default)
-            and "mjx".
-        **options: of the Brax environment class.
+        name: such as "hopper"; one of `MAX_STEPS`.
+        backend: "spring" (default), "generalized", "positional" or "mjx"; swimmer has only "generalized" (default) and
+            "mjx".
+        **options: for the class of the environment in Brax.
 
-    Actions are vectors in [-1, 1]; Brax maps them to the actuators' ranges. Observations are float32 vectors.
+    Raises:
+        ValueError: if there is no such environment or backend.
     """
     checks.choice("Brax environment", name, MAX_STEPS)
     known = _BACKENDS_OF.get(name, BACKENDS)
@@ -76,7 +79,7 @@ def make(name: str, *, backend: str | None = None, **options: Any) -> Env:
             system = env.sys.tree_replace({"opt.timestep": seconds})  # the viewer's time between two states
             return viewer.render(system, [state.pipeline_state for state in states], height="100vh", colab=False)
 
-    # The shape by tracing: `env.observation_size` would run an un-jitted reset, which takes minutes.
+    # The shape is traced: `env.observation_size` would run a reset without `jit`, which takes minutes.
     shape = jax.eval_shape(reset, jax.random.key(0)).observation
     limit = np.ones(env.action_size, np.float32)
     return Env(f"brax/{name}", reset, step, shape, Box(-limit, limit), MAX_STEPS[name], float(env.dt), frames, html)
@@ -94,7 +97,7 @@ def _import_brax() -> types.ModuleType:
 
 
 def _numpy_with_old_clip() -> types.ModuleType:
-    """`jax.numpy` whose `clip` takes `a_min` still: Brax 0.14.2's fluid forces (swimmer) call it so."""
+    """`jax.numpy` with a `clip` that still takes `a_min`, for the fluid forces (swimmer) of Brax 0.14.2."""
     module = types.ModuleType("jax_numpy_with_old_clip")
     vars(module)["__getattr__"] = lambda name: getattr(jnp, name)
     vars(module)["clip"] = lambda x, a_min=None, a_max=None: jnp.clip(x, a_min, a_max)

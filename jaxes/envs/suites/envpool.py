@@ -1,7 +1,7 @@
-"""Environments of EnvPool on CPUs: C++ versions of gymnasium's, several times faster where a step takes long.
+"""Environments of EnvPool on CPUs: gymnasium's written in C++, several times faster where a step takes long.
 
-They are the same tasks with the same rules but not the same bits: another random stream, other versions of simulators
-(Weng et al. 2022, arXiv:2206.10558). For MuJoCo's tasks `mujoco/*` is as fast and bit for bit gymnasium's.
+The tasks have the same rules but not the same bits, because random streams and versions of simulators are others (Weng
+et al. 2022, arXiv:2206.10558). For the MuJoCo tasks `mujoco/*` is as fast, and bit for bit gymnasium's.
 """
 
 import functools
@@ -16,22 +16,22 @@ from jaxes.envs.protocol import Env
 from jaxes.envs.suites.gymnasium import actions_of, shapes
 from jaxes.support import checks
 
-# Those that are listed; any other of `envpool.list_all_envs()` for one player works too.
+# The ones that `jaxes envs` lists; any other of `envpool.list_all_envs()` for one player works too.
 MAX_STEPS = {"BipedalWalker-v3": 1600, "BipedalWalkerHardcore-v3": 2000, "CarRacing-v3": 1000}
 SIZES = {"BipedalWalker-v3": (24, 4), "BipedalWalkerHardcore-v3": (24, 4), "CarRacing-v3": (96 * 96 * 3, 3)}
 
 
 def make(name: str, **options: Any) -> Env:
-    """The environment with this id.
+    """The environment "envpool/`name`".
 
     Args:
-        name: such as "BipedalWalker-v3".
-        **options: of EnvPool's environment.
+        name: EnvPool's id, such as "BipedalWalker-v3".
+        **options: for EnvPool's environment.
 
     Raises:
         ImportError: without EnvPool; the message says what to install.
-        ValueError: if there is no such environment, its observations are not boxes (or dictionaries of them), or its
-            actions neither a box nor one choice.
+        ValueError: if there is no such environment, it is for several players, its observations are not boxes (or
+            dictionaries of boxes), or its actions are neither a box nor a choice.
     """
     package = _package()
     checks.choice("EnvPool environment", name, package.list_all_envs())
@@ -48,7 +48,7 @@ def make(name: str, **options: Any) -> Env:
 
 
 def _quiet() -> warnings.catch_warnings:
-    """Around EnvPool, which uses what gymnasium calls deprecated."""
+    """Silence EnvPool, which uses what gymnasium has deprecated."""
     return warnings.catch_warnings(action="ignore")
 
 
@@ -62,14 +62,14 @@ def _package() -> Any:
 
 def _one(name: str, options: dict[str, Any], seed: int) -> Any:
     """A pool of one environment, for one episode: EnvPool takes a seed only when a pool is made."""
-    limit = {"max_episode_steps": 2**30}  # the rollout's
+    limit = {"max_episode_steps": 2**30}  # the rollout limits time
     fixed = {"env_type": "gymnasium", "num_envs": 1, "num_threads": 1, "seed": seed % 2**31}
     with _quiet():
         return _package().make(name, **{**limit, **options, **fixed})
 
 
 class EnvPoolLanes:
-    """A pool of one environment and one thread a lane, renewed by every reset (`jaxes.envs.host.Lanes`)."""
+    """For each lane a pool of one environment and one thread, made anew by every reset (`jaxes.envs.host.Lanes`)."""
 
     def __init__(self, name: str, options: dict[str, Any], count: int):
         self._name, self._options = name, options

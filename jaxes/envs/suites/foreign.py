@@ -1,4 +1,4 @@
-"""Calling packages that do not keep our rules."""
+"""Calling packages that do not keep the rules of this library."""
 
 import contextlib
 import warnings
@@ -14,7 +14,7 @@ from jaxes.envs.protocol import EnvState
 
 @contextlib.contextmanager
 def foreign():
-    """Around code that mixes dtypes and ranks freely and uses what is deprecated."""
+    """The context for code that mixes dtypes and ranks freely and uses deprecated functions."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         stack.enter_context(jax.numpy_dtype_promotion("standard"))
@@ -27,7 +27,7 @@ def foreign():
 
 @contextlib.contextmanager
 def _devices_of_this_process():
-    """Of several processes each has devices of its own; MuJoCo's JAX port takes `jax.devices()[0]`, the first one's."""
+    """Let `jax.devices()[0]`, which MuJoCo's JAX port takes, be a device of this process rather than of the first."""
     if jax.process_count() == 1:
         yield
         return
@@ -60,6 +60,6 @@ def pure(env: Any, wrap: Callable[[Any], EnvState]) -> tuple[Callable[..., EnvSt
 
 
 def strong(tree: Any) -> Any:
-    """The same without weak types, so that an episode's first state fits the programs compiled for all others."""
+    """The same tree without weak types, so that the first state of an episode has the types of all later ones."""
     tree = jax.tree.map(jnp.asarray, tree)
     return jax.tree.map(lambda x: lax.convert_element_type(x, x.dtype) if x.weak_type else x, tree)

@@ -1,4 +1,4 @@
-"""Any environment of gymnasium by its id: each lane is one of `gymnasium.make`, stepped on its own."""
+"""Any environment of gymnasium by its id: each lane has its own, made by `gymnasium.make` and stepped alone."""
 
 import functools
 import os
@@ -12,7 +12,7 @@ from jaxes.envs.host import host_env
 from jaxes.envs.protocol import Box, Discrete, Env
 from jaxes.support import checks
 
-# Those that are listed; any other id that gymnasium knows works too.
+# The ones that `jaxes envs` lists; any other id that gymnasium knows works too.
 MAX_STEPS = {
     "Acrobot-v1": 500,
     "BipedalWalker-v3": 1600,
@@ -39,15 +39,16 @@ NO_LIMIT = 10_000  # steps of an episode where gymnasium names no limit
 
 
 def make(name: str, **options: Any) -> Env:
-    """The environment with this id.
+    """The environment "gymnasium/`name`".
 
     Args:
-        name: such as "CartPole-v1", or "package:Name-v0" of a package that registers its own.
-        **options: of the environment.
+        name: gymnasium's id, such as "CartPole-v1", or "package:Name-v0" for a package that registers its own.
+        **options: for the environment.
 
     Raises:
-        ValueError: if gymnasium does not know it, its observations are not boxes (or dictionaries of them), or its
-            actions neither a box nor one choice.
+        ImportError: without gymnasium; the message says what to install.
+        ValueError: if gymnasium does not know the id, its observations are not boxes (or dictionaries of boxes), or its
+            actions are neither a box nor a choice.
     """
     env = raw(name, options)
     import gymnasium
@@ -69,7 +70,7 @@ def raw(name: str, options: dict[str, Any], extra: str = "gymnasium") -> Any:
     """gymnasium's environment without wrappers.
 
     Raises:
-        ImportError: naming the extra to install.
+        ImportError: without gymnasium or what the environment needs; the message names the extra to install.
         ValueError: if there is no such environment.
     """
     os.environ.setdefault("SDL_AUDIODRIVER", "dummy")  # pygame, which draws, would look for a sound card and complain
@@ -86,7 +87,7 @@ def raw(name: str, options: dict[str, Any], extra: str = "gymnasium") -> Any:
 
 
 def film(env: Any, seed: int, actions: list[np.ndarray], every: int) -> list[np.ndarray]:
-    """Pictures of the episode with these actions, from an environment that was made to be drawn."""
+    """Pictures of the episode with these actions; `env` was made with `render_mode="rgb_array"`."""
     env.reset(seed=seed)
     frames = [env.render()]
     for t, action in enumerate(actions, 1):
@@ -102,7 +103,7 @@ def _film(name: str, options: dict[str, Any], seed: int, actions: list[np.ndarra
 
 
 class GymnasiumLanes:
-    """One environment a lane (`jaxes.envs.host.Lanes`)."""
+    """An environment for each lane (`jaxes.envs.host.Lanes`)."""
 
     def __init__(self, name: str, options: dict[str, Any], count: int):
         self._envs = [raw(name, options) for _ in range(count)]
@@ -129,7 +130,7 @@ class GymnasiumLanes:
 
 
 def _arrays(space: Any) -> Any:
-    """The boxes of a space: an array of each one's shape and dtype, in a dictionary where it is one."""
+    """The shapes and dtypes of the boxes in a space: in a dictionary if the space is one."""
     spaces = getattr(space, "spaces", None)
     if isinstance(spaces, dict):
         return {name: _arrays(part) for name, part in spaces.items()}
@@ -137,6 +138,7 @@ def _arrays(space: Any) -> Any:
 
 
 def shapes(name: str, space: Any) -> Any:
+    """The observations of a space, a tree of `jax.ShapeDtypeStruct`; float64 becomes float32."""
     tree = _arrays(space)
     for leaf in jax.tree.leaves(tree):
         if not isinstance(leaf, jax.ShapeDtypeStruct):
@@ -146,6 +148,7 @@ def shapes(name: str, space: Any) -> Any:
 
 
 def actions_of(name: str, space: Any) -> Box | Discrete:
+    """The actions of a space."""
     if hasattr(space, "low"):
         return Box(space.low.astype(np.float32), space.high.astype(np.float32))
     if hasattr(space, "n") and getattr(space, "start", 0) == 0 and space.shape == ():

@@ -1,4 +1,4 @@
-"""Gymnax environments, raw: no automatic reset, and the time limit is not an end."""
+"""Gymnax environments without automatic reset, and without a time limit among the ends of episodes."""
 
 import types
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from jaxes.envs.protocol import Box, Discrete, Env, EnvState
 from jaxes.envs.suites.foreign import foreign, strong
 from jaxes.support import checks
 
-SIZES = {  # observation, action
+SIZES = {  # numbers in an observation and in an action
     "CartPole-v1": (4, Discrete(2)),
     "Pendulum-v1": (3, 1),
     "Acrobot-v1": (6, Discrete(3)),
@@ -71,19 +71,26 @@ MAX_STEPS = {
 
 
 class Physics(NamedTuple):
-    state: Any  # gymnax's; its `time` counts the steps
-    key: jax.Array  # key[]: of the randomness in the steps; step t draws from fold_in(key, t)
+    """What the environment needs for its next step."""
+
+    state: Any  # of Gymnax; its `time` counts the steps
+    key: jax.Array  # key[]: step t draws from fold_in(key, t)
 
 
 def make(name: str, **options: Any) -> Env:
-    """The Gymnax environment `name`, e.g. "CartPole-v1", with its default parameters.
+    """The environment "gymnax/`name`" with its default parameters.
+
+    Observations are float32 arrays, or int32[] if they are the number of a state (FrozenLake). `done` is never set by
+    the time limit. MNISTBandit-bsuite downloads its images.
 
     Args:
-        name: one of `MAX_STEPS`.
-        **options: of the Gymnax environment class, e.g. `size=10` for DeepSea-bsuite.
+        name: such as "CartPole-v1"; one of `MAX_STEPS`.
+        **options: for the class of the environment in Gymnax, such as `size=10` for DeepSea-bsuite.
 
-    Observations are float32, but an int32[] where they are a number among so many (FrozenLake). `done` is never the
-    time limit. MNISTBandit-bsuite downloads its images.
+    Raises:
+        ImportError: without Gymnax; the message says what to install.
+        TypeError: for an option that the class does not have.
+        ValueError: if there is no such environment.
     """
     checks.choice("Gymnax environment", name, MAX_STEPS)
     with foreign():
@@ -121,7 +128,7 @@ def make(name: str, **options: Any) -> Env:
 
 
 def _frames(name: str, env: Any, params: Any):
-    """How to draw it: MinAtar's grids, classic control from the side; None for what has no picture."""
+    """How to draw it: MinAtar as grids, classic control from the side; None for environments without pictures."""
     if name.endswith("-MinAtar"):
 
         def grids(moments: list[Physics], height: int = 240, width: int = 240) -> list[np.ndarray]:

@@ -1,7 +1,7 @@
-"""The MuJoCo tasks of gymnasium, version 5, on CPUs: several members stepped at once, bit for bit as gymnasium does.
+"""The MuJoCo tasks of gymnasium, version 5, on CPUs: several members are stepped at once, bit for bit as in gymnasium.
 
-Models, constants and resets are gymnasium's own; observations, rewards and ends are computed for all lanes at once in
-the same arithmetic (Towers et al. 2024, arXiv:2407.17032). Of the eleven tasks of gym's first version, Thrower and
+Models, constants and resets are gymnasium's own. Observations, rewards and ends of episodes are computed for all lanes
+at once by the same arithmetic (Towers et al. 2024, arXiv:2407.17032). Of the tasks in gym's first version, Thrower and
 Striker are in no package any more; Pusher is here.
 """
 
@@ -42,16 +42,19 @@ SIZES = {
     "Walker2d-v5": (17, 6),
 }
 
-# What a lane keeps of MjData; a step computes everything else anew. The solver begins with qacc_warmstart.
+# The fields of MjData that a lane keeps; a step computes all others anew. The solver begins with qacc_warmstart.
 KEPT = ("qpos", "qvel", "act", "qacc_warmstart", "ctrl")
 
 
 def make(name: str, **options: Any) -> Env:
-    """The environment, by gymnasium's id.
+    """The environment "mujoco/`name`".
 
     Args:
-        name: such as "HalfCheetah-v5".
-        **options: of gymnasium's environment, such as `ctrl_cost_weight=0.1`.
+        name: gymnasium's id, such as "HalfCheetah-v5".
+        **options: for gymnasium's environment, such as `ctrl_cost_weight=0.1`.
+
+    Raises:
+        ImportError: without gymnasium or MuJoCo; the message says what to install.
     """
     env = _gymnasium(name, options)
     lanes = functools.partial(MujocoLanes, name, options)
@@ -75,10 +78,7 @@ def _film(name: str, options: dict[str, Any], seed: int, actions: list[np.ndarra
 
 
 class MujocoLanes:
-    """Lanes of one task (`jaxes.envs.host.Lanes`).
-
-    All of them are stepped in one `MjData`, which stays in the fastest cache.
-    """
+    """The lanes of one task (`jaxes.envs.host.Lanes`), stepped in one `MjData` so that it stays in the caches."""
 
     def __init__(self, name: str, options: dict[str, Any], count: int):
         import mujoco
@@ -146,10 +146,10 @@ class MujocoLanes:
 
 
 class _Task:
-    """What a task makes of the lanes' states; arrays have a leading axis of lanes."""
+    """Observations, rewards and ends of a task, computed from arrays with a leading axis of lanes."""
 
-    fields: ClassVar[tuple[str, ...]] = ("qpos", "qvel")  # of MjData
-    remembered: ClassVar[tuple[str, ...]] = ("qpos",)  # those of them that a reward compares with the step before
+    fields: ClassVar[tuple[str, ...]] = ("qpos", "qvel")  # of MjData, which the task needs
+    remembered: ClassVar[tuple[str, ...]] = ("qpos",)  # fields that the reward compares with those of the step before
 
     def __init__(self, env: Any):
         self.env = env
@@ -335,8 +335,8 @@ class _Pusher(_Task):
         self.arm, self.thing, self.goal = (env.data.body(name).id for name in ("tips_arm", "object", "goal"))
 
     def observe(self, now):
-        places = [now["xpos"][:, body] for body in (self.arm, self.thing, self.goal)]
-        return np.concatenate([now["qpos"][:, :7], now["qvel"][:, :7], *places], axis=1)
+        positions = [now["xpos"][:, body] for body in (self.arm, self.thing, self.goal)]
+        return np.concatenate([now["qpos"][:, :7], now["qvel"][:, :7], *positions], axis=1)
 
     def reward(self, before, now, actions, healthy):
         arm, thing, goal = (now["xpos"][:, body] for body in (self.arm, self.thing, self.goal))
@@ -366,5 +366,5 @@ def _squares(rows: np.ndarray) -> np.ndarray:
 
 
 def _lengths(vectors: np.ndarray) -> np.ndarray:
-    """Euclidean lengths, as NumPy takes them of single vectors."""
+    """Euclidean lengths, one by one: for many vectors at once NumPy rounds differently."""
     return np.array([np.linalg.norm(vector) for vector in vectors])

@@ -1,4 +1,4 @@
-"""What the suites on MuJoCo share: loading models quietly, and pictures with or without a screen."""
+"""What suites on MuJoCo share: loading models quietly, fast steps, and pictures with or without a screen."""
 
 import contextlib
 import ctypes.util
@@ -12,7 +12,7 @@ import numpy as np
 
 @contextlib.contextmanager
 def quiet():
-    """Around the loading of models: MuJoCo prints what is deprecated in them, and writes it to MUJOCO_LOG.TXT."""
+    """The context for loading models, whose deprecations MuJoCo would print and write to MUJOCO_LOG.TXT."""
     if sys.platform == "linux" and not os.environ.get("DISPLAY") and ctypes.util.find_library("EGL"):
         os.environ.setdefault("MUJOCO_GL", "egl")  # read when MuJoCo is imported: drawing without a screen
     import mujoco
@@ -26,7 +26,7 @@ def quiet():
 
 
 def spare(model: Any) -> None:
-    """Turn off what costs time in every step of a `mujoco.MjModel` and cannot change a bit of the result."""
+    """Turn off the parts of a `mujoco.MjModel`'s step that cost time and cannot change a bit of the result."""
     import mujoco
 
     flags, off = mujoco.mjtDisableBit, 0
@@ -46,8 +46,9 @@ def joined(views: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, slice], 
         views: float64[...] by name, in the order in which MuJoCo allocates them.
 
     Returns:
-        float64[size]; where each array is in it; and pairs of an array and its part that do not share memory, which
-        the caller must copy: none if the arrays lie next to each other, as they do in MuJoCo up to 4.0.
+        The joined array, float64[size]; which part of it each array is; and the pairs (array, part) that do not share
+        memory, so that the caller must copy them. There are none if the arrays lie next to each other, as they do in
+        MuJoCo up to 4.0.
     """
     begins, end = {}, 0
     address = lambda view: view.__array_interface__["data"][0]
@@ -72,10 +73,11 @@ def draw(
     """Draw a `mujoco.MjModel`.
 
     Args:
-        moments: what to set in its `mujoco.MjData` for each picture: qpos, qvel, ...
+        model: what to draw.
+        moments: for each picture the values to set in the model's `mujoco.MjData`: qpos, qvel, ...
         height: of a picture, in pixels.
         width: of a picture, in pixels.
-        camera: of the model, by number; None for one at the side that moves along with the first body.
+        camera: the number of one of the model's cameras; None for one at the side that follows the first body.
 
     Returns:
         Pictures, uint8[height, width, 3].

@@ -1,7 +1,7 @@
-"""MuJoCo Playground's control suite, raw: no automatic reset, no episode wrapper.
+"""The control suite of MuJoCo Playground without automatic reset and without episode wrapper.
 
-Importing the package takes 5 to 30 seconds. Its locomotion and manipulation tasks are not here: they download their
-robots.
+Importing the package takes 5 to 30 seconds. Its locomotion and manipulation tasks are not here because they download
+their robots.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from jaxes.support import checks
 
 IMPLEMENTATIONS = ("jax", "warp")
 
-SIZES = {  # observation, action
+SIZES = {  # numbers in an observation and in an action
     "AcrobotSwingup": (6, 1),
     "AcrobotSwingupSparse": (6, 1),
     "BallInCup": (8, 2),
@@ -49,19 +49,24 @@ SIZES = {  # observation, action
 }
 MAX_STEPS = dict.fromkeys(SIZES, 1000)
 
-_CAMERAS = {"FishSwim": "fixed_top"}  # elsewhere the model's first
+_CAMERAS = {"FishSwim": "fixed_top"}  # for all others the first camera of the model
 
 
 def make(name: str, *, impl: str | None = None, **options: Any) -> Env:
-    """The Playground environment `name`, e.g. "CheetahRun".
+    """The environment "playground/`name`".
+
+    Actions are vectors in the ranges of the actuators, [-1, 1]. Observations are float32 vectors. Rewards lie in
+    [0, 1]. An episode is done only if the physics has become NaN.
 
     Args:
-        name: one of `MAX_STEPS`.
-        impl: of the physics, "jax" or "warp"; by default "jax" on CPU, and elsewhere the environment's own ("warp").
-        **options: settings of its configuration, e.g. `sim_dt=0.005`.
+        name: such as "CheetahRun"; one of `MAX_STEPS`.
+        impl: the implementation of the physics, "jax" or "warp"; by default "jax" on a CPU, and elsewhere the
+            environment's own ("warp").
+        **options: settings in the environment's configuration, such as `sim_dt=0.005`.
 
-    Actions are vectors in the actuators' ranges, [-1, 1]. Rewards lie in [0, 1]. An episode is done only where the
-    physics has become NaN.
+    Raises:
+        ImportError: without MuJoCo Playground; the message says what to install.
+        ValueError: if there is no such environment, implementation or setting.
     """
     checks.choice("Playground environment", name, MAX_STEPS)
     if impl is None and jax.default_backend() == "cpu":

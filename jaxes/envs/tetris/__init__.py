@@ -1,4 +1,4 @@
-"""Tetris: boards of one word a column, all placements of a piece at once, features of what they leave."""
+"""Tetris: boards with one word for each column, all placements of a piece at once, and features of what they leave."""
 
 from jaxes.envs.tetris.board import Afterstates, heights, place
 from jaxes.envs.tetris.env import MAX_STEPS, Game, make

@@ -11,30 +11,51 @@ from jax import lax
 
 from jaxes.envs.tetris.pieces import CELLS
 
-ROWS = 32  # bits of a column
+ROWS = 32  # bits in a column
 
 
 class Afterstates(NamedTuple):
-    """What a board may become, by placement; k placements on w columns."""
+    """What a board becomes by each of k placements of a piece, on w columns."""
 
-    boards: jax.Array  # uint32[w, k]: after full rows were removed
+    boards: jax.Array  # uint32[w, k]: after the full rows were removed
     lines: jax.Array  # int32[k]: rows removed
     landing: jax.Array  # int32[k]: the row of the piece's lowest cell
-    cells: jax.Array  # int32[k]: of the piece, in the rows removed
+    cells: jax.Array  # int32[k]: cells of the piece in the rows removed
 
 
 def heights(board: jax.Array) -> jax.Array:
-    """int32, like `board`: rows up to the highest full cell of each column."""
+    """The height of each column: rows up to its highest full cell.
+
+    Args:
+        board: uint32[...].
+
+    Returns:
+        int32[...].
+
+    >>> import jax.numpy as jnp
+    >>> heights(jnp.array([0b0000, 0b0101], jnp.uint32)).tolist()
+    [0, 3]
+    """
     return ROWS - lax.clz(board).astype(jnp.int32)
 
 
 def place(board: jax.Array, columns: jax.Array, bottoms: jax.Array) -> Afterstates:
-    """Drop a piece straight down in every way; rows that are full then go, also above the board's top.
+    """Drop a piece straight down in every way, and remove the rows that are full then, also above the board's top.
 
     Args:
         board: uint32[w].
-        columns: uint32[w, k], of `jaxes.envs.tetris.table`: the piece's cells.
+        columns: uint32[w, k], from `jaxes.envs.tetris.table`: the piece's cells.
         bottoms: int32[w, k], likewise: its lowest cells.
+
+    Returns:
+        `Afterstates` of the k placements.
+
+    >>> import jax.numpy as jnp
+    >>> from jaxes.envs import tetris
+    >>> pieces = tetris.table(4, "I")  # lying there is one way, and standing there are four
+    >>> after = tetris.place(jnp.zeros(4, jnp.uint32), pieces.columns[0], pieces.bottoms[0])
+    >>> after.lines.tolist(), after.boards[:, 1].tolist()
+    ([1, 0, 0, 0, 0], [15, 0, 0, 0])
     """
     landing = jnp.max(heights(board)[:, None] - bottoms, axis=0, where=bottoms >= 0, initial=0)
     piece = columns << landing.astype(jnp.uint32)[None]
@@ -46,7 +67,7 @@ def place(board: jax.Array, columns: jax.Array, bottoms: jax.Array) -> Afterstat
 
 
 def without(boards: jax.Array, full: jax.Array) -> jax.Array:
-    """Take the rows of `full` (uint32[k], at most four bits in each) out of `boards` (uint32[w, k])."""
+    """Remove the rows whose bits are set in `full` (uint32[k], at most four bits each) from `boards` (uint32[w, k])."""
     full = full[None]
     for _ in range(CELLS):
         below = (full & -full) - 1  # the rows under the lowest full one; all where there is none

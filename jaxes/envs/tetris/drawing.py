@@ -14,18 +14,19 @@ HEAD = 3  # rows above the board, where the next piece is shown
 def frames(
     moments: list[Any], names: str, width: int, rows: int, height: int = 400, most_width: int = 400
 ) -> list[np.ndarray]:
-    """The boards with the piece to come above them, cells in the color of the piece that they came with.
+    """Draw the boards of a game, each with the next piece above it.
 
     Args:
-        moments: of one game, on the host; cells have colors where the moments follow each other step by step.
+        moments: `Game`s with NumPy arrays. If they follow each other step by step, each cell has the color of the piece
+            that it came with.
         names: of the pieces.
-        width: of the board.
-        rows: of the board.
-        height: of a picture at most, in pixels.
+        width: of the board, in cells.
+        rows: of the board, in cells.
+        height: of a picture, at most, in pixels.
         most_width: likewise.
 
     Returns:
-        Pictures, uint8.
+        Pictures, uint8[height, width, 3].
     """
     order = [NAMES.index(name) for name in names]
     colors, out = np.zeros((ROWS, width), int), []  # 0 for an empty cell, else the piece + 1; the lowest row first
@@ -58,12 +59,12 @@ def _next(colors, before, now, names, order):
 
 
 def _bits(columns: np.ndarray) -> np.ndarray:
-    """int[ROWS, width] of words."""
+    """The bits of words, int[ROWS, width]."""
     return (np.asarray(columns, np.uint64)[None] >> np.arange(ROWS, dtype=np.uint64)[:, None]).astype(int) & 1
 
 
 def _picture(cells: np.ndarray, rows: int, height: int, width: int) -> np.ndarray:
-    """uint8 picture of cells, the top row first, with thin lines between them and above the board."""
+    """A picture (uint8) of cells, the top row first, with thin lines between them and above the board."""
     size = max(4, min(height // cells.shape[0], width // cells.shape[1]) // 2 * 2)
     palette = np.array([drawings.BACKGROUND, *drawings.PALETTE[1 : len(NAMES) + 1], (200, 200, 200)], np.uint8)
     picture = palette[cells].repeat(size, axis=0).repeat(size, axis=1)

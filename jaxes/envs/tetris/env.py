@@ -1,7 +1,7 @@
-"""Tetris without falling: an action is where the next piece goes, and the observation is what each would leave.
+"""Tetris without falling: an action places the next piece, and the observation describes what each action would leave.
 
-The game of Bertsekas and Ioffe 1996, with two rules of Thiery and Scherrer 2009 that change scores by much: full rows
-go also where the piece reaches above the board, and a placement that ends the game is taken only if all do.
+The game of Bertsekas and Ioffe 1996, with two rules of Thiery and Scherrer 2009 that change scores a lot: full rows are
+removed even if the piece reaches above the board, and a placement that ends the game is taken only if all do.
 """
 
 from typing import Any, NamedTuple
@@ -26,7 +26,7 @@ class Game(NamedTuple):
     time: jax.Array  # int32[]: pieces placed
     lines: jax.Array  # int32[]: rows removed
     board: jax.Array  # uint32[width]
-    piece: jax.Array  # int32[]: to be placed
+    piece: jax.Array  # int32[]: the piece to be placed
     after: Afterstates  # of all placements of that piece
 
 
@@ -42,24 +42,25 @@ def make(
 ) -> Env:
     """The environment "jaxes/tetris".
 
-    An observation describes every choice: `features`, float32[k, f], of the board that it leaves, and `allowed`,
-    bool[k], of which one is at least. `jaxes.rl.values` makes policies for that, which need no normalized observations:
-    `jaxes.rl.rollout(env, policy, normalize=False)`. The reward of a step is the number of rows removed. Pieces are
-    independent and equally likely. Choices beyond those that a piece has are not allowed; a step with one that is not
-    allowed means nothing.
+    An observation describes every choice: `features`, float32[k, f], of the board that the choice leaves, and
+    `allowed`, bool[k], which is true for one choice at least. `jaxes.rl.values` makes policies for such observations,
+    to be used with `jaxes.rl.rollout(env, policy, normalize=False)`. The reward of a step is the number of rows
+    removed. Pieces are independent and equally likely. Pieces with fewer placements than others have choices that are
+    not allowed; a step with a choice that is not allowed means nothing.
 
     Args:
         width: columns, 4 to 32.
         height: rows, 4 to 28.
-        features: "bertsekas" (2 * width + 2 numbers), "dellacherie" (6) or "bcts" (8); see `features.py` beside this.
-        pieces: those that come, out of "IOTSZJL".
-        overflow: whether full rows go before it is seen if the pile reaches above the board; the game is over otherwise
-            wherever a piece does.
+        features: "bertsekas" (2 * width + 2 numbers), "dellacherie" (6) or "bcts" (8), see
+            `jaxes.envs.tetris.features`.
+        pieces: the pieces that come, out of "IOTSZJL".
+        overflow: if true, full rows are removed first, and the game is over if the pile then reaches above the board;
+            if false, the game is over as soon as a piece does.
         avoid_end: whether placements that end the game are allowed only if all do.
-        max_steps: the usual time limit, in pieces. The papers have none: a good policy plays hundreds of thousands.
+        max_steps: the usual time limit, in pieces. The papers have none: a good policy places hundreds of thousands.
 
     Raises:
-        ValueError: for a board, features or pieces that there are not.
+        ValueError: if there are no such boards, features or pieces.
 
     >>> import jax, jaxes
     >>> env = jaxes.envs.make("jaxes/tetris", height=10)

@@ -1,7 +1,8 @@
 """Features of Tetris boards, for all placements of a piece at once.
 
 Bertsekas and Ioffe: "Temporal Differences-Based Policy Iteration and Applications in Neuro-Dynamic Programming", 1996;
-Dellacherie's and BCTS's as defined by Thiery, Scherrer: "Building Controllers for Tetris", ICGA Journal 32 (2009) 3-11.
+the features of Dellacherie and of BCTS as defined by Thiery, Scherrer: "Building Controllers for Tetris", ICGA Journal
+32 (2009) 3-11.
 """
 
 from collections.abc import Callable
@@ -18,13 +19,31 @@ ALL = jnp.uint32(0xFFFFFFFF)
 
 
 class FeatureSet(NamedTuple):
+    """Features by name."""
+
     count: Callable[[int], int]  # (width) -> how many features
     of: Callable[[Afterstates, jax.Array, int], jax.Array]
     """(afterstates of k placements, rows that the piece covers int32[k], rows of the board) -> float32[k, count]"""
 
 
 def bertsekas(after: Afterstates, piece_rows: jax.Array, rows: int) -> jax.Array:
-    """Heights, absolute differences of neighbors, the largest height, holes, and 1: 22 on ten columns."""
+    """The heights, the absolute differences of neighbors, the largest height, the holes, and 1: 22 on ten columns.
+
+    Args:
+        after: `Afterstates` of k placements.
+        piece_rows: int32[k]: rows that the piece covers.
+        rows: of the board.
+
+    Returns:
+        float32[k, 2 * width + 2].
+
+    >>> import jax.numpy as jnp
+    >>> from jaxes.envs import tetris
+    >>> pieces = tetris.table(10, "T")
+    >>> after = tetris.place(jnp.zeros(10, jnp.uint32), pieces.columns[0], pieces.bottoms[0])
+    >>> tetris.bertsekas(after, jnp.asarray(pieces.heights[0]), 20).shape
+    (34, 22)
+    """
     del piece_rows, rows
     high = heights(after.boards)
     holes = jnp.sum(high - count(after.boards), axis=0, keepdims=True)
@@ -33,15 +52,47 @@ def bertsekas(after: Afterstates, piece_rows: jax.Array, rows: int) -> jax.Array
 
 
 def dellacherie(after: Afterstates, piece_rows: jax.Array, rows: int) -> jax.Array:
-    """Landing height, eroded piece cells, row transitions, column transitions, holes, cumulative wells."""
+    """Landing height, eroded piece cells, row transitions, column transitions, holes, and cumulative wells.
+
+    Args:
+        after: `Afterstates` of k placements.
+        piece_rows: int32[k]: rows that the piece covers.
+        rows: of the board.
+
+    Returns:
+        float32[k, 6].
+
+    >>> import jax.numpy as jnp
+    >>> from jaxes.envs import tetris
+    >>> pieces = tetris.table(10, "T")
+    >>> after = tetris.place(jnp.zeros(10, jnp.uint32), pieces.columns[0], pieces.bottoms[0])
+    >>> tetris.dellacherie(after, jnp.asarray(pieces.heights[0]), 20).shape
+    (34, 6)
+    """
     return _stack(_dellacherie(after, piece_rows, rows))
 
 
 def bcts(after: Afterstates, piece_rows: jax.Array, rows: int) -> jax.Array:
-    """Dellacherie's six, depth of holes, rows with holes."""
+    """The six of `dellacherie`, the depth of holes, and the rows with holes.
+
+    Args:
+        after: `Afterstates` of k placements.
+        piece_rows: int32[k]: rows that the piece covers.
+        rows: of the board.
+
+    Returns:
+        float32[k, 8].
+
+    >>> import jax.numpy as jnp
+    >>> from jaxes.envs import tetris
+    >>> pieces = tetris.table(10, "T")
+    >>> after = tetris.place(jnp.zeros(10, jnp.uint32), pieces.columns[0], pieces.bottoms[0])
+    >>> tetris.bcts(after, jnp.asarray(pieces.heights[0]), 20).shape
+    (34, 8)
+    """
     boards = after.boards
     empty = _holes(boards)
-    # Full cells that lie without a gap above a hole: the lowest, then those up to 1, 2, 4, ... rows above these.
+    # Full cells without a gap above a hole: the lowest one first, then the ones up to 1, 2, 4, ... rows above.
     run, solid = boards & (empty << 1), boards
     for reach in (1, 2, 4, 8, 16):
         run |= (run << reach) & solid
@@ -59,7 +110,7 @@ FEATURES = {
 
 
 def count(words: jax.Array) -> jax.Array:
-    """int32, like `words`: bits set."""
+    """How many bits are set in each word, int32[...]."""
     return lax.population_count(words).astype(jnp.int32)
 
 
@@ -80,7 +131,7 @@ def _dellacherie(after: Afterstates, piece_rows: jax.Array, rows: int) -> list[j
 
 
 def _wells(boards: jax.Array, rows: int) -> jax.Array:
-    """int32[k]: over empty cells between two full ones (or walls), the empty cells from there down to a full one."""
+    """Cumulative wells, int32[k]: for each empty cell between full cells or walls, the empty cells from it down."""
     walls = jnp.broadcast_to(ALL, (1, *boards.shape[1:]))
     left, right = jnp.concatenate([walls, boards[:-1]]), jnp.concatenate([boards[1:], walls])
     cells = ~boards & left & right
