@@ -19,7 +19,7 @@ PROCESSES = ("coordinator", "processes", "process_id", "heartbeat", "patience")
 
 @dataclasses.dataclass(frozen=True)
 class Train(Config):
-    """Train a policy on an environment, or go on with a run."""
+    """Train a policy on an environment, or continue a run."""
 
     env: tyro.conf.Positional[str] = ""
     """Environment, SUITE/NAME; `jaxes envs` lists them. Not with --resume."""
@@ -27,17 +27,17 @@ class Train(Config):
     """Folder of the run; runs/ENV-STRATEGY-SEED by default."""
     resume: Path | None = None
     """Folder of a run to go on with; beside it only new limits (generations, steps, seconds, target) may be given, and
-    who plays (workers, ray)."""
+    who plays and computes (workers, ray, devices, comm)."""
     progress: bool = True
     """Whether to show progress."""
     coordinator: str | None = None
-    """HOST:PORT of the first of several processes, which all run this command; "auto" on SLURM and TPU pods."""
+    """HOST:PORT of the first of several processes that all run this command; "auto" on SLURM and TPU pods."""
     processes: int | None = None
     """How many processes there are."""
     process_id: int | None = None
-    """Which of them this is, 0 for the one at the coordinator's address, which writes the folder."""
+    """Which of them this is; number 0 is at the coordinator's address and writes the folder."""
     heartbeat: int = 30
-    """Seconds after which a process that has died ends the others; restart all of them with --resume."""
+    """Seconds after which the death of a process ends the others; restart all of them with --resume."""
     patience: int = 60
     """Seconds to wait for the coordinator and the other processes."""
     video: bool = True
@@ -51,16 +51,16 @@ class Evaluate:
     run: tyro.conf.Positional[Path]
     """Folder of the run."""
     episodes: int = 64
-    """How many."""
+    """How many episodes."""
     seed: int = 1_000_003
-    """Of the episodes' starts."""
+    """Seed of the episodes' starts."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Plot:
     """Draw learning curves: reward.png in each run's folder, and one picture that compares them.
 
-    In a folder that `jaxes.minimize_function` has written: optimization.png.
+    In the folder of a search by `jaxes.minimize_function` it draws optimization.png.
     """
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
@@ -78,7 +78,7 @@ class Render:
     run: tyro.conf.Positional[Path]
     """Folder of the run."""
     seed: int = 1_000_003
-    """Of the episode's start."""
+    """Seed of the episode's start."""
     out: Path | None = None
     """The file to write, .gif, .mp4 (needs the extra "video") or .html; RUN/episode.gif by default."""
 
@@ -90,7 +90,7 @@ class Bench:
     name: tyro.conf.Positional[str]
     """Its name, e.g. correctness."""
     arguments: tyro.conf.Positional[tuple[str, ...]] = ()
-    """What it is given; after -- if it begins with a dash."""
+    """Its arguments; put -- before them if one begins with a dash."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +148,7 @@ def train(args: Train) -> int:
 
 
 def _joined(args: Train, config: Config) -> Any:
-    """This process among those that run the command."""
+    """Join the processes that run the command."""
     from jaxes import parallel, training
 
     training.prepare(config)
@@ -157,7 +157,7 @@ def _joined(args: Train, config: Config) -> Any:
 
 
 def _consume(reports: Iterator[Any]) -> int | None:
-    """Go through a run; the signal that interrupted it, which may come between two reports too, or None."""
+    """Go through a run; the signal that interrupted it (perhaps between two reports), or None."""
     from jaxes.training import Interrupted
     from jaxes.training.interruption import Interruption
 

@@ -64,8 +64,8 @@ def cem_mpc(
 ) -> Planner:
     """Plan by the cross-entropy method: sample sequences of actions, run the model, fit to the best ones, and repeat.
 
-    It searches with `jaxes.cem`. Candidates are clipped to the bounds, and the Gaussian is fitted to the clipped ones. A
-    candidate whose sum of rewards is NaN ranks last. The action is the first one of the last mean.
+    It searches with `jaxes.cem`. Candidates are clipped to the bounds, and the Gaussian is fitted to the clipped ones.
+    A candidate whose sum of rewards is NaN ranks last. The action is the first one of the last mean.
 
     Args:
         model_step: `(state, action) -> state` for one state, which may be any tree: an environment's step, a Flax

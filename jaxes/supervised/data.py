@@ -57,8 +57,8 @@ def mnist(folder: str | Path) -> Data:
     """MNIST from the four files in which it comes: uint8[examples, 28, 28, 1], and int32 labels.
 
     Args:
-        folder: holds train-images-idx3-ubyte, train-labels-idx1-ubyte and the two files that begin with t10k, gzipped or
-            not. Fashion-MNIST and others come in files of the same names.
+        folder: holds train-images-idx3-ubyte, train-labels-idx1-ubyte and the two files that begin with t10k, gzipped
+            or not. Fashion-MNIST and others come in files of the same names.
 
     Raises:
         FileNotFoundError: if files are missing; the message names them.

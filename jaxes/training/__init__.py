@@ -1,4 +1,4 @@
-"""The training loop, its folder on disk, and what `jaxes train` does."""
+"""The training loop, the folder of a run, and everything behind `jaxes train`."""
 
 from jaxes.training.config import Config
 from jaxes.training.interruption import Interrupted

@@ -1,4 +1,4 @@
-"""What acts where: the environment and the policy that settings ask for, the same whenever they are made."""
+"""The environment and the policy that settings ask for; the same settings always make the same."""
 
 import jax
 
@@ -14,10 +14,13 @@ _NETWORKS = {"mlp": rl.mlp, "gru": rl.gru, "lstm": rl.lstm, "cnn": rl.cnn, "valu
 
 
 def actor(config: Config) -> tuple[Env, Policy]:
-    """Make the environment and its policy; raises ValueError where they do not fit each other.
+    """Make the environment and its policy.
 
-    With virtual batch normalization the reference batch is collected from the run's seed, so that a trained policy is
-    restored without it on disk.
+    With virtual batch normalization the reference batch is collected from the run's seed, so that a trained policy can
+    be restored without a batch on disk.
+
+    Raises:
+        ValueError: if the two do not fit each other.
     """
     env = envs.make(config.env, **({} if config.backend is None else {"backend": config.backend}))
     if config.action_repeat is not None:

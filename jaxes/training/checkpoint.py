@@ -1,6 +1,7 @@
-"""Checkpoints by Orbax: the whole carry of a run in one tree, the last two kept, written atomically.
+"""Checkpoints by Orbax: everything that a run carries in one tree, written atomically; the last two are kept.
 
-On disk are plain arrays, keys as their numbers, so that what one process has saved any number of devices can read.
+On disk there are plain arrays (random keys as their numbers), so that any number of devices can read what one process
+has saved.
 """
 
 from pathlib import Path
@@ -15,7 +16,7 @@ class Checkpoints:
     """The checkpoints in one folder.
 
     Args:
-        folder: created if it is missing. Half-written checkpoints of a killed process are ignored and removed.
+        folder: created if it is missing. Checkpoints that a killed process has half written are ignored and removed.
     """
 
     def __init__(self, folder: Path):
@@ -36,11 +37,11 @@ class Checkpoints:
 
     @property
     def latest(self) -> int | None:
-        """The generation of the newest whole checkpoint, None if there is none."""
+        """The generation of the newest complete checkpoint, None if there is none."""
         return self._manager.latest_step()
 
     def save(self, generation: int, tree: Any) -> None:
-        """Save now, and return when it is on disk."""
+        """Save a tree of arrays, and return when it is on disk."""
         if generation != self.latest:
             save = self._args.StandardSave(_plain(tree))
             self._manager.save(generation, args=save, force=True, custom_metadata={"layout": _layout(tree)})
@@ -49,10 +50,13 @@ class Checkpoints:
         """The newest checkpoint.
 
         Args:
-            like: a tree of arrays, as it was saved.
+            like: a tree of arrays with the shapes and dtypes that were saved.
+
+        Returns:
+            A tree like `like`.
 
         Raises:
-            ValueError: if it was made with other settings: another tree, other shapes or dtypes.
+            ValueError: if the checkpoint has another tree, other shapes or dtypes; the message says what differs.
         """
         generation = self.latest
         differences = _differences(self._manager.metadata(generation).custom_metadata["layout"], _layout(like))
@@ -77,18 +81,18 @@ def _plain(tree: Any) -> Any:
 
 
 def _array(x: np.ndarray, like: jax.Array) -> jax.Array:
-    """Free to go to any device, as `init` would make it: so that the same executable fits it."""
+    """An array that may go to any device, like a new one, so that the same executable accepts it."""
     return jax.random.wrap_key_data(jnp.asarray(x), impl=jax.random.key_impl(like)) if _is_key(like) else jnp.asarray(x)
 
 
 def _layout(tree: Any) -> dict[str, str]:
-    """Name and type of every leaf."""
+    """The dtype and shape of every leaf by its name."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {jax.tree_util.keystr(path).lstrip("."): f"{leaf.dtype}{list(leaf.shape)}" for path, leaf in leaves}
 
 
 def _differences(have: dict[str, str], want: dict[str, str]) -> list[str]:
-    """What differs between a checkpoint's layout and the one that is wanted, in words."""
+    """The differences between the layout of a checkpoint and the one that is wanted, in words."""
     out = [f"{name} is missing" for name in want if name not in have]
     out += [f"{name} is in it but not wanted" for name in have if name not in want]
     return out + [f"{n} is {have[n]}, wanted {want[n]}" for n in want if n in have and have[n] != want[n]]

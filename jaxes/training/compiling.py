@@ -1,4 +1,4 @@
-"""Compile in the background, so that a person sees that it goes on and can interrupt it."""
+"""Compile in the background, so that a person sees progress and can interrupt it."""
 
 import threading
 import time
@@ -10,7 +10,7 @@ from jaxes.training.interruption import Interruption
 
 
 class Compiling:
-    """A jitted function that is compiled in the background for these arguments; a plain one is there at once."""
+    """A jitted function, compiled in the background for these arguments; a plain function is ready at once."""
 
     def __init__(self, function, *args):
         lowered = function.lower(*args) if hasattr(function, "lower") else _Plain(function)
@@ -28,7 +28,7 @@ class Compiling:
         self._thread.start()
 
     def wait(self, bar: Progress, interruption: Interruption) -> Callable:
-        """The compiled function; tells the person meanwhile, and stops when interrupted."""
+        """Wait for the compiled function, and show how long it takes; raises KeyboardInterrupt if interrupted."""
         while self._thread.is_alive():
             self._thread.join(0.5)
             if self._thread.is_alive():

@@ -1,4 +1,4 @@
-"""Every setting of a training run in one flat record: what the command line takes and `config.json` keeps."""
+"""All settings of a training run in one flat record: the command line fills it, and `config.json` keeps it."""
 
 import dataclasses
 import inspect
@@ -16,7 +16,8 @@ from jaxes.training.presets import DEFAULT, PRESETS
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Settings of `jaxes train`. None means the environment's preset, or else the default of the part it belongs to."""
+    """Settings of `jaxes train`. None stands for the environment's preset, or else for the default of the function that
+    takes the setting."""
 
     env: str
     """Environment, SUITE/NAME; `jaxes envs` lists them."""
@@ -25,11 +26,11 @@ class Config:
     backend: str | None = None
     """Physics: spring, generalized, positional or mjx (Brax)."""
     action_repeat: int | None = None
-    """Steps that an action is held for, in training and evaluation (frame skip)."""
+    """How many steps an action is held for, in training and evaluation (frame skip)."""
 
     # the strategy
     strategy: str = "open_es"
-    """Name of the strategy; `jaxes strategies` lists them with the settings each one has."""
+    """Name of the strategy; `jaxes strategies` lists them with their settings."""
     population_size: int | None = None
     """Members per generation."""
     sigma: float | None = None
@@ -43,23 +44,23 @@ class Config:
     decay: Literal["decoupled", "l2"] | None = None
     """How weight decay acts."""
     shaping: str | None = None
-    """From fitness to weights, e.g. centered_rank."""
+    """How fitness becomes weights, for example centered_rank."""
     noise: str | None = None
     """Kind of perturbation: gaussian, rademacher, low_rank (matrices of rank 1), table or orthogonal."""
     antithetic: bool | None = None
     """Whether members come in mirrored pairs."""
     elite_fraction: float | None = None
-    """Part of the population that the next distribution is made of."""
+    """Part of the population from which the next distribution is made."""
     blocks: int | None = None
-    """Parts that the population is evaluated in, one at a time: bounds memory."""
+    """How many parts the population is evaluated in, one after the other, to bound memory."""
     options: tuple[str, ...] = ()
-    """Other settings of the strategy, each as NAME=VALUE, e.g. c_m=0.9 active=false."""
+    """Other settings of the strategy, each as NAME=VALUE, for example c_m=0.9 active=false."""
 
     # the policy
     network: str = "mlp"
     """mlp, gru, lstm, cnn:nature, cnn:a3c, or values, which chooses among described choices (jaxes/tetris)."""
     hidden: tuple[int, ...] | None = None
-    """Sizes of the hidden layers: of the cells of gru and lstm, of the dense layers of cnn."""
+    """Sizes of the hidden layers; for gru and lstm of the cells, for cnn of the dense layers."""
     head: str | None = None
     """tanh (default), clip, bins:COUNT, bins:VALUE,VALUE,..., gaussian; for choices categorical (default) or
     categorical:sample."""
@@ -72,56 +73,58 @@ class Config:
     action_noise: float | None = None
     """Standard deviation of Gaussian noise on the actions, in training only."""
     virtual_batch_norm: bool = False
-    """Whether mlp or cnn normalize their layers by a reference batch, instead of normalized observations."""
+    """Whether mlp or cnn normalize their layers by a reference batch, instead of the observations."""
 
     # the rollout
     episodes: int | None = None
-    """Episodes a member plays in a generation."""
+    """Episodes that a member plays in a generation."""
     max_steps: int | None = None
     """Time limit of training episodes; evaluation always has the environment's own."""
     least_steps: int | None = None
-    """Steps that a member plays in a generation at least, in as many episodes as that takes."""
+    """Steps that a member takes in a generation at least, in as many episodes as that needs."""
     cap: str | None = None
     """A lower time limit in training: a number of steps, 2x_mean (twice the mean length), or
     adaptive:START,THRESHOLD,RATIO: START steps, multiplied by RATIO when a share THRESHOLD of the episodes reaches it.
     """
     clip_reward: tuple[float, float] | None = None
-    """LOW HIGH: in training, rewards below and above become these; evaluation never has it."""
+    """LOW HIGH: in training, rewards are clipped to this range; never in evaluation."""
     shift: float | None = None
-    """Taken off every reward in training, such as the bonus for being alive; evaluation never has it."""
+    """Subtracted from every reward in training, such as the bonus for being alive; never in evaluation."""
     alive_bonus: tuple[int, int, float] | None = None
-    """T0 T1 BONUS: in training, added to rewards from step T1 of an episode on, and less of it from step T0."""
+    """T0 T1 BONUS: in training, added to rewards from step T1 of an episode on; it grows linearly from step T0."""
     normalize: Literal["on", "off", "salimans", "ars"] | None = None
-    """Whether the policy sees normalized observations, and which kind."""
+    """Whether the policy sees normalized observations, and how they are normalized."""
     mode: Literal["auto", "refill", "while", "scan"] | None = None
-    """How episodes are played: with waiting ones on some lanes, or all at once until the last or the limit."""
+    """How episodes are played: some at once while others wait (refill), or all at once until the last one ends (while)
+    or the time limit (scan)."""
     lanes: int | None = None
     """Episodes played at once."""
     seeds: Literal["pair", "generation", "independent"] | None = None
-    """Which members start alike."""
+    """Which members start in the same state."""
     check_every: int | None = None
     """Steps between two looks at which episodes have ended."""
     workers: int | None = None
-    """Processes that play an environment which runs on CPUs (mujoco, gymnasium); one a core by default."""
+    """Processes that play an environment which runs on CPUs (mujoco, gymnasium); by default one for each core."""
     ray: str | None = None
-    """Address of a Ray cluster that plays it instead, such as HOST:6379."""
+    """Address of a Ray cluster that plays such an environment instead, for example HOST:6379."""
 
     # where it is computed
     devices: int | None = None
-    """Devices that the population is spread over (of each process, if there are several); on a CPU that many are made
-    of it. Needs blocks that they divide."""
+    """Devices that the population is spread over (of each process, if there are several). A CPU is divided into so many.
+    They must divide blocks."""
     comm: Literal["scalars", "blocks", "psum"] | None = None
-    """What devices send beside fitness: nothing, sums of noise for each block (default), or one for each device."""
+    """What devices send beside fitness: nothing (scalars), the sums of noise of each block (blocks, the default), or of
+    each device (psum)."""
     strict: bool = False
-    """Whether all numbers of devices give the same bits, for some percent of the time."""
+    """Whether every number of devices gives the same bits, which takes some percent more time."""
 
     # when to stop
     generations: int | None = None
-    """Stop after that many generations in all."""
+    """Stop after this many generations in all."""
     steps: int | None = None
-    """Stop after that many environment steps in all (those of evaluation do not count)."""
+    """Stop after this many environment steps in all (evaluation does not count)."""
     seconds: float | None = None
-    """Stop after that many seconds of training in all, compiling included."""
+    """Stop after this many seconds of training in all, with compiling included."""
     target: float | None = None
     """Stop when an evaluation's mean score reaches this."""
 
@@ -131,14 +134,14 @@ class Config:
     evaluation_episodes: int = 16
     """Held-out episodes of one evaluation."""
     seed: int = 0
-    """Of all randomness."""
+    """Seed of all randomness."""
     random: Literal["threefry2x32", "threefry4x32", "philox4x32"] = "threefry2x32"
     """Implementation of the random keys."""
 
 
 NETWORKS = ("mlp", "gru", "lstm", "cnn:nature", "cnn:a3c", "values")
 
-# LIMITS and WHERE may differ when a run is resumed: no number of a generation depends on them.
+# LIMITS and WHERE may change when a run is resumed, because no number in a generation depends on them.
 LIMITS = ("generations", "steps", "seconds", "target")
 
 PLAYERS = ("workers", "ray")
@@ -153,11 +156,11 @@ _ROLLOUT += ["seeds", "mode", "lanes", "check_every", *PLAYERS]
 
 
 def complete(config: Config) -> Config:
-    """The same with the preset of its environment where nothing was given.
+    """The same settings, with the environment's preset for everything that was not given.
 
     Raises:
-        ValueError: for an unknown environment or strategy (with the nearest names), or a setting that the strategy
-            or the network does not have.
+        ValueError: for an unknown environment or strategy (the message has the nearest names), or for a setting that
+            the strategy or the network does not have.
     """
     envs.check(config.env)
     factory = STRATEGIES[checks.choice("strategy", config.strategy, STRATEGIES)]
@@ -197,7 +200,7 @@ def complete(config: Config) -> Config:
 
 
 def strategy_options(config: Config) -> dict[str, Any]:
-    """What the strategy's factory is given beside the population size."""
+    """The arguments of the strategy's factory beside the population size."""
     options = _given(config, _STRATEGY) | other_options(config)
     if "shaping" in options:
         options["shaping"] = SHAPINGS[options["shaping"]]()
@@ -207,7 +210,7 @@ def strategy_options(config: Config) -> dict[str, Any]:
 
 
 def other_options(config: Config) -> dict[str, Any]:
-    """`config.options` as names and values; raises ValueError for one that the strategy does not have."""
+    """`config.options` as names and values; raises ValueError for an option that the strategy does not have."""
     takes = inspect.signature(STRATEGIES[config.strategy]).parameters
     known = [name for name in takes if name not in (*_STRATEGY, *_PYTHON_ONLY)]
     found = {}
@@ -230,14 +233,14 @@ def network_settings(network: str) -> list[str]:
 
 
 def policy_options(config: Config) -> dict[str, Any]:
-    """What the network's function in `jaxes.rl` is given beside the environment and the reference batch."""
+    """The arguments of the network's function in `jaxes.rl` beside the environment and the reference batch."""
     options = _given(config, _POLICY)
     kind = config.network.partition(":")[2]
     return {"kind": kind, **options} if kind else options
 
 
 def rollout_options(config: Config) -> dict[str, Any]:
-    """What `jaxes.rl.rollout` is given beside the environment and the policy."""
+    """The arguments of `jaxes.rl.rollout` beside the environment and the policy."""
     return _given(config, _ROLLOUT)
 
 
@@ -259,7 +262,11 @@ def load(path: Path) -> Config:
 
 
 def resumed(config: Config, changes: dict[str, Any]) -> Config:
-    """The same with other limits, or elsewhere: one new limit drops the old ones, and so it is with who computes."""
+    """The same settings with some changes.
+
+    They come in three groups: limits, players (`workers`, `ray`) and devices (`devices`, `comm`). A change in a group
+    replaces the whole group.
+    """
     values = dataclasses.asdict(config)
     for group in (LIMITS, PLAYERS, DEVICES):
         if set(group) & set(changes):

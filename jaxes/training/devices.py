@@ -35,18 +35,18 @@ class Devices(NamedTuple):
             raise ValueError("block_by_block takes the devices of one process, and there are several")
 
     def everywhere(self, carry: Any) -> Any:
-        """From one device to all."""
+        """The carry on all devices, from one."""
         return carry if self.mesh is None or self.block_by_block else parallel.replicated(carry, self.mesh)
 
     def here(self, carry: Any) -> Any:
-        """From all devices to one of this process."""
+        """The carry on one device of this process, from all."""
         return carry if self.mesh is None or self.block_by_block else parallel.local(carry)
 
     def chunk(self, strategy: Strategy, problem: Problem) -> Callable[[Any, Any], Any]:
-        """`chunk(carry, length) -> (carry, (info, fitness))`: generations, and what the last one told.
+        """`chunk(carry, length) -> (carry, (info, fitness))`: some generations, and the results of the last one.
 
-        Its length is a traced number, so that one executable serves all; it is a plain function where Python plays or
-        deals the blocks out.
+        The length is a traced number, so that one executable serves all lengths. The function is a plain one, not
+        jitted, if worker processes play or if blocks are computed one by one.
         """
         if self.block_by_block:
             assert self.mesh is not None

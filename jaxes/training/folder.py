@@ -11,7 +11,16 @@ from jaxes.parallel import Processes
 
 
 class Folder:
-    """Where a run is kept. Everything that can go wrong with it is found out here, before any long work."""
+    """The folder of a run. Whatever can go wrong with it is found when it is made, before any long work.
+
+    Args:
+        path: of the folder, which is created.
+        carry: (strategy's state, problem's state): with these shapes and dtypes.
+        resume: whether to read the newest checkpoint.
+
+    Raises:
+        FileExistsError, FileNotFoundError, OSError, ValueError: see `jaxes.fit`.
+    """
 
     def __init__(self, path: Path, carry: Any, resume: bool):
         self.path, self.carry, self.seconds = path, carry, 0.0
@@ -57,7 +66,7 @@ class Folder:
 
 
 def opened(path: Path, carry: Any, resume: bool, processes: Processes) -> tuple[Folder | None, Any, float]:
-    """The run's folder where this process writes it, and what all of them begin with."""
+    """The folder if this process writes it, else None; the carry that all processes begin with; the seconds so far."""
     folder, fault = None, None
     if processes.first:
         try:
@@ -75,7 +84,7 @@ def opened(path: Path, carry: Any, resume: bool, processes: Processes) -> tuple[
 
 
 def _probe(path: Path, size: int) -> None:
-    """Raise OSError unless `size` bytes can be written into the folder `path`, which is created."""
+    """Create the folder `path`; raise OSError unless `size` bytes can be written into it."""
     scratch = path / ".probe"
     try:
         path.mkdir(parents=True, exist_ok=True)

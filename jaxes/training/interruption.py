@@ -6,7 +6,7 @@ from types import FrameType
 
 
 class Interrupted(KeyboardInterrupt):
-    """A training loop was asked to stop, and has saved what it had."""
+    """Raised by a training loop that was asked to stop, after it has saved its state."""
 
     def __init__(self, generation: int, signal_number: int):
         super().__init__(f"interrupted at generation {generation}")
@@ -15,9 +15,9 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interruption:
-    """While entered, the first signal is noted instead of raised; a second one raises `KeyboardInterrupt` at once.
+    """A context in which the first signal is only noted, and a second one raises `KeyboardInterrupt` at once.
 
-    Only the main thread can do so; elsewhere nothing changes.
+    Only the main thread can handle signals; in other threads the context does nothing.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)

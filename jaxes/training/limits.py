@@ -5,7 +5,7 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """When to stop, whichever comes first; totals over all sessions of a run."""
+    """A run stops at whichever of these comes first; they count all sessions of the run."""
 
     generations: int | None = None
     steps: int | None = None
@@ -25,6 +25,6 @@ class Limits:
         return score is not None and self.target is not None and score >= self.target
 
     def lengths(self) -> dict[str, float]:
-        """The limits that say how long a run is."""
+        """The limits by which the length of a run is known."""
         every = {name: getattr(self, name) for name in ("generations", "steps", "seconds")}
         return {name: limit for name, limit in every.items() if limit is not None}

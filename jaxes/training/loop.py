@@ -26,17 +26,17 @@ from jaxes.training.limits import Limits
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """A run after one chunk of generations."""
+    """A run after a chunk of generations."""
 
     generation: int  # generations so far
     seconds: float  # of training so far, compiling and evaluation included
     info: Info  # of the last generation, as Python numbers
-    evaluation: float | None  # mean score of the recommended parameters, None where there was no evaluation
+    evaluation: float | None  # mean score of the recommended parameters, None without an evaluation
     metrics: dict[str, Any]  # the row of metrics.jsonl
     state: Any  # of the strategy
     problem_state: Any
-    params: Any  # recommended
-    stopped: str | None  # which limit ended the run ("generations", "steps", "seconds", "target"), None if none has
+    params: Any  # the recommended ones
+    stopped: str | None  # the limit that ended the run: "generations", "steps", "seconds" or "target"; else None
 
 
 def fit(
@@ -64,43 +64,50 @@ def fit(
 ) -> Iterator[Report]:
     """Run generations until a limit is reached, and report after each compiled chunk of them.
 
-    The length of a chunk is a traced number, chosen so that it takes about `chunk_seconds`; one executable serves all
-    lengths, and the numbers do not depend on it, nor on where a run was interrupted and resumed.
+    The length of a chunk is chosen so that it takes about `chunk_seconds`. It is a traced number, so one executable
+    serves all lengths. The results depend neither on the lengths nor on where a run was interrupted and resumed.
 
     Args:
         strategy: what to run.
         problem: what to run it on.
         params: where to start: a tree of float arrays.
-        key: one typed key, of all randomness.
-        generations: stop after that many; likewise `steps` (counted by the problem), `seconds` (compiling included) and
-            `target` (a score of `evaluate`). Without any limit it goes on until you stop iterating.
-        evaluate: `(params, problem_state, key) -> float[episodes]`: scores of the recommended parameters; goes
-            through `jit`; the key is the same every time and no member ever has it.
-        evaluate_every: generations between two evaluations; there is one at the end in any case.
-        out: a folder for checkpoints, metrics, TensorBoard events and `reward.png`; None writes nothing.
-        resume: go on from the newest checkpoint in `out`.
-        progress: show a bar.
-        title: stands before it.
-        chunk_seconds: the time between two reports to aim at.
-        checkpoint_seconds: the least time between two checkpoints; there is one at the end, and when interrupted.
-        mesh: spread the population over its axis "population" (`jaxes.parallel.mesh`), sending `comm`, see
-            `jaxes.parallel.spread`. A run may be resumed on another number of devices.
-        block_by_block: the same bits on any number of devices of any kind (`jaxes.parallel.block_by_block`), which
-            takes the devices of the mesh.
-        processes: from `jaxes.parallel.join`, where several processes run this same program on one mesh: the first one
+        key: one typed key, from which all randomness is derived.
+        generations: stop after this many generations. Without any limit the run goes on until you stop iterating.
+        steps: stop after this many steps, which the problem must count.
+        seconds: stop after this many seconds, with compiling included.
+        target: stop when the mean score of an evaluation reaches this.
+        evaluate: `(params, problem_state, key) -> float[episodes]`: the scores of the recommended parameters. It is
+            jitted. The key is the same every time, and no member's key is derived from it.
+        evaluate_every: generations between two evaluations; there is always one at the end.
+        out: a folder for checkpoints, metrics, TensorBoard events and `reward.png`; with None nothing is written.
+        resume: whether to go on from the newest checkpoint in `out`.
+        progress: whether to show a bar.
+        title: the text before the bar.
+        chunk_seconds: about how many seconds there should be between two reports.
+        checkpoint_seconds: the least number of seconds between two checkpoints. There is always one at the end and when
+            the run is interrupted.
+        mesh: spread the population over the axis "population" of this mesh (`jaxes.parallel.mesh`). A run may be
+            resumed on another number of devices.
+        comm: what the devices of the mesh send to each other, see `jaxes.parallel.spread`.
+        block_by_block: compute the same bits on any number of devices of any kind (`jaxes.parallel.block_by_block`);
+            the devices are those of the mesh.
+        processes: from `jaxes.parallel.join`, if several processes run this same program on one mesh. The first one
             writes `out`, shows progress and keeps the time; all of them report.
 
     Yields:
-        A `Report` for each chunk. Its metrics: `generation`, `seconds`, the problem's totals (of a rollout `steps`,
-        `episodes`, `truncated`, `lane_steps`), the `Info` of the last generation, `evaluation`, its standard deviation
-        and its rank (the share of the last generation's members whose fitness is below an evaluation episode's score;
-        fitness has shift, bonus, noise and cap in it where there are any), `steps_per_second`, and the problem's
-        ratios over the chunk (of a rollout `episode_length`, `truncated_share`, `utilization`).
+        A `Report` for each chunk. Its metrics are numbers: `generation`, `seconds`, the problem's totals (`steps`,
+        `episodes`, `truncated` and `lane_steps` of a rollout), the `Info` of the last generation, `evaluation`,
+        `evaluation_std`, `evaluation_rank`, `steps_per_second`, and the problem's ratios over the chunk
+        (`episode_length`, `truncated_share` and `utilization` of a rollout). The rank is the share of the last
+        generation's members whose fitness is below the score of an evaluation episode, on average over the episodes;
+        note that fitness may have a shift, a bonus, noise and a cap in it.
 
     Raises:
-        FileExistsError, FileNotFoundError, OSError, ValueError: before any work, if `out` holds a run already, holds
-            none to resume, cannot be written, or its checkpoint was made with other settings.
-        Interrupted: (a `KeyboardInterrupt`) after Ctrl-C or SIGTERM, when the checkpoint is written.
+        FileExistsError: before any work, if `out` holds a run already.
+        FileNotFoundError: before any work, if `out` holds no run to resume.
+        OSError: before any work, if `out` cannot be written.
+        ValueError: before any work, if arguments do not fit each other, or the checkpoint was made with other settings.
+        Interrupted: (a `KeyboardInterrupt`) after Ctrl-C or SIGTERM, when the checkpoint has been written.
 
     >>> import jax, jaxes, jax.numpy as jnp
     >>> sphere = jaxes.problem(lambda x: -jnp.sum(x**2))
@@ -154,7 +161,7 @@ def fit(
 
 
 class _Chunk(NamedTuple):
-    """What some generations have come to."""
+    """The results of a chunk of generations."""
 
     info: Info  # of the last one
     fitness: jax.Array  # of the last one
@@ -167,7 +174,7 @@ class _Chunk(NamedTuple):
 
 @dataclasses.dataclass
 class _Run:
-    """A run: what stays the same, and where it is."""
+    """A run: the parts that stay the same, and how far it is."""
 
     strategy: Strategy
     problem: Problem
@@ -187,7 +194,7 @@ class _Run:
     score: float | None = None  # of the last evaluation
 
     def reports(self) -> Iterator[Report]:
-        """The loop; it ends with the run, and saves it whenever it is left."""
+        """The loop. Whenever it is left, the run is saved."""
         self._begin()
         text, interruption = "", Interruption()
         try:
@@ -303,7 +310,7 @@ class _Run:
 
 
 def _patiently(tell: Callable[[float], None], every: float = 1.0) -> Callable[[float], None]:
-    """The same, called at most once in so many seconds."""
+    """The same function, called at most once in `every` seconds."""
     told = time.monotonic()
 
     def now_and_then(share: float) -> None:

@@ -1,4 +1,4 @@
-"""The metrics of a run on disk: `metrics.jsonl`, one JSON object a chunk of generations, and TensorBoard events."""
+"""The metrics of a run on disk: `metrics.jsonl`, one JSON object per chunk of generations, and TensorBoard events."""
 
 import json
 import math
@@ -12,8 +12,8 @@ class Recorder:
 
     Args:
         folder: of the run.
-        after: rows of generations after this one are dropped first: they are from a session that was killed after its
-            last checkpoint, and are about to be made again.
+        after: rows of generations after this one are removed first. A session wrote them that was killed after its last
+            checkpoint, and they are about to be made again.
     """
 
     def __init__(self, folder: Path, after: int = 0):
@@ -25,12 +25,12 @@ class Recorder:
         scratch.write_text("".join(_line(row) for row in kept))
         os.replace(scratch, self._path)
         self.rows = len(kept)
-        """How many the file has."""
+        """How many rows the file has."""
         self._file = self._path.open("a")
         self._events = SummaryWriter(str(folder), purge_step=after + 1 if after else None)
 
     def write(self, row: dict[str, Any]) -> None:
-        """Add one row and see to it that it is in the file."""
+        """Add one row, and flush the file."""
         self._file.write(_line(row))
         self._file.flush()
         self.rows += 1
@@ -44,7 +44,7 @@ class Recorder:
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
-    """All rows of a run; a last line that a crash cut short is left out."""
+    """All rows of a run, without a last line that a crash has cut short."""
     path = Path(folder) / "metrics.jsonl"
     if not path.exists():
         return []

@@ -1,4 +1,4 @@
-"""Pictures of runs, drawn from their `metrics.jsonl`."""
+"""Pictures of runs, drawn from their metrics, and of searches, drawn from their history."""
 
 import json
 from collections.abc import Sequence
@@ -7,10 +7,10 @@ from typing import Any
 
 
 def reward(run: str | Path, out: str | Path | None = None) -> Path:
-    """Draw a run's learning curve: best, mean and evaluation above, the number of elites below.
+    """Draw the learning curve of a run: the best, the mean and the evaluations above, and the number of elites below.
 
     Args:
-        run: its folder.
+        run: the folder of the run.
         out: the picture to write; `reward.png` in the folder by default.
 
     Returns:
@@ -42,9 +42,12 @@ def compare(runs: Sequence[str | Path], out: str | Path, x: str = "steps") -> Pa
     """Draw the evaluations of several runs into one picture.
 
     Args:
-        runs: their folders.
+        runs: the folders of the runs.
         out: the picture to write.
-        x: "steps", "seconds" or "generation".
+        x: the horizontal axis: "steps", "seconds" or "generation".
+
+    Returns:
+        The path of the picture.
     """
     from matplotlib.figure import Figure
 
@@ -61,10 +64,10 @@ def compare(runs: Sequence[str | Path], out: str | Path, x: str = "steps") -> Pa
 
 
 def optimization(folder: str | Path, out: str | Path | None = None) -> Path:
-    """Draw the history that `jaxes.minimize_function` has left: values, step size and axis ratio, mean, deviations.
+    """Draw the history of a search by `jaxes.minimize_function`: values, step size, axis ratio, mean and deviations.
 
     Args:
-        folder: its `out`.
+        folder: what `jaxes.minimize_function` was given as `out`.
         out: the picture to write; `optimization.png` in the folder by default.
 
     Returns:
@@ -126,7 +129,7 @@ def _column(rows: list[dict[str, Any]], name: str) -> list[float]:
 
 
 def _evaluations(axes: Any, rows: list[dict[str, Any]], x: str, color: str, label: str) -> None:
-    """The evaluated rows as a line, with a band of one standard deviation over the episodes."""
+    """Draw the evaluations as a line, with a band of one standard deviation over the episodes."""
     x = next((name for name, text in _LABELS.items() if text == x), x)
     rows = [row for row in rows if row.get("evaluation") is not None]
     if not rows:

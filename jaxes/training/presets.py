@@ -1,6 +1,6 @@
-"""Settings that train well, measured on two CPU cores; anything given on the command line goes before them.
+"""Settings that train well, measured on two CPU cores; anything given on the command line takes precedence.
 
-A limit that is given (generations, steps, seconds, target) replaces all limits of the preset.
+A limit that is given (generations, steps, seconds or target) replaces all limits of the preset.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Train a policy on an environment: from settings to a run's folder, and back."""
+"""Train a policy on an environment: from settings to the folder of a run, and back."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from jaxes.training.loop import Report, fit
 
 
 class Parts(NamedTuple):
-    """What settings are made into."""
+    """The parts of a run."""
 
     env: Env
     policy: Policy
@@ -33,7 +33,14 @@ class Parts(NamedTuple):
 
 
 def build(config: Config) -> Parts:
-    """Make the parts of a run; raises ValueError where settings do not fit each other."""
+    """Make the parts of a run: an environment, a policy, a problem and a strategy.
+
+    Args:
+        config: complete settings; strings and numbers.
+
+    Raises:
+        ValueError: if settings do not fit each other.
+    """
     options = settings.strategy_options(config)
     strategy = STRATEGIES[config.strategy](config.population_size, **options)
     env, policy = actor(config)
@@ -45,14 +52,14 @@ def build(config: Config) -> Parts:
 
 
 def _plan(env: Env, policy: Policy) -> lowrank.Plan:
-    """Which of a policy's parameters are matrices."""
+    """Which parameters of a policy are matrices."""
     key = jax.eval_shape(lambda: jax.random.key(0))
     params = jax.eval_shape(policy.init, key)
     return lowrank.plan(policy.act, params, jax.eval_shape(policy.start, params), env.observation, key)
 
 
 def default_folder(config: Config, root: str | Path = "runs") -> Path:
-    """`runs/ENV-STRATEGY-SEED`, with a number behind it if that is taken."""
+    """`runs/ENV-STRATEGY-SEED`, followed by a number if that exists already."""
     name = f"{config.env.replace('/', '-')}-{config.strategy}-{config.seed}"
     path = Path(root) / name
     count = 1
@@ -68,14 +75,21 @@ def train(
     """Train from the beginning.
 
     Args:
-        config: its gaps are filled from the environment's preset. With `devices` or `strict` JAX must not have started
-            yet, unless there are that many devices and `jaxes.strict()` was called.
-        out: the run's folder, `default_folder` if None; must not hold a run.
-        progress: show a bar.
-        processes: from `jaxes.parallel.join`, where several processes do the same; the first one writes the folder.
+        config: settings, which are numbers and strings; the environment's preset stands in for those that are None. With `devices` or `strict` JAX
+            must not have started yet, unless it has that many devices and `jaxes.strict()` was called.
+        out: the folder of the run, which must not hold another run; `runs/ENV-STRATEGY-SEED` if None.
+        progress: whether to show a bar.
+        processes: from `jaxes.parallel.join`, if several processes call this; the first one writes the folder.
 
     Yields:
-        A `Report` for each chunk of generations. The trained policy is in the folder whenever the iteration ends.
+        A `Report` for each chunk of generations. However the iteration ends, the trained policy is in the folder.
+
+    Raises:
+        ValueError: for unknown settings, or settings that do not fit each other.
+        FileExistsError, OSError, Interrupted: see `jaxes.fit`.
+
+    >>> config = jaxes.training.Config("brax/hopper", seconds=60)  # doctest: +SKIP
+    >>> scores = [report.evaluation for report in jaxes.training.train(config)]  # doctest: +SKIP
     """
     config = settings.complete(config)
     folder = Path(out) if out is not None else default_folder(config)
@@ -85,20 +99,37 @@ def train(
 def resume(
     folder: str | Path, *, progress: bool = True, processes: Processes | None = None, **changes: Any
 ) -> Iterator[Report]:
-    """Go on with a run.
+    """Continue a run.
 
     Args:
         folder: of the run.
-        progress: show a bar.
-        processes: as of `train`; any number of processes may go on with a run.
-        **changes: new limits (`generations`, `steps`, `seconds`, `target`), replacing all the old ones, or who plays
-            (`workers`, `ray`) or computes (`devices`, `comm`), replacing who did.
+        progress: whether to show a bar.
+        processes: see `train`; any number of processes may continue a run.
+        **changes: new limits (`generations`, `steps`, `seconds`, `target`), which replace all old limits; `workers` and
+            `ray`, which replace the old players; `devices` and `comm`, which replace the old devices.
+
+    Yields:
+        A `Report` for each chunk of generations.
+
+    Raises:
+        FileNotFoundError: if the folder holds no run.
+        ValueError: if the run has reached its limit.
+
+    >>> reports = jaxes.training.resume("runs/brax-hopper-open_es-0", seconds=120)  # doctest: +SKIP
     """
     return _run(to_resume(folder, changes), Path(folder), resume=True, progress=progress, processes=processes)
 
 
 def to_resume(folder: str | Path, changes: dict[str, Any]) -> Config:
-    """The settings of a run with some changes; raises FileNotFoundError if there is none in the folder."""
+    """The settings of a run with some changes.
+
+    Args:
+        folder: of the run, a path or a string.
+        changes: names and values, see `resume`.
+
+    Raises:
+        FileNotFoundError: if the folder holds no run.
+    """
     path = Path(folder) / "config.json"
     if not path.is_file():
         raise FileNotFoundError(f"{folder} holds no run to resume: it has no config.json")
@@ -107,7 +138,11 @@ def to_resume(folder: str | Path, changes: dict[str, Any]) -> Config:
 
 
 def prepare(config: Config) -> None:
-    """What has to be set before JAX starts, and before processes join: strict mode, and devices made of a CPU."""
+    """Set what must be set before JAX starts and before processes join: strict mode, and devices made of a CPU.
+
+    Args:
+        config: settings; only `strict` and `devices` (a number) matter.
+    """
     if config.strict:
         parallel.strict()
     if config.devices is not None and not parallel.started():
@@ -151,7 +186,7 @@ def _run(
 
 
 def _saving(reports: Iterator[Report], config: Config, folder: Path) -> Iterator[Report]:
-    """Pass the reports on; keep the settings and the newest policy in the folder."""
+    """Pass the reports on, and write the settings and the newest policy into the folder."""
     settings.save(config, folder / "config.json")
     report = None
     try:

@@ -17,9 +17,10 @@ from jaxes.training.actor import actor
 
 
 class Trained:
-    """A policy with its parameters and normalizer, ready to act.
+    """A policy with its parameters and its normalizer, ready to act.
 
-    Call it with an observation to get an action; a policy with memory keeps it between calls, until `reset`.
+    Call it with an observation to get an action, a NumPy array. A recurrent policy remembers the episode between calls,
+    until `reset`.
     """
 
     def __init__(self, env: Env, policy: Policy, params: Any, normalizer: norm.Normalizer | None):
@@ -36,7 +37,7 @@ class Trained:
         return np.asarray(action)
 
     def evaluate(self, key: jax.Array, episodes: int = 16) -> rl.Episodes:
-        """Play full episodes; leaves [episodes]."""
+        """Play full episodes from a key; the leaves of the result are [episodes]."""
         play = rl.evaluation(self.env, self.policy, episodes=episodes)
         return (play if self.env.lanes is not None else jax.jit(play))(self.params, self.normalizer, key)
 
@@ -47,7 +48,7 @@ class Trained:
 
 
 def save(folder: Path, params: Any, normalizer: norm.Normalizer | None) -> None:
-    """Write the policy, replacing an older one in one step."""
+    """Write the policy; an older one is replaced atomically."""
     scratch = folder / "policy.tmp"
     scratch.write_bytes(serialization.to_bytes(jax.device_get(_tree(params, normalizer))))
     os.replace(scratch, folder / "policy.msgpack")
@@ -55,6 +56,16 @@ def save(folder: Path, params: Any, normalizer: norm.Normalizer | None) -> None:
 
 def load(folder: str | Path) -> Trained:
     """The trained policy of a run.
+
+    Args:
+        folder: of the run, a path or a string.
+
+    Returns:
+        A `jaxes.training.Trained`, called with an observation (an array or a tree of arrays) to get an action.
+
+    Raises:
+        FileNotFoundError: if the folder holds no trained policy.
+        ValueError: if its settings are unknown to this version of jaxes.
 
     >>> policy = jaxes.load("runs/brax-hopper-open_es-0")  # doctest: +SKIP
     >>> action = policy(observation)  # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""Moving pictures of policies at work."""
+"""Moving pictures of policies that act."""
 
 import subprocess
 from collections.abc import Iterable
@@ -24,14 +24,17 @@ def write(
 
     Args:
         policy: from `jaxes.load`.
-        key: of the episode's start.
-        path: ends in .gif, .mp4 (needs imageio-ffmpeg) or .html (Brax only: a scene to look around in; the page loads
-            its viewer from the internet).
-        frames_per_second: of the pictures, at most; an environment of longer steps has fewer.
-        most: pictures at most; the episode is cut there.
+        key: for the start of the episode.
+        path: ends in .gif, .mp4 (needs imageio-ffmpeg) or .html (only for Brax: a scene that can be turned around; the
+            page loads its viewer from the internet).
+        frames_per_second: how many pictures there are in a second, at most: an environment with longer steps has fewer.
+        most: the largest number of pictures, at which the episode is cut.
+
+    Returns:
+        The path.
 
     Raises:
-        ValueError: if `path` ends in anything else, or the environment cannot draw itself so.
+        ValueError: if `path` ends in anything else, or the environment cannot draw itself in that way.
         ImportError: if imageio-ffmpeg is missing; the message says what to install.
     """
     path = suffixed(path)
@@ -49,7 +52,7 @@ def write(
 
 
 def suffixed(path: str | Path) -> Path:
-    """`path` as a `Path`; raises ValueError if `write` has nothing to put there."""
+    """`path` as a `Path`; raises ValueError if `write` does not know its ending."""
     path = Path(path)
     if path.suffix not in SUFFIXES:
         raise ValueError(f"path must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}, got {str(path)!r}")
@@ -57,7 +60,7 @@ def suffixed(path: str | Path) -> Path:
 
 
 def pace(env: "Env", frames_per_second: float = 25.0) -> tuple[int, float]:
-    """(steps, seconds) between two pictures."""
+    """How many steps there are between two pictures, and how many seconds."""
     if not env.step_seconds:
         return 1, 1 / frames_per_second
     every = max(1, round(1 / (frames_per_second * env.step_seconds)))
@@ -65,7 +68,7 @@ def pace(env: "Env", frames_per_second: float = 25.0) -> tuple[int, float]:
 
 
 def play(policy: "Trained", key: jax.Array, *, frames_per_second: float = 25.0, most: int = 250) -> list[Any]:
-    """The physics of one episode at the moments to be shown, on the host."""
+    """Play one episode; the physics (NumPy arrays) at the moments that are shown."""
     env = policy.env
     every, _ = pace(env, frames_per_second)
     reset, step = jax.jit(env.reset), jax.jit(env.step)
@@ -86,9 +89,9 @@ def episode(policy: "Trained", key: jax.Array, *, frames_per_second: float = 25.
 
     Args:
         policy: from `jaxes.load`.
-        key: of the episode's start.
-        frames_per_second: simulated time between two pictures is one over this, or a step where that is longer.
-        most: pictures at most; the episode is cut there.
+        key: for the start of the episode.
+        frames_per_second: there are so many pictures in a simulated second, or one for each step if steps are longer.
+        most: the largest number of pictures, at which the episode is cut.
 
     Returns:
         Pictures, uint8[height, width, 3].
@@ -104,7 +107,7 @@ def episode(policy: "Trained", key: jax.Array, *, frames_per_second: float = 25.
 
 
 def _filmed(policy: "Trained", key: jax.Array, frames_per_second: float, most: int) -> list[np.ndarray]:
-    """`episode` where the environment runs on the host: it is played without pictures, then again with them."""
+    """`episode` for environments in Python processes: it is played without pictures first, and then again with them."""
     env = policy.env
     assert env.lanes is not None and env.film is not None
     every, _ = pace(env, frames_per_second)
@@ -120,7 +123,7 @@ def _filmed(policy: "Trained", key: jax.Array, frames_per_second: float, most: i
 
 
 def gif(frames: Iterable[np.ndarray], path: str | Path, *, frames_per_second: float = 25.0) -> Path:
-    """Write an endlessly repeated GIF."""
+    """Write a GIF that is repeated for ever; frames are uint8[height, width, 3]."""
     import imageio.v3 as iio
 
     path = Path(path)
@@ -129,11 +132,12 @@ def gif(frames: Iterable[np.ndarray], path: str | Path, *, frames_per_second: fl
 
 
 def mp4(frames: Iterable[np.ndarray], path: str | Path, *, frames_per_second: float = 25.0) -> Path:
-    """Write an MP4 (H.264) of pictures of even height and width.
+    """Write an MP4 (H.264) of frames uint8[height, width, 3].
 
     Raises:
+        ValueError: if height or width is odd.
         ImportError: without imageio-ffmpeg, which brings the encoder; the message says what to install.
-        OSError: if it fails.
+        OSError: if the encoder fails.
     """
     encoder, path, pictures = _encoder(), Path(path), np.stack(list(frames))
     height, width = pictures.shape[1:3]
