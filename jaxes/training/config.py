@@ -110,8 +110,8 @@ class Config:
 
     # where it is computed
     devices: int | None = None
-    """Devices that the population is spread over (of each process, if there are several). A CPU is divided into so many.
-    They must divide blocks."""
+    """Devices that the population is spread over (of each process, if there are several). A CPU is divided into so
+    many. They must divide blocks."""
     comm: Literal["scalars", "blocks", "psum"] | None = None
     """What devices send beside fitness: nothing (scalars), the sums of noise of each block (blocks, the default), or of
     each device (psum)."""

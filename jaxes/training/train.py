@@ -75,8 +75,9 @@ def train(
     """Train from the beginning.
 
     Args:
-        config: settings, which are numbers and strings; the environment's preset stands in for those that are None. With `devices` or `strict` JAX
-            must not have started yet, unless it has that many devices and `jaxes.strict()` was called.
+        config: settings, which are numbers and strings; the environment's preset stands in for those that are None.
+            With `devices` or `strict` JAX must not have started yet, unless it has that many devices and
+            `jaxes.strict()` was called.
         out: the folder of the run, which must not hold another run; `runs/ENV-STRATEGY-SEED` if None.
         progress: whether to show a bar.
         processes: from `jaxes.parallel.join`, if several processes call this; the first one writes the folder.
