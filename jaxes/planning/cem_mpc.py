@@ -34,7 +34,10 @@ class Belief(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Planner:
-    """A plan as a function: `planner(state, key) -> (action, belief)`, with the last `belief` for a warm start."""
+    """A function that plans: `planner(state, key) -> (action, belief)`.
+
+    For a warm start give the last belief too: `planner(state, key, belief)`.
+    """
 
     plan: Callable[..., tuple[jax.Array, Belief]]
     start: Belief  # the belief before the first plan

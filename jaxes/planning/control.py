@@ -1,4 +1,4 @@
-"""Episodes of an environment under a planner."""
+"""Play episodes of an environment with a planner."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 
 class Cap(NamedTuple):
-    """The limit and how it changes; all numbers are traced."""
+    """The time limit, and how it changes; all numbers are traced."""
 
     steps: jax.Array  # float32[]: the limit, rounded down when used
     most: jax.Array  # float32[]: the limit never grows beyond this

@@ -42,7 +42,7 @@ def evaluation(
     """
     checks.count("episodes", episodes)
     if env.lanes is not None:
-        from jaxes.rl.host.engine import evaluation as on_cpus
+        from jaxes.rl.host.engine import evaluation as on_cpus  # needs jax.export, and with it a package of its own
 
         return on_cpus(env, policy, episodes, workers=workers, ray=ray)
 

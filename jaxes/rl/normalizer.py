@@ -7,6 +7,7 @@ array. The sums are merged into the running moments afterwards (Chan, Golub, LeV
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -91,6 +92,8 @@ def around(moments: Moments, normalizer: Normalizer, probe: Any) -> Moments:
 
 def observe(moments: Moments, observations: Any, mask: jax.Array) -> Moments:
     """Add the observations of a step, leaves [lanes, ...], where `mask` (bool[lanes]) is true and all are finite."""
+    chex.assert_rank(mask, 1)
+    chex.assert_tree_shape_prefix(observations, mask.shape)
     for x in jax.tree.leaves(observations):
         mask &= jnp.all(jnp.isfinite(x), axis=tuple(range(1, x.ndim)))
 
@@ -108,6 +111,7 @@ def observe(moments: Moments, observations: Any, mask: jax.Array) -> Moments:
 
 def update(normalizer: Normalizer, moments: Moments) -> Normalizer:
     """The normalizer that has also seen a generation with these sums."""
+    chex.assert_trees_all_equal_shapes(normalizer.mean, moments.total, moments.squares, moments.center)
     new_count = moments.count.astype(jnp.float32)
     count = normalizer.count + new_count
     per_part, per_new, per_all = 1 / moments.parts, 1 / jnp.maximum(new_count, 1), 1 / jnp.maximum(count, 1)

@@ -245,12 +245,12 @@ def rollout_options(config: Config) -> dict[str, Any]:
 
 
 def save(config: Config, path: Path) -> None:
-    """Write the settings as JSON."""
+    """Write the settings to a JSON file."""
     path.write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
 
 
 def load(path: Path) -> Config:
-    """Read what `save` wrote."""
+    """Read settings that `save` has written."""
     values = json.loads(path.read_text())
     unknown = set(values) - {field.name for field in dataclasses.fields(Config)}
     if unknown:

@@ -145,7 +145,7 @@ def _wells(boards: jax.Array, rows: int) -> jax.Array:
 
 
 def _holes(boards: jax.Array) -> jax.Array:
-    """Empty cells with a full one above them."""
+    """Empty cells with a full cell somewhere above them, as bits."""
     return ~boards & below(heights(boards))
 
 

@@ -42,7 +42,7 @@ class Engine:
     """Plays members of any strategy with one policy, in worker processes."""
 
     def __init__(self, env: Env, policy: Policy, training: bool, **where: Any):
-        """`where`: workers, lanes and ray, see `pool`."""
+        """`where` has workers, lanes and ray, see `pool`."""
         self._env, self._policy, self._training, self._where = env, policy, training, where
         self._loaded: dict[Any, tuple[Pool, int]] = {}
         self._tell: Callable[[float], None] = lambda share: None

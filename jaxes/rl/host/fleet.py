@@ -42,18 +42,18 @@ class Fleet:
                 raise ConnectionError(f"no Ray cluster answers at {address!r}: {reason}") from None
 
     def default(self) -> int:
-        """Workers where no number is given: one for each CPU of the cluster."""
+        """How many workers there are by default: one for each CPU of the cluster."""
         return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
     def room(self) -> int:
-        """How many could start now."""
+        """How many more workers could start now."""
         return int(self._ray.available_resources().get("CPU", 0))
 
     def new(self, lanes: bytes, count: int) -> "Actor":
         return Actor(self._ray, lanes, count)
 
     def share(self, job: Any) -> Any:
-        """What `begin` is given in place of the job: a reference to one copy."""
+        """A reference to one copy of the job, for `Worker.begin`."""
         return self._ray.put(job)
 
     def wait(self, workers: list["Actor"], timeout: float) -> list["Actor"]:

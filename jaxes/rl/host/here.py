@@ -1,4 +1,4 @@
-"""Workers on this machine: processes that are started with a pipe and end when it closes."""
+"""Workers on this machine: processes that are given a pipe and end when it closes."""
 
 import contextlib
 import os
@@ -17,18 +17,18 @@ class Here:
     """Starts workers on this machine."""
 
     def default(self) -> int:
-        """Workers where no number is given: one for each core that this process may use."""
+        """How many workers there are by default: one for each core that this process may use."""
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
     def room(self) -> int:
-        """How many could start now."""
+        """How many more workers could start now."""
         return 1_000
 
     def new(self, lanes: bytes, count: int) -> "Process":
         return Process(lanes, count)
 
     def share(self, job: Any) -> Any:
-        """What `begin` is given in place of the job."""
+        """The job itself, for `Worker.begin`."""
         return job
 
     def wait(self, workers: list["Process"], timeout: float) -> list["Process"]:

@@ -36,7 +36,7 @@ class Program(NamedTuple):
 
 
 def pack(tree: Any) -> list[np.ndarray]:
-    """The leaves as NumPy arrays, random keys as their data."""
+    """The leaves of a tree as NumPy arrays; random keys become the words they consist of."""
     is_key = lambda x: jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
     return [np.asarray(jax.random.key_data(x) if is_key(x) else x) for x in map(jnp.asarray, jax.tree.leaves(tree))]
 

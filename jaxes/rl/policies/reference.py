@@ -74,7 +74,7 @@ def _collect_on_cpus(env: Env, key: jax.Array, size: int, steps: int) -> Any:
 
 
 def _walk(env: Env, lanes: Any, lane: np.ndarray, seed: int, steps: int) -> int:
-    """Play random actions for so many steps, or until the episode ends; the number of observations seen."""
+    """Take random actions for `steps` steps, or until the episode ends; the number of observations seen."""
     lanes.reset(0, seed)
     random = np.random.default_rng([seed, 1])
     for t in range(steps):
