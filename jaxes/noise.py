@@ -1,8 +1,8 @@
-"""Perturbations: sample, apply to parameters, add many up.
+"""Perturbations: sample many, apply one to parameters, add many up.
 
-Every kind is one `Noise`, so every gradient-type strategy works with each of them; members of `low_rank` are trees of
-factors, which `jaxes.vmap` runs. A perturbation is a function of the generation's key and its unit's id alone (a unit
-is an antithetic pair, or a member where there are no pairs).
+Every kind is one `Noise`, so every gradient-type strategy works with each of them. Members that `low_rank` makes are
+trees of factors, which `jaxes.vmap` runs. A perturbation is a function of the generation's key and of its unit's id
+alone; a unit is an antithetic pair, or a member where there are no pairs.
 
 >>> import jax, jax.numpy as jnp
 >>> params = {"w": jnp.zeros((3, 2)), "b": jnp.zeros(2)}
@@ -40,21 +40,33 @@ class Noise(NamedTuple):
     sample: Callable[[jax.Array, Any, Any], Any]
     """`sample(key, units, like) -> z`: units are a `Block` or int[k]; leaves [k, *leaf.shape] of like's dtypes"""
     perturb: Callable[[Any, Any, Any], Any]
-    """`perturb(params, scale, z_of_one) -> member`: params + scale * z"""
+    """`perturb(params, scale, z_of_one) -> member`: params + scale * z, with scale float[]"""
     combine: Callable[[jax.Array, Any], Any]
-    """`combine(weights [k], z) -> tree like params`: the sum of weights * z, scaled so that for weights linear in z it
-    is an unbiased estimate, as `E[z z^T] = 1` would make it"""
+    """`combine(weights, z) -> tree like params`: the sum of weights (float[k]) times z. It is scaled so that a sum with
+    weights linear in z is unbiased: as if `E[z z^T]` were the identity"""
 
 
 @memoized
 def gaussian() -> Noise:
-    """Independent standard normal numbers."""
+    """Independent standard normal numbers, an array like each parameter.
+
+    >>> z = gaussian().sample(jax.random.key(0), jnp.arange(4), {"w": jnp.zeros((3, 2))})
+    >>> z["w"].shape, z["w"].dtype
+    ((4, 3, 2), dtype('float32'))
+    """
     return _dense(_normal)
 
 
 @memoized
 def rademacher() -> Noise:
-    """Independent signs, +1 or -1: cheaper to draw, exact in low precision, and of no higher variance."""
+    """Independent signs, +1 or -1, an array like each parameter.
+
+    Signs are cheaper to draw than normal numbers, exact in low precision, and estimate with no higher variance.
+
+    >>> z = rademacher().sample(jax.random.key(0), jnp.arange(4), jnp.zeros(3))
+    >>> bool((abs(z) == 1).all())
+    True
+    """
     return _dense(lambda key, shape, dtype: jax.random.rademacher(key, shape, dtype))
 
 
@@ -62,20 +74,22 @@ def rademacher() -> Noise:
 def low_rank(
     rank: int = 1, distribution: str = "rademacher", plan: Plan | None = None, weights: str = "float"
 ) -> Noise:
-    """Matrices of low rank: `A B^T / sqrt(rank)`, dense numbers for what is no matrix (Sarkar et al. 2025, section 4).
+    """Matrices of low rank, `A B^T / sqrt(rank)`, and dense numbers for parameters that are no matrix.
 
-    Members keep their factors: `jaxes.vmap(apply)(population, x)` runs any model at about the cost of one, rollouts and
-    `jaxes.problem` do so by themselves, and `jaxes.materialize(population)` gives the dense equivalent. Convolutions
-    gain nothing on CPUs, where a kernel of each member's own is slow even with one channel.
+    From Sarkar et al. 2025, "Evolution Strategies at the Hyperscale", section 4. Members keep their factors:
+    `jaxes.vmap(apply)(population, x)` runs any model on all members at about the cost of running it on one, rollouts
+    and `jaxes.problem` do so by themselves, and `jaxes.materialize(population)` gives the dense equivalent.
+    Convolutions gain nothing on CPUs, where a separate kernel for each member is slow even with one channel.
 
     Args:
-        rank: of each matrix; one that has fewer rows or columns gets as many as these.
-        distribution: of the factors: "rademacher", signs, which are far cheaper to draw, exact in low precision, and of
-            no higher variance at rank 1; or "normal".
+        rank: the rank of each matrix; a matrix with fewer rows or columns gets as many as it has.
+        distribution: what the factors are drawn from: "rademacher", signs, which are far cheaper to draw, exact in low
+            precision, and of no higher variance at rank 1; or "normal".
         plan: which parameters are matrices, and along which axes: `jaxes.lowrank.plan(apply, params, x)`. By default
-            every parameter of two or more axes is one of all its axes but the last by the last.
-        weights: "float", members share the matrices as they are; or "int8", rounded to whole numbers of a unit of each
-            matrix, which are a quarter of the bytes, with products summed in float32. What is learned stays float.
+            every parameter of two or more axes is a matrix, whose columns are the last axis.
+        weights: "float": members share the matrices as they are; "int8": they share matrices that are rounded to
+            multiples of a unit, one unit per matrix, which take a quarter of the bytes; products are summed in
+            float32. The parameters that are learned stay float.
 
     >>> import jax, jax.numpy as jnp
     >>> params = {"w": jnp.zeros((3, 2)), "b": jnp.zeros(2)}
@@ -144,7 +158,7 @@ def _factors(leaf: Any, entry: Entry, numbers: list[jax.Array]) -> Any:
 
 
 def _signs(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
-    """Rademacher numbers, 32 of each word of random bits."""
+    """Rademacher numbers, 32 from each word of random bits."""
     count = math.prod(shape)
     words = jax.random.bits(key, (-(-count // 32), 1), jnp.uint32)
     bits = lax.shift_right_logical(*jnp.broadcast_arrays(words, jnp.arange(32, dtype=jnp.uint32)[None]))
@@ -156,12 +170,15 @@ def table(size: int = 2**22, seed: int = 123) -> Noise:
     """Slices of one shared table of normal numbers (Salimans et al. 2017, section 2.1).
 
     Args:
-        size: numbers in the table, float32; at least the number of parameters, and better many times that, because
-            overlapping slices make perturbations dependent. OpenAI's code used 250,000,000.
-        seed: of the table, drawn with NumPy's `RandomState(seed).randn`.
+        size: how many numbers the table has, float32; at least the number of parameters, and better many times that,
+            because overlapping slices make perturbations dependent. OpenAI's code used 250,000,000.
+        seed: seed of the table, which NumPy's `RandomState(seed).randn` draws.
 
     Raises:
-        ValueError: at the first draw, if the parameters are more than `size`.
+        ValueError: at the first draw, if there are more parameters than `size`.
+
+    >>> table(1000).sample(jax.random.key(0), jnp.arange(4), jnp.zeros((3, 2))).shape
+    (4, 3, 2)
     """
     if size < 1:
         raise ValueError(f"size must be 1 or more, got {size}")
@@ -189,14 +206,22 @@ def table(size: int = 2**22, seed: int = 123) -> Noise:
 
 @memoized
 def orthogonal(group: int = 8) -> Noise:
-    """Normal numbers whose direction is orthogonal to that of the other units in the same group.
+    """Normal numbers, orthogonal to the perturbations of the other units in the same group.
 
-    Each unit alone is standard normal: uniform directions from a QR decomposition, and independent lengths (orthogonal
-    Gaussian perturbations of Choromanski et al. 2018, "Structured Evolution with Compact Architectures").
+    Each unit alone is standard normal: its direction comes from a QR decomposition, and its length is independent of
+    the direction. These are the orthogonal Gaussian perturbations of Choromanski et al. 2018, "Structured Evolution
+    with Compact Architectures for Scalable Policy Optimization".
 
     Args:
         group: units `g * group, ..., (g + 1) * group - 1` are orthogonal to each other; at most the number of
             parameters. Asking for single members draws their whole group.
+
+    Raises:
+        ValueError: if the group is below 2, or, at the first draw, larger than the number of parameters.
+
+    >>> z = orthogonal(2).sample(jax.random.key(0), jnp.arange(2), jnp.zeros(5))
+    >>> bool(abs(z[0] @ z[1]) < 1e-5)
+    True
     """
     if group < 2:
         raise ValueError(f"group must be 2 or more, got {group}")
@@ -226,20 +251,26 @@ def orthogonal(group: int = 8) -> Noise:
 
 @memoized
 def colored(exponent: float = 2.0) -> Noise:
-    """Normal numbers that are correlated along the first axis of every parameter, its time.
+    """Normal numbers that are correlated along the first axis of every parameter, which is its time.
 
-    Their power falls with frequency as `f ** -exponent` (that of frequency 0 is that of the lowest one above it), and
-    each number alone has variance 1. Time is a ring: its last step goes with its first. For sequences of actions, where
-    white noise would cancel itself out (Pinneri et al. 2020, "Sample-efficient Cross-Entropy Method for Real-time
-    Planning", section 3.1).
+    They serve for sequences of actions, where white noise would cancel itself out (Pinneri et al. 2020,
+    "Sample-efficient Cross-Entropy Method for Real-time Planning", section 3.1). Their power falls with the frequency f
+    as `f ** -exponent`; frequency 0 has the power of the lowest frequency above it. Each number alone has variance 1.
+    Time is a ring: the last step is as close to the first as to the one before it.
 
     Args:
         exponent: 0 for white noise, 1 for pink, 2 for red; iCEM's values lie between 0.25 and 4.
+
+    Raises:
+        ValueError: if the exponent is below 0, or, at the first draw, if a parameter is a scalar.
+
+    >>> colored().sample(jax.random.key(0), jnp.arange(4), jnp.zeros((10, 2))).shape  # 10 steps of 2 numbers
+    (4, 10, 2)
     """
     checks.real("exponent", exponent, "of 0 or more", lambda x: x >= 0)
 
     def ring(power: float, x: Any) -> jax.Array:
-        """The `power` of the covariance along the first of x's axes."""
+        """The covariance along the first axis of x, raised to `power`: float[size, size]."""
         size = x.shape[0]
         spectrum = np.maximum(np.abs(np.fft.fftfreq(size)), 1 / size) ** -float(exponent)
         row = np.fft.ifft((spectrum / spectrum.mean()) ** power).real
@@ -267,10 +298,19 @@ def subset(which: Any, noise: Noise | None = None) -> Noise:
     """Perturb only some of the parameters.
 
     Args:
-        which: a float in (0, 1]: every unit perturbs a random part of that size of the coordinates; or a tree of
+        which: a float in (0, 1]: every unit perturbs a random part of the coordinates, of that size; or a tree of
             booleans (a prefix of the parameters' tree, or boolean arrays of the leaves' shapes): the parts that are
-            True are perturbed, the rest is never changed by the search.
+            True are perturbed, and the search never changes the rest.
         noise: the kind of noise within the subset; `gaussian()` by default.
+
+    Raises:
+        ValueError: if the fraction is outside (0, 1], or, at the first draw, if the tree does not fit.
+        TypeError: if a leaf of the tree is not boolean.
+
+    >>> params = {"w": jnp.zeros((3, 2)), "b": jnp.zeros(2)}
+    >>> z = subset({"w": True, "b": False}).sample(jax.random.key(0), jnp.arange(4), params)
+    >>> bool((z["w"] != 0).all()), bool((z["b"] == 0).all())
+    (True, True)
     """
     inner = gaussian() if noise is None else noise
     if isinstance(which, int | float) and not isinstance(which, bool):
@@ -318,10 +358,10 @@ def _random_subset(fraction: float, inner: Noise) -> Noise:
 
 
 def _normal(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
-    """What `jax.random.normal` draws, with its factor sqrt(2) where the compiler cannot merge it into a scale.
+    """What `jax.random.normal` draws, with the factor sqrt(2) where the compiler cannot merge it into a scale.
 
     XLA merges a constant factor into the scale of a perturbation in some programs and not in others, and so would round
-    a member in two ways. Here the factor carries the sign, which is no constant.
+    a member in two ways. Here the factor carries the sign of the number, and so is no constant.
     """
     low = np.nextafter(np.array(-1.0, dtype), np.array(0.0, dtype), dtype=dtype)
     u = jax.random.uniform(key, shape, dtype, minval=low, maxval=1.0)
@@ -350,7 +390,7 @@ def _dense(draw: Callable) -> Noise:
 
 
 def _groups(leaves: list[Any]) -> list[list[int]]:
-    """Leaves of one dtype that are drawn together, `_TOGETHER` numbers at most or one leaf.
+    """Which leaves are drawn together: of one dtype, and `_TOGETHER` numbers at most unless it is a single leaf.
 
     A draw of threefry takes over half a second to compile on CPU, whatever its size; drawing a large leaf as a part of
     something larger would take its memory twice.

@@ -1,8 +1,8 @@
 """Fitness shaping: from one fitness per member to one weight per member.
 
-A shaping is a function float[n] -> float[n] of the same dtype. Higher fitness is better. Rank-based shapings depend on
-the order only: ties share their weight, NaN ranks below everything and `-inf` just above it. Value-based ones read NaN
-and `-inf` as the lowest, and `+inf` as the highest, finite fitness of the generation.
+A shaping is a function float[n] -> float[n] of the same dtype; higher fitness is better. A rank-based shaping depends
+on the order of the members only: ties share their weight, NaN ranks below everything and `-inf` just above NaN. A
+value-based shaping reads NaN and `-inf` as the lowest finite fitness of the generation, and `+inf` as the highest.
 
 >>> import jax.numpy as jnp
 >>> centered_rank()(jnp.array([3.0, 1.0, 2.0])).tolist()
@@ -23,7 +23,11 @@ Shaping = Callable[[jax.Array], jax.Array]
 
 @memoized
 def centered_rank() -> Shaping:
-    """Ranks mapped linearly to [-1/2, 1/2] (Salimans et al. 2017, section 2); ties share their mean rank."""
+    """Ranks mapped linearly to [-1/2, 1/2] (Salimans et al. 2017, section 2); ties share their mean rank.
+
+    >>> centered_rank()(jnp.array([3.0, 1.0, 2.0, 2.0, jnp.nan])).tolist()
+    [0.5, -0.25, 0.125, 0.125, -0.5]
+    """
 
     def shape(fitness):
         first, last = ranking.tied_ranks(fitness)
@@ -36,35 +40,54 @@ def centered_rank() -> Shaping:
 
 @memoized
 def normalized_rank() -> Shaping:
-    """`(rank - 1) / (n - 1) - 1/2` with rank 1 for the worst and mean ranks for ties.
+    """`(rank - 1) / (n - 1) - 1/2`, where the worst member has rank 1 and ties share their mean rank.
 
-    The name of `centered_rank` in tutorials; the same weights.
+    These are the weights of `centered_rank`, under the name that tutorials use.
+
+    >>> normalized_rank()(jnp.array([3.0, 1.0, 2.0])).tolist()
+    [0.5, -0.5, 0.0]
     """
     return centered_rank()
 
 
 @memoized
 def centered_sign_rank() -> Shaping:
-    """`centered_rank` of the fitness's sign (`return_proc_mode` "centered_sign_rank" of OpenAI's code)."""
+    """`centered_rank` of the sign of the fitness (`return_proc_mode` "centered_sign_rank" of OpenAI's code).
+
+    >>> centered_sign_rank()(jnp.array([3.0, -1.0, 5.0])).tolist()
+    [0.25, -0.5, 0.25]
+    """
     rank = centered_rank()
     return lambda fitness: rank(jnp.sign(fitness))
 
 
 @memoized
 def sign() -> Shaping:
-    """The fitness's sign (`return_proc_mode` "sign" of OpenAI's code)."""
+    """The sign of the fitness (`return_proc_mode` "sign" of OpenAI's code).
+
+    >>> sign()(jnp.array([3.0, -1.0, 0.0])).tolist()
+    [1.0, -1.0, 0.0]
+    """
     return lambda fitness: jnp.sign(finite(fitness))
 
 
 @memoized
 def identity() -> Shaping:
-    """The fitness itself."""
+    """The fitness itself.
+
+    >>> identity()(jnp.array([3.0, 1.0, jnp.nan])).tolist()
+    [3.0, 1.0, 1.0]
+    """
     return _affine(lambda fitness: finite(fitness))
 
 
 @memoized
 def z_score() -> Shaping:
-    """`(f - mean) / std` over the generation; zero for a flat one."""
+    """`(f - mean) / std` over the generation; zero where all members have the same fitness.
+
+    >>> z_score()(jnp.array([3.0, 1.0])).tolist()
+    [1.0, -1.0]
+    """
 
     def shape(fitness):
         values = finite(fitness)
@@ -80,9 +103,13 @@ def z_score() -> Shaping:
 
 @memoized
 def nes_utilities() -> Shaping:
-    """Utilities of natural evolution strategies (Wierstra et al. 2014, section 3.1): sum zero, worse half alike.
+    """The utilities of natural evolution strategies (Wierstra et al. 2014, section 3.1).
 
-    `u_k = max(0, ln(n/2 + 1) - ln k) / sum_j(...) - 1/n` for the k-th best of n.
+    The k-th best of n members weighs `u_k = max(0, ln(n/2 + 1) - ln k) / sum_j(...) - 1/n`: the weights sum to zero,
+    and the worse half of the members weigh the same.
+
+    >>> [round(x, 3) for x in nes_utilities()(jnp.array([4.0, 3.0, 2.0, 1.0])).tolist()]
+    [0.48, 0.02, -0.25, -0.25]
     """
 
     def shape(fitness):
@@ -95,7 +122,19 @@ def nes_utilities() -> Shaping:
 
 @memoized
 def top(k: int) -> Shaping:
-    """`1/k` for the k best, 0 for the rest (truncation selection); ties at the border share, NaN gets nothing."""
+    """Truncation selection: `1/k` for the k best members, 0 for the rest.
+
+    Members that tie across the border share what falls to them; NaN gets nothing.
+
+    Args:
+        k: how many members are selected, from 1 to the population size n of the fitness, float[n].
+
+    Raises:
+        ValueError: if k is not an int of 1 or more, or, when the shaping is used, if it is above n.
+
+    >>> top(2)(jnp.array([3.0, 1.0, 2.0, 2.0])).tolist()
+    [0.5, 0.0, 0.25, 0.25]
+    """
     checks.count("k", k)
 
     def shape(fitness):
@@ -109,10 +148,13 @@ def top(k: int) -> Shaping:
 
 @memoized
 def boltzmann(temperature: float = 1.0) -> Shaping:
-    """`exp(f / temperature)` with sum 1, the weights of MPPI (Williams et al. 2017); NaN gets nothing.
+    """`exp(f / temperature)`, scaled to sum one: the weights of MPPI (Williams et al. 2017). NaN gets nothing.
 
     Args:
-        temperature: above 0, in units of the fitness; towards 0 the best member gets everything.
+        temperature: a number above 0, in units of the fitness; as it goes to 0, the best member gets everything.
+
+    >>> [round(x, 3) for x in boltzmann()(jnp.array([1.0, 0.0])).tolist()]
+    [0.731, 0.269]
     """
     checks.real("temperature", temperature, "above 0", lambda x: x > 0)
 
@@ -133,12 +175,22 @@ def _affine(shape: Shaping) -> Shaping:
 
 
 def is_affine(shaping: Shaping) -> bool:
-    """Whether weights are `c * fitness + d` with one `c` and `d` for a generation, where all fitness is finite."""
+    """Whether all weights of a generation are `c * fitness + d` with the same numbers `c` and `d`.
+
+    That holds for a fitness float[n] that is finite everywhere.
+
+    >>> is_affine(z_score()), is_affine(centered_rank())
+    (True, False)
+    """
     return getattr(shaping, "affine", False)
 
 
 def slope(weights: jax.Array, fitness: jax.Array) -> jax.Array:
-    """The `c` of an affine shaping: what a weight grows by with fitness; 0 where all fitness is the same.
+    """The `c` of an affine shaping: how much a weight grows with the fitness; 0 where all members have the same.
+
+    Args:
+        weights: float[n], what the shaping has made of `fitness`.
+        fitness: float[n], all finite.
 
     >>> slope(jnp.array([-1.0, 1.0, 0.0]), jnp.array([2.0, 6.0, 4.0])).item()
     0.5
@@ -149,7 +201,11 @@ def slope(weights: jax.Array, fitness: jax.Array) -> jax.Array:
 
 
 def finite(fitness: jax.Array) -> jax.Array:
-    """NaN and `-inf` become the lowest, `+inf` the highest finite value; all zero if there is none."""
+    """float[n]: NaN and `-inf` become the lowest finite value, `+inf` the highest; all zero if no value is finite.
+
+    >>> finite(jnp.array([3.0, jnp.nan, 1.0, jnp.inf])).tolist()
+    [3.0, 1.0, 1.0, 3.0]
+    """
     fine = jnp.isfinite(fitness)
     low = jnp.min(jnp.where(fine, fitness, jnp.inf))
     high = jnp.max(jnp.where(fine, fitness, -jnp.inf))

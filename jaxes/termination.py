@@ -1,8 +1,9 @@
-"""When a search has ended: what it could still gain is below a tolerance, or it can no longer move.
+"""When a search has ended: it can gain no more than a tolerance, or it can no longer move.
 
 Hansen: "The CMA Evolution Strategy: A Tutorial", 2016, arXiv:1604.00772, appendix B.3, with the names and tolerances of
-pycma. The criteria look at fitness values and at the members themselves, so they serve any strategy; those that are
-about a covariance need its root, which `Strategy.deviations` of `cma_es` and `ma_es` gives.
+pycma. The criteria look at fitness values and at the members themselves, so they serve any strategy. Two of them,
+"condition" and "noeffectaxis", need the root of a covariance, which `Strategy.deviations` gives for `cma_es` and
+`ma_es`.
 """
 
 import math
@@ -33,7 +34,7 @@ _AXES_EVERY = 10  # generations between two looks at the axes, or a fifth of the
 
 
 class Tolerances(NamedTuple):
-    """Thresholds of the criteria; leaves of a state, so that changing them compiles nothing."""
+    """Thresholds of the criteria: scalars. They are leaves of a state, so changing them compiles nothing."""
 
     fun: float | jax.Array = 1e-11
     fun_history: float | jax.Array = 1e-12
@@ -56,7 +57,15 @@ class Monitor(NamedTuple):
 
 
 def start(params: Any, population_size: int) -> Monitor:
-    """The monitor of a search that has not begun."""
+    """The monitor of a search that has not begun.
+
+    Args:
+        params: a tree of float arrays, or of their shapes.
+        population_size: members per generation.
+
+    >>> int(start(jnp.zeros(3), 8).told)
+    0
+    """
     dtype = trees.number_dtype(params)
     record = min(_RECORD, 2 * _stagnation_least(trees.size(params), population_size))
     old, zero, one = jnp.full(record, -jnp.inf, dtype), jnp.zeros((), dtype), jnp.ones((), dtype)
@@ -72,18 +81,23 @@ def watch(
     mean: Any,
     fitness: jax.Array,
 ) -> tuple[Monitor, jax.Array]:
-    """See one generation.
+    """Look at one generation.
 
     Args:
-        monitor: from `start` or the last generation.
-        tolerances: thresholds.
-        deviations: of the strategy, after `tell`; None where it has none.
+        monitor: from `start`, or from the last generation.
+        tolerances: thresholds of the criteria.
+        deviations: the strategy's, after `tell`; None for a strategy without them.
         population: the members, leaves [population_size, ...].
         mean: what the strategy recommends, after `tell`.
         fitness: float[population_size]; higher is better.
 
     Returns:
         The new monitor, and bool[len(REASONS)]: which criteria are met.
+
+    >>> members, fitness = jnp.arange(4.0)[:, None], jnp.arange(4.0)
+    >>> monitor, met = watch(start(jnp.zeros(1), 4), Tolerances(x=2.0), None, members, jnp.zeros(1), fitness)
+    >>> [reason for reason, yes in zip(REASONS, met) if yes]  # no standard deviation is above 2
+    ['tolx']
     """
     size, n, dtype = fitness.shape[0], trees.size(mean), monitor.best.dtype
     fitness = fitness.astype(dtype)
@@ -153,7 +167,7 @@ def _stagnation_least(n: int, size: int) -> int:
 
 
 def _stagnant(bests, medians, told, least: int) -> jax.Array:
-    """Whether the newest 30 % of a window are no better than its oldest 30 %, by their medians, in both records.
+    """Whether, in both records, the median of a window's newest 30 % is no better than that of its oldest 30 %.
 
     The window is a fifth of the search, at least 120 + 30 n / population_size generations.
     """
@@ -168,7 +182,7 @@ def _stagnant(bests, medians, told, least: int) -> jax.Array:
 
 
 def _unmoved(mean: jax.Array, step: jax.Array, exact: bool) -> jax.Array:
-    """Where adding `step` to `mean` changes nothing in the mean's precision, twice that of its dtype if `exact`."""
+    """Where adding `step` to `mean` changes nothing: in the mean's precision, or in twice the digits if `exact`."""
     if exact:
         return jnp.abs(step) < jnp.finfo(mean.dtype).eps ** 2 * jnp.abs(mean).astype(step.dtype)
     return (mean + step.astype(mean.dtype)) == mean

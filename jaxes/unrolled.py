@@ -1,4 +1,4 @@
-"""Long inner problems, a piece in each generation: members keep the state of their inner problem between generations.
+"""Long inner problems, one piece in each generation: members keep the state of their inner problem in between.
 
 The setting of Vicol, Metz, Sohl-Dickstein 2021 (arXiv:2112.13835): an episode of T steps is cut into `unrolls` pieces,
 and the outer parameters are updated after each piece.
@@ -29,23 +29,27 @@ def unrolled(
     stagger: bool = False,
     seeds: Literal["pair", "generation", "independent"] = "pair",
 ) -> Problem:
-    """The problem of maximizing what is earned in an inner problem that is unrolled piece by piece.
+    """The problem of maximizing what an inner problem earns, unrolled piece by piece.
 
-    `jaxes.pes` and `jaxes.nres` with the same `unrolls` and `stagger` estimate the gradient of the whole episode from
-    it without bias; other strategies see each piece alone. Start the strategy and the problem together, at generation
-    0, so that both know where an episode begins.
+    `jaxes.pes` and `jaxes.nres` with the same `unrolls` and `stagger` estimate the gradient of whole episodes without
+    bias; other strategies see each piece alone. Start the strategy and the problem together, at generation 0, so that
+    both know where an episode begins.
 
     Args:
         start: `key -> inner state` of one member, at the beginning of an episode.
-        unroll: `(inner state, member, key) -> (inner state, fitness)`: one piece, with this member's parameters;
-            the fitness is what was earned in this piece, higher is better.
-        population_size: members, as in the strategy.
-        unrolls: pieces (generations) in an episode.
+        unroll: `(inner state, member, key) -> (inner state, fitness)`: one piece, with this member's parameters; the
+            fitness, a scalar, is what this piece earned; higher is better.
+        population_size: members per generation, as in the strategy.
+        unrolls: how many pieces (generations) an episode has.
         stagger: pair u begins its episodes u generations before pair 0, so that each generation has pieces from all
             parts of an episode (Li et al. 2023, "step-unlocked workers"); the first episodes are shorter. Otherwise all
             members begin together.
-        seeds: whose keys are alike: "pair", both members of an antithetic pair; "generation", all members;
-            "independent", nobody's.
+        seeds: which members have the same key: "pair", both members of an antithetic pair; "generation", all members;
+            "independent", none.
+
+    Raises:
+        ValueError: if `unrolls` is not an int of 1 or more, for unknown `seeds`, or if the strategy has another
+            population size.
 
     >>> import jax, jaxes, jax.numpy as jnp
     >>> def unroll(x, rate, key):  # ten steps of gradient descent on x^2

@@ -1,8 +1,8 @@
-"""Members that differ from each other by matrices of low rank, of any model, at the cost of one model.
+"""Populations of any model whose members differ by matrices of low rank, at about the cost of one model.
 
-A matrix `W` of member `i` is `W + scale * A_i B_i^T` with thin factors, and is never made: `x W` is computed as one
-product for the whole population, `x A_i B_i^T` by two thin ones (Sarkar et al. 2025, "Evolution Strategies at the
-Hyperscale", arXiv:2511.16652).
+Where the model has a matrix `W`, member `i` has `W + scale * A_i B_i^T` with thin factors. This sum is never computed:
+`x W` is one product for the whole population, and `x A_i B_i^T` two thin products for each member (Sarkar et al. 2025,
+"Evolution Strategies at the Hyperscale", arXiv:2511.16652).
 """
 
 from jaxes.lowrank.interpreter import Use, structured

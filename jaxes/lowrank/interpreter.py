@@ -1,7 +1,8 @@
-"""Run any function of parameters, some of which are of low rank, by the operations that it is made of.
+"""Run any function of parameters of low rank, operation by operation.
 
-The function is traced as it is for ordinary parameters. Where one of low rank meets an operation that has a rule
-(`jaxes.lowrank.rules`), its factors are used; anything else is given the matrix itself, which is always right.
+The function is traced as if its parameters were ordinary arrays. Where a parameter of low rank meets an operation that
+has a rule (`jaxes.lowrank.rules`), its factors are used; any other operation is given the matrix itself, which is
+always right.
 """
 
 import contextlib
@@ -40,11 +41,11 @@ class Use(NamedTuple):
 
 
 def structured(function: Callable[..., Any], uses: list[Use] | None = None) -> Callable[..., Any]:
-    """The same function for arguments with leaves that may be `LowRank`; its results are arrays.
+    """The same function for arguments whose leaves may be `LowRank`; its results are arrays.
 
     Args:
-        function: of trees of arrays.
-        uses: is told what became of each parameter of low rank, in order.
+        function: a function of trees of arrays.
+        uses: a list, to which what became of each parameter of low rank is appended.
 
     >>> import jax.numpy as jnp
     >>> from jaxes.lowrank import LowRank
@@ -84,7 +85,7 @@ def _interpret(closed: core.ClosedJaxpr, arguments: list[Any], uses: list[Use]) 
 
 
 def _last_uses(jaxpr: Any) -> dict[int, list[Any]]:
-    """After which equation a variable is needed no more."""
+    """For the number of each equation, the variables that no later equation needs."""
     last: dict[Any, int] = {}
     for i, eqn in enumerate(jaxpr.eqns):
         last.update((v, i) for v in (*eqn.invars, *eqn.outvars) if not isinstance(v, core.Literal))
@@ -130,7 +131,7 @@ def _closed(jaxpr: Any) -> core.ClosedJaxpr:
 
 
 def _arrays(closed: Any, arguments: list[Any], uses: list[Use]) -> list[Any]:
-    """Interpret, to results that are arrays."""
+    """What a jaxpr gives for these arguments, as arrays."""
     return [dense(x) for x in _interpret(_closed(closed), arguments, uses)]
 
 
@@ -154,7 +155,7 @@ def _scan(inputs: list[Any], params: dict[str, Any], uses: list[Use]) -> list[An
 
 
 def _sliced(x: Any) -> tuple[Any, Callable[[Any], Any]]:
-    """What a scan slices along the first axis in place of `x`, and what makes the slice of `x` of that."""
+    """What a scan slices along its first axis in place of `x`, and a function that makes a slice of `x` from it."""
     if not is_low_rank(x):
         return x, lambda part: part
     if x.stack:

@@ -1,4 +1,4 @@
-"""A parameter whose perturbation has low rank, as a value that the interpreter carries through a model."""
+"""A parameter with a perturbation of low rank: the value that the interpreter carries through a model."""
 
 import dataclasses
 import math
@@ -15,10 +15,10 @@ from jaxes.support import trees
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class LowRank:
-    """`w + scale * sum_r a[r] b[r]`, where the axes of `w` are those of the stack, of the left and of the right side.
+    """`w + scale * sum_r a[r] b[r]`: the axes of `w` are those of a stack, then those of the left and right sides.
 
-    Each entry of the stack, such as a layer of `flax.linen.scan`, has a perturbation of its own. In a population `w`
-    is shared, and `a`, `b` and `scale` have a leading axis of members.
+    Each entry of the stack, such as a layer of `flax.linen.scan`, has its own perturbation. In a population `w` is
+    shared, and `a`, `b` and `scale` have a leading axis of members.
     """
 
     w: Any  # float or int8[*stack, *left, *right]; None where only the perturbation is meant
@@ -65,30 +65,39 @@ class LowRank:
         return self.worth(self.w, self.dtype) + self.perturbation()
 
     def worth(self, x: jax.Array, dtype: Any) -> jax.Array:
-        """What sums of `w`, or some of it, stand for."""
+        """`x`, made of entries of `w` or of sums of them, in the units and the dtype of the parameter."""
         return x.astype(dtype) if self.unit is None else (x.astype(self.unit.dtype) * self.unit).astype(dtype)
 
 
 class Rounded(NamedTuple):
-    """A matrix as whole numbers."""
+    """A matrix rounded to multiples of a unit."""
 
     values: jax.Array  # int8[...], -127 to 127
     unit: jax.Array  # float32[]
 
 
 def rounded(w: jax.Array) -> Rounded:
-    """The nearest whole numbers of a unit in which the largest is 127."""
+    """The matrix in whole numbers of a unit, which is chosen so that the largest of them is 127."""
     largest = jnp.max(jnp.abs(w.astype(jnp.float32)))
     unit = jnp.where(largest > 0, largest, 1) * np.float32(1 / 127)
     return Rounded(jnp.round(w.astype(jnp.float32) * (1 / unit)).astype(jnp.int8), unit)
 
 
 def is_low_rank(x: Any) -> bool:
+    """Whether a leaf of a tree is a `LowRank`.
+
+    >>> is_low_rank(LowRank(None, jnp.ones((1, 3)), jnp.ones((1, 2)), 0.5)), is_low_rank(jnp.ones(3))
+    (True, False)
+    """
     return isinstance(x, LowRank)
 
 
 def dense(x: Any) -> Any:
-    """The array that a leaf stands for."""
+    """The array that a leaf stands for: a `LowRank`'s matrix, or its perturbation if it has no `w`.
+
+    >>> dense(LowRank(jnp.ones((3, 2)), jnp.ones((1, 3)), jnp.ones((1, 2)), jnp.float32(0.5))).tolist()
+    [[1.5, 1.5], [1.5, 1.5], [1.5, 1.5]]
+    """
     if not isinstance(x, LowRank):
         return x
     return x.perturbation() if x.w is None else x.dense()
@@ -100,16 +109,20 @@ def dense_tree(tree: Any) -> Any:
 
 
 def any_low_rank(tree: Any) -> bool:
-    """Whether some leaf of a tree is of low rank."""
+    """Whether any leaf of a tree is a `LowRank`.
+
+    >>> any_low_rank({"b": jnp.ones(3)})
+    False
+    """
     return any(map(is_low_rank, jax.tree.leaves(tree, is_leaf=is_low_rank)))
 
 
 def weighted_products(weights: jax.Array, z: LowRank) -> jax.Array:
-    """`sum_k weights[k] * scale[k] * A_k B_k^T` of many perturbations: one matrix product, whatever their number.
+    """`sum_k weights[k] * scale[k] * A_k B_k^T` over many perturbations, in one matrix product.
 
     Args:
         weights: float[k].
-        z: factors with a leading axis of `k`, `w` None.
+        z: perturbations: factors with a leading axis of length k, and no `w`.
 
     Returns:
         float[*stack, *left, *right].

@@ -1,4 +1,4 @@
-"""Which parameters of a model can have perturbations of low rank: found out by tracing it."""
+"""Which parameters of a model can have perturbations of low rank, found by tracing the model."""
 
 import math
 from collections.abc import Callable
@@ -27,7 +27,7 @@ class Entry(NamedTuple):
     why: str  # operations that use its factors, or why it is dense
 
     def ranks(self, rank: int) -> int:
-        """The rank that is used where `rank` is asked for: no more than the smaller side has."""
+        """The rank that is used if `rank` is asked for: at most the length of the smaller side."""
         if self.split is None:
             return 0
         left, right = sides(self.shape, self.split)
@@ -50,7 +50,7 @@ def sides(shape: tuple[int, ...], split: Split) -> tuple[int, int]:
 
 
 def usual(params: Any) -> Plan:
-    """The plan without a model: every leaf of two or more axes is a matrix of all but the last by the last."""
+    """The plan without a model: every leaf of two or more axes is a matrix, whose columns are the last axis."""
     return Plan(tuple(_usual(name, leaf) for name, leaf in _named(params)))
 
 
@@ -76,16 +76,20 @@ def planned(given: Plan | None, params: Any) -> tuple[Entry, ...]:
 
 
 def plan(apply: Callable[..., Any], params: Any, *inputs: Any) -> Plan:
-    """Trace a model and see where its parameters meet operations that take factors.
+    """Trace a model and see where its parameters meet operations that can use factors.
 
     Args:
         apply: `apply(params, *inputs)`, a pure function, such as the `apply` of a Flax linen module.
-        params: the tree of float arrays, or of shapes.
-        inputs: of one member, or shapes.
+        params: a tree of float arrays, or of their shapes.
+        inputs: the other arguments of `apply` for one member, arrays or shapes.
 
     Returns:
-        For each parameter the axes of its sides, or why it must be dense: `print` it. Give it to
-        `jaxes.noise.low_rank(plan=...)`.
+        A plan for `jaxes.noise.low_rank(plan=...)`: for each parameter the axes of its sides, or why it must be dense.
+        `print` it to read it.
+
+    Raises:
+        TypeError: if a parameter is no float array.
+        ValueError: if the model changes its state when it is called.
 
     >>> import jax, jax.numpy as jnp
     >>> from jaxes import lowrank
@@ -122,8 +126,18 @@ def explain(apply: Callable[..., Any], params: Any, *inputs: Any, rank: int = 1)
     """Print the plan for a model: which parameters are of low rank, which are dense, and why.
 
     Args:
-        apply, params, inputs: as of `plan`.
-        rank: that is asked for.
+        apply: as for `plan`: `apply(params, *inputs)`.
+        params: as for `plan`: a tree of float arrays, or of their shapes.
+        inputs: as for `plan`.
+        rank: the rank that is asked for.
+
+    Returns:
+        The plan.
+
+    >>> params = {"w": jnp.zeros((3, 2)), "b": jnp.zeros(2)}
+    >>> found = explain(lambda p, x: x @ p["w"] + p["b"], params, jnp.zeros(3))
+    ['b']  2    dense          has no two sides
+    ['w']  3x2  3 x 2, rank 1  dot_general
     """
     found = plan(apply, params, *inputs)
     print(table(found, rank))
@@ -165,7 +179,7 @@ def _candidates(shape: tuple[int, ...]) -> list[Split]:
 
 
 def _uses(apply, tree, named, tried: dict[int, Split], inputs) -> list[Use]:
-    """What becomes of the parameters if those that are tried are of low rank."""
+    """What becomes of each parameter if those in `tried` are of low rank."""
     uses: list[Use] = []
 
     def shapes(i: int, leaf: Any) -> Any:

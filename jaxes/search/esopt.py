@@ -13,16 +13,19 @@ from jaxes.strategy import Strategy
 
 
 class ESOpt:
-    """Ask for candidates, evaluate them in any way, tell their fitness.
+    """Ask for candidates, evaluate them in any way, tell their values.
 
     Args:
         x0: where to start, float[n] (or any tree of float arrays).
         sigma: initial standard deviation, in units of `x0`.
         population_size: candidates per generation.
-        maximize: True if a higher value told is better, False if a lower one is.
+        maximize: True if higher values are better, False if lower values are.
         strategy: a factory such as `jaxes.cma_es`; `jaxes.open_es` by default.
-        seed: of all randomness.
-        **options: of the factory (`learning_rate=0.1`, ...).
+        seed: seed of all randomness.
+        **options: options of the factory (`learning_rate=0.1`, ...).
+
+    Raises:
+        RuntimeError: at `tell`, if no candidates have been asked for since the last one.
 
     >>> import numpy as np
     >>> opt = ESOpt(np.ones(3), sigma=0.1, population_size=50, maximize=False, learning_rate=0.1)
@@ -50,7 +53,7 @@ class ESOpt:
         self.best: Any = None
         """The best candidate told so far, None before the first."""
         self.best_value: float | None = None
-        """The value it was told with."""
+        """The value that `best` was told with, None before the first."""
         self.info: Any = None
         """The `Info` of the last generation, in terms of fitness (higher is better)."""
         self._sign = 1.0 if maximize else -1.0

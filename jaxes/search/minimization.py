@@ -1,4 +1,4 @@
-"""One call from a function to its minimum: the loop on the host, with restarts that waste no evaluation."""
+"""One call from a function to its minimum: a loop on the host, with restarts that waste no evaluation."""
 
 import dataclasses
 import functools
@@ -34,8 +34,8 @@ class Result:
     stop: str  # why it ended: "target", "budget", "callback" or criteria of jaxes.termination
     restarts: int  # runs after the first
     seconds: float
-    mean: Any  # what the last run's strategy recommends
-    history: dict[str, np.ndarray]  # a row a generation; see `minimize_function`
+    mean: Any  # what the strategy of the last run recommends
+    history: dict[str, np.ndarray]  # columns with one row per generation; see `minimize_function`
 
     def __repr__(self) -> str:
         return (
@@ -69,31 +69,33 @@ def minimize_function(
     Args:
         f: float[n] -> number, lower is better; NaN where there is no value.
         x0: where to start: float[n] (or any tree of float arrays), or a function `rng -> x0` of a
-            `numpy.random.Generator`, called for every run.
+            `numpy.random.Generator`, which is called for every run.
         sigma: initial standard deviation in units of `x0`, about a quarter of the width of the region to search.
         target: stop when a value is at most this.
-        budget: evaluations at most; only whole generations are evaluated.
-        restarts: what happens when a run has ended: None ends the search; a number begins again that many times with
-            the population doubled each time ("ipop" as often as the budget allows); "bipop" alternates between doubled
-            populations and small ones with small steps, at equal cost (Hansen 2009).
+        budget: how many evaluations there may be; only whole generations are evaluated.
+        restarts: what follows when a run has ended. None: the search ends. A number: that many new runs, each with
+            twice the population of the run before. "ipop": the same, as often as the budget allows. "bipop": runs with
+            doubled populations alternate with runs with small populations and small steps, at equal cost (Hansen
+            2009).
         low, high: bounds, numbers or arrays like `x0` (`jaxes.wrappers.bounded`, method "smooth").
-        seed: of all randomness.
+        seed: seed of all randomness.
         vectorized: `f` takes all candidates at once: float[population_size, n] -> float[population_size].
         strategy: a factory, `strategy(population_size, sigma, **options)`; `jaxes.cma_es` by default.
-        population_size: of the first run; 4 + floor(3 ln n) by default.
-        tolerances: of the criteria that end a run.
-        callback: called after every generation with the row of the history; True ends the search.
+        population_size: members of the first run; 4 + floor(3 ln n) by default.
+        tolerances: thresholds of the criteria that end a run.
+        callback: called after every generation with the new row of the history; if it returns True, the search ends.
         progress: show a bar when the search takes over 2 seconds.
         out: a folder for `history.json`, which `jaxes plot` draws.
-        **options: of the factory.
+        **options: options of the factory.
 
     Returns:
-        A `Result`; its history has the columns `nfev`, `best`, `median`, `worst` (values of the generation), `fun` (so
-        far), `run`, `population_size`, `sigma`, `axis_ratio` (1 where the strategy has no covariance), `mean` and
-        `deviation` (float[generations, n]).
+        A `Result`. Its history has the columns `nfev`, `best`, `median` and `worst` (values in this generation), `fun`
+        (the best value so far), `run`, `population_size`, `sigma`, `axis_ratio` (1 if the strategy has no covariance),
+        all float[generations], and `mean` and `deviation`, float[generations, n].
 
     Raises:
-        ValueError: for a budget smaller than one generation, restarts without an end, bounds that exclude `x0`.
+        ValueError: if the budget is smaller than one generation, if restarts would never end, or if `x0` lies outside
+            the bounds.
 
     The search computes in float64 where JAX does (`jax.config.update("jax_enable_x64", True)`), else in float32.
 
@@ -147,7 +149,7 @@ class _Programs(NamedTuple):
 
 @functools.lru_cache(maxsize=256)
 def _programs(factory, size: int, sigma: float, options: tuple, has_bounds: bool) -> _Programs:
-    """The compiled functions of one population size, kept for later runs and later calls."""
+    """The compiled functions for one population size, kept for later runs and later calls."""
     strategy = factory(size, sigma, **dict(options))
     if has_bounds:
         strategy = bounded(strategy, method="smooth")
@@ -243,7 +245,7 @@ class _Search:
 
 
 def _regimes(restarts: int | str | None, rng: np.random.Generator, search: _Search) -> Iterator[tuple]:
-    """For every run: a factor of the population's size, a factor of sigma, and how many evaluations it may take."""
+    """For every run: a factor for the population size, a factor for sigma, and how many evaluations it may take."""
     yield 1, 1.0, math.inf
     if restarts is None:
         return

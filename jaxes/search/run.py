@@ -1,4 +1,4 @@
-"""The shortest way from an objective to an answer."""
+"""A strategy, an objective and a number of generations: the shortest way to an answer."""
 
 import functools
 from collections.abc import Callable
@@ -12,14 +12,14 @@ from jaxes.support import checks
 
 
 def run(strategy: Strategy, objective: Callable[[Any], jax.Array], state: Any, *, generations: int) -> tuple[Any, Info]:
-    """Run some generations on an objective in one compiled `scan`.
+    """Run a strategy on an objective, in one compiled `scan`.
 
     Args:
-        strategy: what to run.
-        objective: one member -> scalar, higher is better (`jaxes.minimize` turns the sign). Give the same function
-            object again to use the compiled program again.
-        state: from `strategy.init`, or from an earlier `run`, which this one continues.
-        generations: how many, 1 or more.
+        strategy: the strategy.
+        objective: one member -> scalar, higher is better (`jaxes.minimize` turns the sign). The same function object
+            given again runs the same compiled program again.
+        state: from `strategy.init`, or from an earlier `run`, which then goes on.
+        generations: how many generations to run, 1 or more.
 
     Returns:
         The state, and the `Info` of all generations with leaves [generations].

@@ -1,4 +1,4 @@
-"""The gradient of a smoothed objective, where `jax.value_and_grad` would stand."""
+"""The gradient of a smoothed objective, in place of `jax.value_and_grad`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,13 +23,14 @@ def es_value_and_grad(
 ) -> Callable[[Any, jax.Array], tuple[jax.Array, Any]]:
     """Estimate value and gradient of the smoothed objective `E[objective(params + sigma * z)]` from evaluations alone.
 
-    The antithetic estimate of Salimans et al. 2017, section 2: `sum_i (f_i+ - f_i-) z_i / (population_size * sigma)`;
-    unbiased for the gradient of the smoothed objective, which is the gradient itself for a quadratic function.
+    The estimate is the antithetic one of Salimans et al. 2017, section 2:
+    `sum_i (f_i+ - f_i-) z_i / (population_size * sigma)`. It is unbiased for the gradient of the smoothed objective,
+    which for a quadratic function is the gradient of the function itself.
 
     Args:
-        objective: params -> scalar; need not be differentiable. Its sign is kept: descend the gradient to minimize it.
+        objective: params -> scalar; it need not be differentiable. To minimize it, descend the gradient.
         sigma: standard deviation of the perturbations, in units of the parameters.
-        population_size: evaluations, even.
+        population_size: how many evaluations there are; even.
         noise: the kind of perturbation; `jaxes.noise.gaussian()` by default.
         blocks: the evaluations are done in that many parts, one at a time.
 

@@ -1,4 +1,4 @@
-"""Augmented random search: finite differences along random directions, the best of them, scaled by their spread.
+"""Augmented random search: finite differences along the best random directions, divided by their standard deviation.
 
 Mania, Guy, Recht: "Simple random search of static linear policies is competitive for reinforcement learning", NeurIPS
 2018, arXiv:1803.07055, Algorithms 1 and 2. V1 uses all directions, V1-t the best `top` of them. V2 and V2-t are the
@@ -31,7 +31,7 @@ class State(NamedTuple):
     mean: Any  # the parameters
     sigma: jax.Array  # float[]: standard deviation of the perturbations, the paper's nu
     learning_rate: jax.Array  # float[]: the paper's alpha
-    weight_decay: jax.Array  # float[]
+    weight_decay: jax.Array  # float[]: strength of the decay
     optimizer: Any  # state of tx
 
 
@@ -54,18 +54,20 @@ def ars(
         population_size: members per generation, even: two for each of the paper's N directions.
         sigma: standard deviation of the perturbations (the paper's nu), in units of the parameters; a number or an
             optax schedule.
-        top: directions that are used (the paper's b), those with the best member; all of them by default (V1, V2).
+        top: how many directions are used (the paper's b): the directions with the best members; all of them by default
+            (V1, V2).
         learning_rate: the step size (the paper's alpha), 0.02 by default, a number or an optax schedule. Beside a `tx`
-            it multiplies the update of that one and is 1 by default.
+            it multiplies the update of `tx` and is 1 by default.
         tx: an optax transformation, run on the real parameter tree; it is given the negative of the paper's direction
             and must descend. Plain gradient descent by default.
         noise: the kind of perturbation; `jaxes.noise.gaussian()` by default.
-        weight_decay: strength, a number or an optax schedule.
+        weight_decay: strength of the decay, a number or an optax schedule.
         decay: "decoupled" or "l2", as in `open_es`.
         blocks: the population is drawn and summed in that many parts, one at a time.
 
-    There is no shaping: the differences of the fitness itself are divided by the standard deviation of those used.
-    A direction of which both members are invalid is not used; a single one counts as `jaxes.strategy.lenient` says.
+    There is no shaping: differences of fitness are divided by the standard deviation of the fitness of the directions
+    that are used. A direction with two invalid members is not used. A single invalid member counts as an average one
+    where few members are invalid, and the more as the worst the more members are invalid.
 
     Numbers that `init` takes: `sigma`, `learning_rate`, `weight_decay`.
 

@@ -1,12 +1,12 @@
-"""Adaptive ES-active subspaces: search where gradients have been, and in what is left, with a learned probability.
+"""Adaptive ES-active subspaces: search along past gradients, or across them, with a learned probability.
 
 Choromanski, Pacchiano, Parker-Holder, Tang, Sindhwani: "From Complexity to Simplicity: Adaptive ES-Active Subspaces for
 Blackbox Optimization", NeurIPS 2019, arXiv:1903.04268, Algorithms 1 and 2.
 
-Three things differ from the paper's pseudo-code. The population has a fixed size instead of one pair for every active
-direction. Algorithm 2 is run on the pairs of the generation itself, all at once, instead of on further evaluations, and
-on differences divided by their root mean square, so that the scale of the fitness does not matter. Of the covariance of
-the gradients the `subspace` largest axes are kept, instead of n x n numbers.
+Three things differ from the paper's pseudo-code. The population has a fixed size, where the paper has one pair for
+every active direction. Algorithm 2 runs on the pairs of the generation itself, all at once, instead of on further
+evaluations; it is given differences divided by their root mean square, so that the scale of the fitness does not
+matter. And only the `subspace` largest axes of the gradients' covariance are kept, instead of n x n numbers.
 """
 
 from typing import Any, NamedTuple
@@ -32,9 +32,9 @@ class State(NamedTuple):
     key: jax.Array  # key[]
     step: jax.Array  # int32[]: generations told
     mean: Any  # the parameters
-    axes: jax.Array  # float[k, n]: orthogonal rows, longest first; their squares sum to the gradients' covariance
-    basis: jax.Array  # float[k, n]: the active ones as unit vectors, zero for the others
-    logit: jax.Array  # float[]: of q, which the probability of the active subspace comes from
+    axes: jax.Array  # float[k, n]: orthogonal rows, longest first; axes^T axes is the gradients' covariance
+    basis: jax.Array  # float[k, n]: the active axes as unit vectors, zero for the others
+    logit: jax.Array  # float[]: logit of q, which the probability of the active subspace comes from
     sigma: jax.Array  # float[]: standard deviation of the perturbations
     warmup: jax.Array  # float[]: generations without a subspace (the paper's l)
     threshold: jax.Array  # float[]: part of the variance that makes a direction active (epsilon)
@@ -42,7 +42,7 @@ class State(NamedTuple):
     probability_rate: jax.Array  # float[]: alpha
     probability_floor: jax.Array  # float[]: beta
     learning_rate: jax.Array  # float[]: scales the optimizer's update
-    weight_decay: jax.Array  # float[]
+    weight_decay: jax.Array  # float[]: strength of the decay
     optimizer: Any  # state of tx
 
 
@@ -66,25 +66,26 @@ def asebo(
 ) -> Strategy:
     """Adaptive ES-active subspaces.
 
-    Perturbations lie in the active subspace with probability p and in its complement otherwise; their lengths are those
-    of normal vectors in either case. The gradient estimate is therefore the gradient itself with its active part
-    scaled by `p n / r` and the rest by `(1 - p) n / (n - r)`. The parameters are raveled into one vector inside.
+    Perturbations lie in the active subspace, of dimension r, with probability p, and in its complement otherwise; in
+    both cases they are as long as normal vectors of all n dimensions. So what is estimated is the gradient with its
+    active part scaled by `p n / r` and the rest by `(1 - p) n / (n - r)`. The parameters are raveled into one vector
+    inside.
 
     Args:
         population_size: members per generation, even: pairs of mirror images.
         sigma: standard deviation of the perturbations, in units of the parameters; a number or an optax schedule.
-        subspace: most directions that are kept, from 1 to n; the lesser of n and 32 by default.
+        subspace: how many directions are kept at most, from 1 to n; the lesser of n and 32 by default.
         warmup: generations of plain search at the beginning.
-        threshold: so many directions are active that they hold this part of the gradients' variance.
+        threshold: part of the gradients' variance that the active directions hold, as few as possible.
         covariance_decay: weight of the past in the covariance of the gradients, in [0, 1).
         probability_rate: learning rate of p.
         probability_floor: p stays between this and 1 minus this; below 0.5.
         learning_rate: Adam's step size, 0.01 by default, a number or an optax schedule. Beside a `tx` it multiplies the
-            update of that one and is 1 by default.
+            update of `tx` and is 1 by default.
         tx: an optax transformation, run on the real parameter tree; it is given the negative gradient and must
             descend. Adam by default.
         shaping: from fitness to weights; `jaxes.shaping.identity()` by default.
-        weight_decay: strength, a number or an optax schedule.
+        weight_decay: strength of the decay, a number or an optax schedule.
         decay: "decoupled" or "l2", as in `open_es`.
         blocks: the population is drawn and summed in that many parts, one at a time.
 
@@ -173,7 +174,7 @@ def asebo(
         return optimizer.step(state, fitness, trees.unravel(gradient, state.mean), **new)
 
     def slope(state, pull, active):
-        """e(1) - e(2) of Algorithm 2, line 4: the mean over the pairs, zero while there is one subspace only."""
+        """e(1) - e(2) of Algorithm 2, line 4, averaged over the pairs; zero while there is only one subspace."""
         n, r, p = state.basis.shape[1], dimensions(state), probability(state)
         both = (r > 0) & (r < n)
         largest = jnp.max(jnp.abs(pull))
@@ -194,7 +195,7 @@ def largest_axes(axes: jax.Array, gradient: jax.Array, kept: jax.Array) -> jax.A
     largest = jnp.max(jnp.abs(rows))
     unit = rows * (1 / jnp.where(largest > 0, largest, 1))
     squares, turned = jnp.linalg.eigh(flat.times(unit, unit.T))
-    # What is left of an axis by rounding has no direction; the others point as the gradient does, if it is not across.
+    # An axis that is nothing but rounding errors is dropped; the others point to the gradient's side.
     sign = jnp.where(turned[-1] < 0, -1, 1)
     signs = jnp.where(squares > jnp.finfo(axes.dtype).eps * rows.shape[0] * squares[-1], sign, 0).astype(axes.dtype)
     return flat.times((turned * signs[None]).T[::-1][: axes.shape[0]], rows)

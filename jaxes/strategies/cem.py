@@ -34,9 +34,9 @@ class State(NamedTuple):
     variance_noise: jax.Array  # float[]: added to the variance of each coordinate
     minimum_sigma: jax.Array  # float[]: sigma never falls below it
     momentum: jax.Array  # float[]: the part of the old mean and sigma that stays
-    low: Any  # like the mean: members are clipped to these bounds; None without any
-    high: Any  # likewise
-    kept: Any  # members that come again, leaves [k, ...]; None if there are none
+    low: Any  # like the mean: lower bounds, to which members are clipped; None without bounds
+    high: Any  # like the mean: upper bounds; None without bounds
+    kept: Any  # members that return in the next generation, leaves [k, ...]; None if there are none
 
 
 @memoized
@@ -57,8 +57,8 @@ def cem(
 ) -> Strategy:
     """The cross-entropy method.
 
-    Without noise the variance soon collapses; a constant one is the robust choice on Tetris (population 100, sigma 10,
-    `variance_noise=4.0`), and `lambda t: jnp.maximum(5 - t / 10, 0)` Szita and Lorincz's decreasing one.
+    Without noise the variance soon collapses. Constant noise is the robust choice on Tetris (population 100, sigma 10,
+    `variance_noise=4.0`); the decreasing noise of Szita and Lorincz is `lambda t: jnp.maximum(5 - t / 10, 0)`.
 
     Args:
         population_size: members per generation, 2 or more.
@@ -67,14 +67,14 @@ def cem(
         variance_noise: added to the VARIANCE of each coordinate in every generation; a number or an optax schedule.
         minimum_sigma: standard deviations never fall below it; a number or an optax schedule.
         momentum: the part of the old mean and standard deviations that stays, below 1; a number or an optax schedule.
-        low: members are clipped to be at least this, and the Gaussian is fitted to the clipped ones: a number or a
+        low: lower bound: members are clipped to it, and the Gaussian is fitted to the clipped members; a number, or a
             prefix of the parameters' tree; None for no bound. (`jaxes.wrappers.bounded` reflects instead.)
-        high: the upper bound, likewise.
-        kept_fraction: the part of the elite that comes again in the next generation, in place of the last members; in
-            [0, 1]. In the first, these are the parameters that were given.
-        weights: from the fitness to the weights of the fit, 0 or more with sum 1, such as `jaxes.shaping.boltzmann()`;
-            equal ones for the elite by default.
-        noise: dense numbers of variance 1, Gaussian ones by default; e.g. `jaxes.noise.colored()`.
+        high: upper bound, likewise.
+        kept_fraction: the part of the elite that returns in the next generation, in place of its last members; in
+            [0, 1]. In the first generation the initial parameters stand in these places.
+        weights: from fitness to the weights of the fit, each 0 or more, with sum 1, such as
+            `jaxes.shaping.boltzmann()`; by default the elite has equal weights.
+        noise: the kind of noise, dense and of variance 1, such as `jaxes.noise.colored()`; Gaussian by default.
         blocks: the population is drawn and summed in that many parts, one at a time.
 
     Numbers that `init` takes: `sigma`, `variance_noise`, `minimum_sigma`, `momentum`, `low`, `high`.

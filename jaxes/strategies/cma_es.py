@@ -3,10 +3,10 @@
 Hansen: "The CMA Evolution Strategy: A Tutorial", 2016 (version of 2023), arXiv:1604.00772. Equation numbers are the
 tutorial's; default parameters are those of its Table 1 (eqs. 49-58), with the active update's negative weights.
 
-The covariance is kept as C = A M A^T: A is the root that members are drawn with, M what has changed since it was made,
-all in A's own coordinates. A new root is A M^(1/2), and M is near the identity, so that the shortest axes keep the
-relative precision of a number: float32 serves condition numbers that a covariance in float32 cannot hold. Members have
-the tutorial's distribution, whichever root of C they are drawn with.
+The covariance is kept as C = A M A^T, where A is the root that members are drawn with, and M is what has changed since
+A was made, in the coordinates of A. The next root is A M^(1/2). M is near the identity, so the shortest axes keep the
+relative precision of a float: float32 suffices for condition numbers that a covariance in float32 cannot hold. Members
+have the tutorial's distribution, whichever root of C they are drawn with.
 """
 
 from typing import Any, NamedTuple
@@ -63,16 +63,16 @@ def cma_es(
 ) -> Strategy:
     """CMA-ES with the full covariance matrix.
 
-    The parameters are raveled into one vector inside; memory and time are those of n x n matrices (the root,
+    The parameters are raveled into one vector inside; memory and time grow as for n x n matrices (the root,
     its change, and work space), so n is at most 10,000.
 
     Args:
         population_size: members per generation, 2 or more; the tutorial's choice is 4 + floor(3 ln n).
         sigma: initial step size, in units of the parameters; about a quarter of the width of the search region.
         c_m, c_sigma, d_sigma, c_c, c_1, c_mu: rates, numbers or optax schedules; Table 1's for n parameters by default.
-        active: let the worse half take variance away (negative weights).
-        interval: generations between two decompositions; `max(1, 1 / (10 n (c_1 + c_mu)))` by default, so that they do
-            not cost more than the rest (appendix B.2).
+        active: whether the worse half takes variance away, by negative weights.
+        interval: generations between two decompositions; `max(1, 1 / (10 n (c_1 + c_mu)))` by default, so that
+            decompositions cost no more than everything else (appendix B.2).
         blocks: the population is drawn and summed in that many parts, one at a time.
 
     Numbers that `init` takes: `sigma` and the six rates.

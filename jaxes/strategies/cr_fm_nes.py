@@ -21,7 +21,7 @@ from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
 
-LEAST = 0.1  # of an entry of D is left by one generation; the paper's update could make it negative
+LEAST = 0.1  # part of an entry of D that one generation leaves at least; the paper's update could make D negative
 
 
 class State(NamedTuple):
@@ -33,10 +33,10 @@ class State(NamedTuple):
     v: jax.Array  # float[n]: the direction
     path_sigma: jax.Array  # float[n]: evolution path that says whether the search moves
     path_c: jax.Array  # float[n]: evolution path of the covariance
-    learning_rate: jax.Array  # float[]: eta_m, of the mean
+    learning_rate: jax.Array  # float[]: eta_m, learning rate of the mean
     eta_move: jax.Array  # float[]: learning rate of log(sigma) while the search moves
-    eta_stag: jax.Array  # float[]: and while it stagnates
-    eta_conv: jax.Array  # float[]: and while it converges
+    eta_stag: jax.Array  # float[]: learning rate of log(sigma) while it stagnates
+    eta_conv: jax.Array  # float[]: learning rate of log(sigma) while it converges
     eta_b: jax.Array  # float[]: learning rate of D and v
     c_1: jax.Array  # float[]: learning rate of the rank-one update
     c_sigma: jax.Array  # float[]: rate of path_sigma
@@ -67,15 +67,17 @@ def cr_fm_nes(
     Args:
         population_size: members per generation, an even number; the papers use up to n of them.
         sigma: initial step size, in units of the parameters.
-        learning_rate: of the mean, a number or an optax schedule.
-        eta_move, eta_stag, eta_conv: of log(sigma) in the three phases that the length of a path tells apart.
-        eta_b: of D and v.
-        c_1: of the rank-one update; zero by default for n of 5 or fewer, where the paper's formula is negative.
+        learning_rate: learning rate of the mean, a number or an optax schedule.
+        eta_move, eta_stag, eta_conv: learning rates of log(sigma) while the search moves, stagnates or converges; the
+            length of an evolution path tells which of these it does.
+        eta_b: learning rate of D and v.
+        c_1: learning rate of the rank-one update; zero by default if n is 5 or less, where the paper's formula is
+            negative.
         c_sigma, c_c: rates of the evolution paths.
-        alpha: members far from the mean get weights larger by exp(alpha * distance) while the search moves.
+        alpha: while the search moves, a member's weight is multiplied by exp(alpha * distance from the mean).
         blocks: the population is drawn and summed in that many parts, one at a time, twice a generation.
 
-    Defaults that are not given here are the papers' for n parameters.
+    Other defaults are the papers' for n parameters.
 
     Numbers that `init` takes: `sigma` and the nine rates.
 

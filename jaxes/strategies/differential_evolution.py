@@ -1,4 +1,4 @@
-"""Differential evolution: a member plus differences of others, crossed with the member that it may take the place of.
+"""Differential evolution: a member plus differences of others, crossed with the member that it may replace.
 
 Storn, Price: "Differential Evolution - A Simple and Efficient Heuristic for Global Optimization over Continuous
 Spaces", Journal of Global Optimization 11 (1997) 341-359. Variants have SciPy's names: base, differences, crossover.
@@ -19,7 +19,7 @@ from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
 
-# How many others a mutant is made of, and the mutant for x, given the best member b, others r and the factor f.
+# How many other members a mutant is made of, and the mutant for x, from the best member b, others r and the factor f.
 _MUTATIONS: dict[str, tuple[int, Callable]] = {
     "best1": (2, lambda x, b, r, f: b + f * (r[0] - r[1])),
     "rand1": (3, lambda x, b, r, f: r[0] + f * (r[1] - r[2])),
@@ -33,7 +33,7 @@ _MUTATIONS: dict[str, tuple[int, Callable]] = {
 class State(NamedTuple):
     key: jax.Array  # key[]
     step: jax.Array  # int32[]: generations told
-    sigma: jax.Array  # float[]: spread of the population, as drawn or as it is
+    sigma: jax.Array  # float[]: standard deviation of the population, at first the one that it is drawn with
     mutation: jax.Array  # float[]: F, the factor of the differences
     dither: jax.Array  # float[]: each generation's factor is between mutation and mutation + dither
     recombination: jax.Array  # float[]: CR, the chance of a number to come from the mutant
@@ -54,19 +54,19 @@ def differential_evolution(
 ) -> Strategy:
     """Differential evolution, one generation at a time (SciPy's `updating="deferred"`).
 
-    The state holds the population, normal around the start, which is member 0. The first generation is that population,
-    later ones are trials: trial i takes the place of member i unless it is worse.
+    The state holds the population. At first its members are normal around the start, which is member 0 itself. The
+    first generation is this population; later generations are trials: trial i replaces member i unless it is worse.
 
     Args:
         population_size: members, more than the strategy combines; 10 for each parameter is Storn and Price's advice.
-        sigma: standard deviation of the first population, in units of the parameters; the search reaches as far as the
-            differences between its members.
+        sigma: standard deviation of the first population, in units of the parameters; the differences between its
+            members decide how far the search reaches.
         strategy: "best1", "rand1", "randtobest1", "currenttobest1", "best2" or "rand2", and "bin" (each number comes
             from the mutant by chance) or "exp" (a run of numbers does, in the order of the parameters' leaves).
         mutation: factor F of the differences; a number or an optax schedule.
         dither: width of the range above `mutation` that the factor is drawn from in each generation; a number or an
             optax schedule.
-        recombination: chance CR, a number or an optax schedule; all of the mutant from 1 on.
+        recombination: chance CR that a number comes from the mutant, a number or an optax schedule; from 1 on all do.
         blocks: the population is evaluated and replaced in that many parts, one at a time.
 
     Numbers that `init` takes: `sigma`, `mutation`, `dither`, `recombination`.
@@ -96,7 +96,7 @@ def differential_evolution(
     def make(state, ids):
         """The first population, or trials."""
         best = populations.take(state.population, populations.leader(state.fitness))
-        # An id no member has chooses for all.
+        # The factor is the same for all members: an id beyond the population draws it.
         u = jax.random.uniform(populations.choice_keys(state, jnp.array([population_size]))[0], (), state.fitness.dtype)
         factor = state.mutation + u * state.dither
 
@@ -140,7 +140,7 @@ def differential_evolution(
 
 
 def distinct(key: jax.Array, i: jax.Array, size: int, count: int) -> list[jax.Array]:
-    """`count` ids below `size`, all different and none of them `i`: each is drawn from those that are left."""
+    """`count` ids below `size`, all different and none of them `i`: each is drawn from the ids that are left."""
     taken, out = i[None].astype(jnp.int32), []
     for one in jax.random.split(key, count):
         r = jax.random.randint(one, (), 0, size - taken.size, jnp.int32)
@@ -152,7 +152,7 @@ def distinct(key: jax.Array, i: jax.Array, size: int, count: int) -> list[jax.Ar
 
 
 def crossed(key: jax.Array, chance: jax.Array, crossover: str, like: Any) -> Any:
-    """A tree of booleans: what comes from the mutant, one number at least."""
+    """A tree of booleans: which numbers come from the mutant, at least one."""
     n = trees.size(like)
     leaves, tree = jax.tree.flatten(like)
     first, rest = jax.random.split(key)

@@ -1,4 +1,4 @@
-"""The discovered evolution strategy (DES): what a learned one does, written down in closed form.
+"""The discovered evolution strategy (DES): what a learned evolution strategy does, in closed form.
 
 Lange, Schaul, Chen, Zahavy, Dalibard, Lu, Singh, Flennerhag: "Discovering Evolution Strategies via Meta-Black-Box
 Optimization", ICLR 2023, arXiv:2211.11260, section 5 ("reverse engineering").
@@ -25,8 +25,8 @@ class State(NamedTuple):
     mean: Any  # the parameters
     sigma: Any  # like the mean, f32 or wider: standard deviation of each coordinate
     temperature: jax.Array  # float[]: of the recombination weights
-    learning_rate: jax.Array  # float[]: of the mean
-    sigma_learning_rate: jax.Array  # float[]
+    learning_rate: jax.Array  # float[]: learning rate of the mean
+    sigma_learning_rate: jax.Array  # float[]: learning rate of sigma
 
 
 @memoized
@@ -41,16 +41,16 @@ def discovered_es(
 ) -> Strategy:
     """The discovered evolution strategy, with a diagonal Gaussian.
 
-    The weight of the member with the centered rank r, from -1/2 for the best to 1/2 for the worst, is
-    `softmax(20 (1 - sigmoid(temperature r)))`: nearly equal weights for the better part, nearly none for the rest. The
-    spread is taken around the OLD mean.
+    A member's weight is `softmax(20 (1 - sigmoid(temperature r)))`, where r is its centered rank, -1/2 for the best and
+    1/2 for the worst. So the better part has nearly equal weights, and the rest hardly any. Deviations are taken around
+    the OLD mean.
 
     Args:
         population_size: members per generation, 2 or more.
         sigma: initial standard deviation of every coordinate, in units of the parameters.
         temperature: how sharply the better half is told from the worse, a number or an optax schedule.
-        learning_rate: of the mean, a number or an optax schedule.
-        sigma_learning_rate: of the standard deviations, a number or an optax schedule.
+        learning_rate: learning rate of the mean, a number or an optax schedule.
+        sigma_learning_rate: learning rate of the standard deviations, a number or an optax schedule.
         blocks: the population is drawn and summed in that many parts, one at a time.
 
     Numbers that `init` takes: `sigma`, `temperature`, `learning_rate`, `sigma_learning_rate`.

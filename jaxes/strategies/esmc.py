@@ -1,4 +1,4 @@
-"""Evolution strategy with clipping at the center: nobody is worse than the mean itself.
+"""Evolution strategy with clipping at the center: no member counts as worse than the mean itself.
 
 Merchant, Metz, Schoenholz, Cubuk: "Learn2Hop: Learned Optimization on Rough Landscapes", ICML 2021, arXiv:2107.09661,
 section on meta-loss clipping (ESMC): both members of an antithetic pair are compared with the unperturbed parameters,
@@ -29,7 +29,7 @@ class State(NamedTuple):
     mean: Any  # the parameters
     sigma: jax.Array  # float[]: standard deviation of the perturbations
     learning_rate: jax.Array  # float[]: scales the optimizer's update
-    weight_decay: jax.Array  # float[]
+    weight_decay: jax.Array  # float[]: strength of the decay
     optimizer: Any  # state of tx
 
 
@@ -48,21 +48,22 @@ def esmc(
 ) -> Strategy:
     """Evolution strategy with clipping at the center.
 
-    The first pair, members 0 and 1, is the mean itself, evaluated twice; the baseline f0 is the mean of both. The
-    gradient is `sum (max(f+, f0) - max(f-, f0)) z / (pairs * sigma)` over the other pairs: unbiased where the fitness
-    is linear, for there just one of both is clipped. An invalid member has no say, for it counts as f0.
+    The first pair, members 0 and 1, is the mean itself, evaluated twice; the baseline f0 is the average of the two. The
+    gradient is `sum (max(f+, f0) - max(f-, f0)) z / (pairs * sigma)` over the other pairs. It is unbiased where the
+    fitness is linear, because there exactly one member of each pair is clipped. An invalid member counts as f0, and so
+    does not pull.
 
     Args:
-        population_size: members per generation, even, 4 or more, the two at the center included.
+        population_size: members per generation, even and 4 or more, including the two at the center.
         sigma: standard deviation of the perturbations, in units of the parameters; a number or an optax schedule.
         learning_rate: Adam's step size, 0.01 by default, a number or an optax schedule. Beside a `tx` it multiplies the
-            update of that one and is 1 by default.
+            update of `tx` and is 1 by default.
         tx: an optax transformation, run on the real parameter tree; it is given the negative gradient and must
             descend. Adam by default.
         shaping: from fitness to the values that are compared; it must keep their order. `jaxes.shaping.identity()` by
             default.
         noise: the kind of perturbation; `jaxes.noise.gaussian()` by default.
-        weight_decay: strength, a number or an optax schedule.
+        weight_decay: strength of the decay, a number or an optax schedule.
         decay: "decoupled" or "l2", as in `open_es`.
         blocks: the population is drawn and summed in that many parts, one at a time.
 

@@ -1,8 +1,8 @@
-"""A genetic algorithm that selects mutation rates by the best that each of them did: group elite selection.
+"""A genetic algorithm that selects mutation rates by the best child of each: group elite selection.
 
 Kumar, Liu, Miikkulainen, Stone: "Effective Mutation Rate Adaptation through Group Elite Selection", GECCO 2022,
-arXiv:2204.04817: mutation rates are a population of their own, each used by one group of members. A rate is judged by
-the best change in fitness in its group, not by the mean, which small rates always win.
+arXiv:2204.04817: mutation rates are a population of their own, and each is used by one group of members. A rate is
+judged by the best change of fitness in its group; judged by the mean change, small rates would always win.
 """
 
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ class State(NamedTuple):
     sigma: jax.Array  # float[groups]: standard deviation of each group's mutations, the best rate first
     tau: jax.Array  # float[]: a new rate is an old one times tau^u, u uniform in [-1, 1)
     elites: Any  # leaves [elite, *leaf.shape]: the parents of the next generation, best first
-    fitness: jax.Array  # float[elite]: theirs, -inf before any
+    fitness: jax.Array  # float[elite]: fitness of the elites, -inf before any
     best: Any  # like the parameters: the best member so far
     best_fitness: jax.Array  # float[]: its fitness, -inf before any
 
@@ -40,17 +40,17 @@ def gesmr_ga(
     elite_fraction: float = 0.5,
     blocks: int = 1,
 ) -> Strategy:
-    """A genetic algorithm with group elite selection of mutation rates. The state holds the parents only.
+    """A genetic algorithm with group elite selection of mutation rates. The state holds only parents and rates.
 
     Args:
         population_size: members per generation, 2 or more; member 0 is the best of the generation before, unchanged.
         sigma: initial standard deviation of the mutations, in units of the parameters, of all groups.
-        groups: how many rates there are at a time; a divisor of the population size, the one that is nearest to its
-            square root by default. A group has two members or more.
-        tau: how far rates mutate: by a factor between `1 / tau` and `tau`, evenly spread on a logarithmic scale; a
-            number or an optax schedule.
-        elite_fraction: the part of the population that has children, and of the rates that new ones are made of; in
-            (0, 1].
+        groups: how many rates there are at a time; a divisor of the population size, by default the one that is nearest
+            to its square root. A group has two members or more.
+        tau: how far rates mutate: by a factor between `1 / tau` and `tau`, uniform on a logarithmic scale; a number or
+            an optax schedule.
+        elite_fraction: the part of the population that has children, and the part of the rates that new rates are made
+            from; in (0, 1].
         blocks: the population is evaluated in that many parts, one at a time.
 
     Numbers that `init` takes: `sigma`, `tau`.
@@ -84,7 +84,7 @@ def gesmr_ga(
         return populations.members(ids, population_size, lambda which: make(state, which))
 
     def rates(state, fitness):
-        """The next generation's: the best one as it is, and mutants of the best few."""
+        """The next generation's rates: the best one as it is, and mutants of the best few."""
         everyone = jnp.arange(population_size, dtype=jnp.int32)
         before = genetic.parent_fitness(state, fitness, genetic.choices(state, everyone).parent)
         gain = jnp.where(jnp.isnan(fitness), -jnp.inf, jnp.where(fitness == before, 0, fitness - before))

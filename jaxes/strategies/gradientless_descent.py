@@ -1,4 +1,4 @@
-"""Gradientless descent: normal members at many radii around the best one so far, which gives way to a better one only.
+"""Gradientless descent: normal members at many radii around the best one so far, which only a better one replaces.
 
 Golovin, Karro, Kochanski, Lee, Song, Zhang: "Gradientless Descent: High-Dimensional Zeroth-Order Optimization", ICLR
 2020, arXiv:1911.06317, Algorithm 1 (GLD-Search) with a normal sampling distribution; with a schedule that halves sigma
@@ -33,8 +33,8 @@ def gradientless_descent(
     """Gradientless descent by a sweep over radii. Member 0 of the first generation is the start itself.
 
     Args:
-        population_size: members per generation, 2 or more: so many radii, evenly spaced on a logarithmic scale. The
-            paper halves from one to the next, which makes it `1 + log2(1 / ratio)`.
+        population_size: members per generation, 2 or more; each has its own radius, evenly spaced on a logarithmic
+            scale. The paper halves the radius from one to the next, which takes `1 + log2(1 / ratio)` members.
         sigma: the largest standard deviation of a member around the best one, in units of the parameters; a number or
             an optax schedule.
         ratio: the smallest standard deviation divided by the largest; a number or an optax schedule.

@@ -1,4 +1,4 @@
-"""Guided evolution strategies: more of the search where past gradients, or surrogate ones, point.
+"""Guided evolution strategies: perturbations mostly along past gradients, or along surrogate gradients.
 
 Maheswaranathan, Metz, Tucker, Choi, Sohl-Dickstein: "Guided evolutionary strategies: Augmenting random search with
 surrogate gradients", ICML 2019, arXiv:1806.10230, section 3 (Algorithm 1).
@@ -35,7 +35,7 @@ class State(NamedTuple):
     alpha: jax.Array  # float[]: part of the variance that is spent on the full space, in [0, 1]
     beta: jax.Array  # float[]: scale of the gradient
     learning_rate: jax.Array  # float[]: scales the optimizer's update
-    weight_decay: jax.Array  # float[]
+    weight_decay: jax.Array  # float[]: strength of the decay
     optimizer: Any  # state of tx
 
 
@@ -57,37 +57,35 @@ def guided_es(
 ) -> Strategy:
     """Guided evolution strategies.
 
-    Perturbations have the covariance `sigma^2 (alpha / n I + (1 - alpha) / k U U^T)`, with an orthonormal basis U of k
-    surrogate gradients, and the expected length sigma whatever n is. The parameters are raveled into one vector
-    inside. Before there are k surrogate gradients, random directions stand in for those that are missing.
+    Perturbations have the covariance `sigma^2 (alpha / n I + (1 - alpha) / k U U^T)`, where U is an orthonormal basis
+    of k surrogate gradients; their expected length is about sigma for every n. The parameters are raveled into one
+    vector inside. While there are fewer than k surrogate gradients, random directions take the missing places.
 
     Args:
         population_size: members per generation, even: pairs of mirror images.
-        sigma: root mean square LENGTH of a perturbation, in units of the parameters (`open_es` perturbs every
-            coordinate by as much); a number or an optax schedule.
-        subspace: k, surrogate gradients that are kept, from 1 to n.
-        surrogates: "past": the estimates of the last k generations. "given": those that `jaxes.guide(state, gradient)`
-            puts in, such as a biased or truncated gradient computed elsewhere.
-        alpha: 1 is a plain evolution strategy, 0 searches the subspace only; a number or an optax schedule.
+        sigma: root mean square LENGTH of a perturbation, in units of the parameters (the sigma of `open_es` is the
+            deviation of every coordinate); a number or an optax schedule.
+        subspace: k, how many surrogate gradients are kept, from 1 to n.
+        surrogates: "past": the gradient estimates of the last k generations. "given": the gradients that
+            `jaxes.guide(state, gradient)` puts in, such as biased or truncated ones that are computed elsewhere.
+        alpha: part of the variance that is spent on the full space; 1 is a plain evolution strategy, 0 searches the
+            subspace only; a number or an optax schedule.
         beta: scale of the gradient, a number or an optax schedule.
         learning_rate: Adam's step size, 0.01 by default, a number or an optax schedule. Beside a `tx` it multiplies the
-            update of that one and is 1 by default.
+            update of `tx` and is 1 by default.
         tx: an optax transformation, run on the real parameter tree; it is given the negative gradient and must
             descend. Adam by default.
         shaping: from fitness to weights; `jaxes.shaping.identity()` by default.
-        weight_decay: strength, a number or an optax schedule.
+        weight_decay: strength of the decay, a number or an optax schedule.
         decay: "decoupled" or "l2", as in `open_es`.
         blocks: the population is drawn and summed in that many parts, one at a time.
 
     Numbers that `init` takes: `sigma`, `alpha`, `beta`, `learning_rate`, `weight_decay`.
 
     >>> import jax, jaxes, jax.numpy as jnp
-    >>> strategy = jaxes.guided_es(8, 0.1, surrogates="given", learning_rate=0.1)
+    >>> strategy = jaxes.guided_es(8, 0.1, learning_rate=0.1)
     >>> state = strategy.init(jax.random.key(0), jnp.ones(3))
-    >>> for _ in range(60):
-    ...     members = strategy.ask(state)
-    ...     state, info = strategy.tell(state, -jnp.sum(members**2, axis=1))
-    ...     state = jaxes.guide(state, 2 * state.mean + 0.5)  # a biased gradient
+    >>> state, infos = jaxes.run(strategy, jaxes.minimize(lambda x: jnp.sum(x**2)), state, generations=60)
     >>> bool(jnp.sum(strategy.recommend(state) ** 2) < 0.1)
     True
     """
@@ -133,11 +131,21 @@ def guided_es(
 
 
 def guide(state: State, gradient: Any) -> State:
-    """Put a surrogate gradient into the state of a `guided_es`, in the place of the oldest.
+    """Put a surrogate gradient into the state of a `guided_es`, in the place of the oldest one.
 
     Args:
-        gradient: like the parameters; neither its length nor its sign matters. One without a direction (zero, or not
-            finite) is left out.
+        state: a state of `guided_es(surrogates="given")`.
+        gradient: a tree like the parameters; neither its length nor its sign matters. A gradient without a direction
+            (zero, or not finite) changes nothing.
+
+    Raises:
+        ValueError: if the shapes of the gradient are not the parameters' shapes.
+
+    >>> import jax, jaxes, jax.numpy as jnp
+    >>> strategy = jaxes.guided_es(8, 0.1, subspace=1, surrogates="given")
+    >>> state = jaxes.guide(strategy.init(jax.random.key(0), jnp.ones(3)), jnp.array([0.0, 2.0, 0.0]))
+    >>> state.guides.tolist()
+    [[0.0, 1.0, 0.0]]
     """
     if jax.tree.map(jnp.shape, gradient) != jax.tree.map(jnp.shape, state.mean):
         raise ValueError(
@@ -155,5 +163,5 @@ def _pushed(state: State, gradient: jax.Array) -> dict[str, jax.Array]:
 
 
 def orthonormal(rows: jax.Array) -> jax.Array:
-    """An orthonormal basis of what the rows ([k, n], k <= n) span, as rows; arbitrary where they are dependent."""
+    """float[k, n]: orthonormal rows that span what `rows` (float[k, n], k <= n) span, or more where these depend."""
     return jnp.linalg.qr(rows.T)[0].T

@@ -1,4 +1,4 @@
-"""Stochastic hill climbing: normal members around the best one so far, which gives way to a better one only.
+"""Stochastic hill climbing: normal members around the best one so far, which only a better one replaces.
 
 The (1 + lambda) evolution strategy without adaptation: Rechenberg: "Evolutionsstrategie", 1973; Juels, Wattenberg:
 "Stochastic Hillclimbing as a Baseline Method for Evaluating Genetic Algorithms", NIPS 1995.
@@ -31,7 +31,7 @@ def hill_climbing(population_size: int, sigma: Number = 0.1, *, blocks: int = 1)
     Args:
         population_size: members per generation, 2 or more.
         sigma: standard deviation of the members around the best one, in units of the parameters; a number or an optax
-            schedule. It sets how near an optimum the search can come; `mr15_ga` and `gradientless_descent` adapt it.
+            schedule. It limits how near to an optimum the search can come; `mr15_ga` adapts it.
         blocks: the population is evaluated in that many parts, one at a time.
 
     Numbers that `init` takes: `sigma`.

@@ -46,7 +46,7 @@ class State(NamedTuple):
     known: jax.Array  # bool[]: whether there is an elite
     eta_sigma: jax.Array  # float[]: rate of the covariance
     eta_shift: jax.Array  # float[]: rate of the shift
-    delta_ams: jax.Array  # float[]: how many shifts ahead some members are placed
+    delta_ams: jax.Array  # float[]: delta^AMS, how many shifts some members are moved ahead
     eta_dec: jax.Array  # float[]: eta^DEC, the multiplier's decrease, and the inverse of its increase
     theta_sdr: jax.Array  # float[]: theta^SDR, standard deviations beyond which improvements widen the search
 
@@ -66,20 +66,20 @@ def iamalgam(
 ) -> Strategy:
     """Incremental AMaLGaM.
 
-    The parameters are raveled into one vector inside; memory and time of the full covariance are those of n x n
-    matrices, so n is at most 10,000 there, and linear in n for the univariate one. `tell` compares with the best
-    fitness ever, so it expects fitness that means the same in every generation.
+    The parameters are raveled into one vector inside. With the full covariance memory and time grow as for n x n
+    matrices, so n is at most 10,000; with the univariate one they are linear in n. `tell` compares with the best
+    fitness of all generations, so the fitness must mean the same in every generation.
 
     Args:
         population_size: new members per generation, 2 or more (the paper's population also counts the elite); the
             paper's choice is 10 sqrt n for the full covariance and 4 sqrt n for the univariate one, at least 6.
         sigma: initial standard deviation of every coordinate, in units of the parameters.
-        covariance: "full", or "univariate" for a diagonal one.
+        covariance: "full", or "univariate" for a diagonal covariance.
         eta_sigma, eta_shift: rates of the covariance and of the mean's shift, numbers or optax schedules; the paper's
             for n parameters and this population by default.
-        delta_ams: shifts (times the multiplier) that a part of the members is moved ahead.
-        eta_dec: factor by which the covariance's multiplier shrinks without improvement; it grows by its inverse.
-        theta_sdr: how many standard deviations from the mean improvements must be for the multiplier to grow.
+        delta_ams: how far some of the members are moved ahead, in units of the shift times the multiplier.
+        eta_dec: factor by which the covariance's multiplier shrinks without improvement; it grows by the inverse.
+        theta_sdr: how many standard deviations from the mean an improvement must lie for the multiplier to grow.
         blocks: the population is drawn and summed in that many parts, one at a time.
 
     Numbers that `init` takes: `sigma`, `eta_sigma`, `eta_shift`, `delta_ams`, `eta_dec`, `theta_sdr`.

@@ -2,7 +2,7 @@
 
 Loshchilov, Glasmachers, Beyer: "Large Scale Black-Box Optimization by Limited-Memory Matrix Adaptation", IEEE
 Transactions on Evolutionary Computation 23 (2019) 353-358, arXiv:1705.06693: Algorithm 1, with its line numbers.
-The paper's rates of paths, 2 lambda / n and lambda / n, are held at one where they exceed it, in few dimensions.
+The paper's rates of the paths, 2 lambda / n and lambda / n, exceed one in few dimensions; there they are one.
 """
 
 import math
@@ -33,9 +33,9 @@ class State(NamedTuple):
     c_sigma: jax.Array  # float[]: rate of the step size's path
     d_sigma: jax.Array  # float[]: damping of the step size
     c_d: jax.Array  # float[]: weight of the first direction
-    base_d: jax.Array  # float[]: each further direction's weight is smaller by this factor
+    base_d: jax.Array  # float[]: factor by which the weight falls from one direction to the next
     c_c: jax.Array  # float[]: rate of the first direction's update
-    base_c: jax.Array  # float[]: each further direction's rate is smaller by this factor
+    base_c: jax.Array  # float[]: factor by which the rate falls from one direction to the next
 
 
 @memoized
@@ -59,12 +59,12 @@ def lm_ma_es(
     Args:
         population_size: members per generation, 2 or more; the paper's choice is 4 + floor(3 ln n).
         sigma: initial step size, in units of the parameters.
-        memory: direction vectors that are kept; 4 + floor(3 ln n) by default.
-        c_sigma: rate of the step size's path, a number or an optax schedule; min(2 population_size / n, 1).
+        memory: how many direction vectors are kept; 4 + floor(3 ln n) by default.
+        c_sigma: rate of the step size's path, a number or an optax schedule; min(2 population_size / n, 1) by default.
         d_sigma: damping of the step size.
-        c_d: weight of the first direction, 1 / n by default; that of the i-th is `c_d / base_d**i`.
-        c_c: rate of the first direction, min(population_size / n, 1) by default; the i-th's is `c_c / base_c**i`.
-        base_d, base_c: the factors between them.
+        c_d: weight of direction 0, 1 / n by default; direction i has the weight `c_d / base_d**i`.
+        c_c: rate of direction 0, min(population_size / n, 1) by default; direction i has the rate `c_c / base_c**i`.
+        base_d, base_c: by how much weight and rate fall from one direction to the next.
         blocks: the population is drawn and summed in that many parts, one at a time.
 
     Numbers that `init` takes: `sigma`, `c_sigma`, `d_sigma`, `c_d`, `base_d`, `c_c`, `base_c`.
@@ -112,7 +112,7 @@ def lm_ma_es(
         weights, mu_eff = paths.select(table, fitness)
         block = lambda part: ((), flat.times(part.of(weights), flat.normals(state, part, n)))
         _, white = over_blocks(block, population_size, blocks, comm)
-        # The factors are linear, so that the mean of the d is what they make of the mean of the z.
+        # The factors are linear, so they turn the mean of the z into the mean of the d.
         mean = flat.moved(state.mean, state.sigma * shaped(state, white[None])[0])  # line 10
         path = paths.cumulated(state.path_sigma, state.c_sigma, mu_eff, white)  # line 11
         rate = falling(state.c_c, state.base_c, state.directions)[:, None]
@@ -127,7 +127,7 @@ def lm_ma_es(
 
 
 def falling(first: jax.Array, base: jax.Array, directions: jax.Array) -> jax.Array:
-    """The number of each direction, float[memory]."""
+    """A weight or rate of each direction, float[memory]: `first / base**i`."""
     return first * base ** -jnp.arange(directions.shape[0], dtype=directions.dtype)
 
 

@@ -46,7 +46,7 @@ def ma_es(
 ) -> Strategy:
     """Matrix adaptation evolution strategy.
 
-    The parameters are raveled into one vector inside; memory and time are those of n x n matrices (products only), so
+    The parameters are raveled into one vector inside; memory and time grow as for n x n matrices (products only), so
     n is at most 10,000.
 
     Args:

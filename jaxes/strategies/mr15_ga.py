@@ -1,8 +1,8 @@
 """A genetic algorithm whose mutation rate follows the one-fifth success rule.
 
-Rechenberg: "Evolutionsstrategie", 1973: more than one success in five, and the steps are too small. As in the baseline
-15MR of Kumar, Liu, Miikkulainen, Stone: "Effective Mutation Rate Adaptation through Group Elite Selection", GECCO 2022,
-arXiv:2204.04817: a success is a child that is better than its parent, counted over the generation.
+Rechenberg: "Evolutionsstrategie", 1973: if more than one step in five is a success, the steps are too small. Here a
+success is a child that is better than its parent, counted over a generation, as in the baseline 15MR of Kumar, Liu,
+Miikkulainen, Stone: "Effective Mutation Rate Adaptation through Group Elite Selection", GECCO 2022, arXiv:2204.04817.
 """
 
 from typing import Any, NamedTuple
@@ -23,9 +23,9 @@ class State(NamedTuple):
     key: jax.Array  # key[]
     step: jax.Array  # int32[]: generations told
     sigma: jax.Array  # float[]: standard deviation of a mutation
-    factor: jax.Array  # float[]: by which it changes
+    factor: jax.Array  # float[]: factor by which sigma changes
     elites: Any  # leaves [elite, *leaf.shape]: the parents of the next generation, best first
-    fitness: jax.Array  # float[elite]: theirs, -inf before any
+    fitness: jax.Array  # float[elite]: fitness of the elites, -inf before any
     best: Any  # like the parameters: the best member so far
     best_fitness: jax.Array  # float[]: its fitness, -inf before any
 
@@ -39,13 +39,13 @@ def mr15_ga(
     elite_fraction: float = 0.2,
     blocks: int = 1,
 ) -> Strategy:
-    """A genetic algorithm with the one-fifth rule. The state holds the parents only, at first copies of the start.
+    """A genetic algorithm with the one-fifth rule. The state holds only the parents, at first copies of the start.
 
     Args:
         population_size: members per generation, 2 or more; member 0 is the best of the generation before, unchanged.
         sigma: initial standard deviation of the mutations, in units of the parameters.
-        factor: sigma is multiplied by it where more than a fifth of the children are better than their parents, divided
-            by it where fewer are; a number or an optax schedule.
+        factor: sigma is multiplied by this where more than a fifth of the children are better than their parents, and
+            divided by it where fewer are; a number or an optax schedule.
         elite_fraction: the part of the population that has children; in (0, 1].
         blocks: the population is evaluated in that many parts, one at a time.
 

@@ -3,8 +3,8 @@
 Wierstra, Schaul, Glasmachers, Sun, Peters, Schmidhuber: "Natural Evolution Strategies", JMLR 15 (2014) 949-980: the
 search gradient of section 2 (eq. 2), the natural gradient of section 2.3 (Algorithm 3), the utilities of section 3.1.
 
-For `x = mean + sigma * z` in n dimensions the log-likelihood gradients are `z / sigma` for the mean and
-`(|z|^2 - n) / sigma` for sigma. The Fisher matrix is diagonal: `1 / sigma^2` for every coordinate of the mean and
+For `x = mean + sigma * z` in n dimensions the gradient of the log-likelihood is `z / sigma` for the mean and
+`(|z|^2 - n) / sigma` for sigma. The Fisher matrix is diagonal, with `1 / sigma^2` for every coordinate of the mean and
 `2 n / sigma^2` for sigma. The natural gradients are therefore `sigma * z` and `sigma * (|z|^2 / n - 1) / 2`.
 """
 
@@ -28,8 +28,8 @@ class State(NamedTuple):
     step: jax.Array  # int32[]: generations told
     mean: Any  # the parameters
     sigma: jax.Array  # float[]: standard deviation of every coordinate
-    learning_rate: jax.Array  # float[]: of the mean
-    sigma_learning_rate: jax.Array  # float[]: of log(sigma)
+    learning_rate: jax.Array  # float[]: learning rate of the mean
+    sigma_learning_rate: jax.Array  # float[]: learning rate of log(sigma)
 
 
 @memoized
@@ -50,10 +50,10 @@ def nes(
     Args:
         population_size: members per generation, 2 or more.
         sigma: initial standard deviation, in units of the parameters; adapted, unless it is an optax schedule.
-        learning_rate: of the mean, a number or an optax schedule.
-        sigma_learning_rate: of log(sigma), a number or an optax schedule; 0 keeps sigma as it is.
+        learning_rate: learning rate of the mean, a number or an optax schedule.
+        sigma_learning_rate: learning rate of log(sigma), a number or an optax schedule; 0 keeps sigma as it is.
         shaping: from fitness to weights; `jaxes.shaping.nes_utilities()` by default. The weights are summed, not
-            averaged (the utilities' positive parts sum to about one); scale the rates for others.
+            averaged: those of the utilities that are positive sum to about one; with others, scale the rates.
         blocks: the population is drawn and summed in that many parts, one at a time.
 
     Numbers that `init` takes: `sigma`, `learning_rate`, `sigma_learning_rate`.

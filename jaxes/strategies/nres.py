@@ -29,7 +29,7 @@ class State(NamedTuple):
     mean: Any  # the parameters
     sigma: jax.Array  # float[]: standard deviation of the perturbations
     learning_rate: jax.Array  # float[]: scales the optimizer's update
-    weight_decay: jax.Array  # float[]
+    weight_decay: jax.Array  # float[]: strength of the decay
     optimizer: Any  # state of tx
 
 
@@ -50,21 +50,21 @@ def nres(
 ) -> Strategy:
     """Noise-reuse evolution strategies.
 
-    Made for `jaxes.unrolled`, whose members go on from where they were: a pair has the same perturbation in all pieces
-    of an episode, drawn from the episode's number, so that nothing has to be kept.
+    Made for `jaxes.unrolled`, whose members go on from where they were. A pair has the same perturbation in all pieces
+    of an episode, drawn from the number of the episode, so nothing has to be kept.
 
     Args:
         population_size: members per generation, even: pairs of mirror images.
         sigma: standard deviation of the perturbations, in units of the parameters; a number or an optax schedule.
-        unrolls: pieces (generations) in an episode; with 1 it is a plain evolution strategy.
+        unrolls: how many pieces (generations) an episode has; with 1 this is a plain evolution strategy.
         stagger: pairs begin their episodes in different generations, as in `jaxes.unrolled` and in the paper.
         learning_rate: Adam's step size, 0.01 by default, a number or an optax schedule. Beside a `tx` it multiplies the
-            update of that one and is 1 by default.
+            update of `tx` and is 1 by default.
         tx: an optax transformation, run on the real parameter tree; it is given the negative gradient and must
             descend. Adam by default.
         shaping: from fitness to weights; only `jaxes.shaping.identity()`, the default, leaves the gradient unbiased.
         noise: the kind of perturbation; `jaxes.noise.gaussian()` by default.
-        weight_decay: strength, a number or an optax schedule.
+        weight_decay: strength of the decay, a number or an optax schedule.
         decay: "decoupled" or "l2", as in `open_es`.
         blocks: the population is drawn and summed in that many parts, one at a time.
 

@@ -29,7 +29,7 @@ class State(NamedTuple):
     mean: Any  # the parameters
     sigma: jax.Array  # float[]: standard deviation of the perturbations
     learning_rate: jax.Array  # float[]: scales the optimizer's update
-    weight_decay: jax.Array  # float[]
+    weight_decay: jax.Array  # float[]: strength of the decay
     optimizer: Any  # state of tx
 
 
@@ -53,13 +53,13 @@ def open_es(
         population_size: members per generation; even with antithetic pairs.
         sigma: standard deviation of the perturbations, in units of the parameters; a number or an optax schedule.
         learning_rate: Adam's step size, 0.01 by default, a number or an optax schedule. Beside a `tx` it multiplies the
-            update of that one and is 1 by default.
+            update of `tx` and is 1 by default.
         tx: an optax transformation, run on the real parameter tree; it is given the negative gradient and must
             descend, as optax's optimizers do. Adam by default.
         shaping: from fitness to weights; `jaxes.shaping.centered_rank()` by default.
         noise: the kind of perturbation; `jaxes.noise.gaussian()` by default.
-        antithetic: members 2i and 2i+1 are mirror images of each other.
-        weight_decay: strength, a number or an optax schedule.
+        antithetic: whether members 2i and 2i+1 are mirror images of each other.
+        weight_decay: strength of the decay, a number or an optax schedule.
         decay: "decoupled" takes `learning_rate * weight_decay * mean` off the mean (Loshchilov & Hutter 2019); "l2"
             adds `-weight_decay * mean` to the gradient before the optimizer, as OpenAI's code does.
         blocks: the population is drawn and summed in that many parts, one at a time.

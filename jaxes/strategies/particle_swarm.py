@@ -1,4 +1,4 @@
-"""Particle swarm optimization: members fly, drawn to the best place that they have seen and to the best one of all.
+"""Particle swarm optimization: members fly, drawn to the best place that each has seen, and to the best place of all.
 
 Kennedy, Eberhart: "Particle Swarm Optimization", ICNN 1995, with the constriction of Clerc, Kennedy: "The Particle
 Swarm - Explosion, Stability, and Convergence in a Multidimensional Complex Space", IEEE Transactions on Evolutionary
@@ -26,14 +26,14 @@ CHI = 2 / abs(2 - PHI - math.sqrt(PHI**2 - 4 * PHI))
 class State(NamedTuple):
     key: jax.Array  # key[]
     step: jax.Array  # int32[]: generations told
-    sigma: jax.Array  # float[]: spread of the population, as drawn or as it is
+    sigma: jax.Array  # float[]: standard deviation of the population, at first the one that it is drawn with
     inertia: jax.Array  # float[]: factor of a velocity from one generation to the next, chi
     cognitive: jax.Array  # float[]: acceleration to a member's own best place, chi * phi_1
     social: jax.Array  # float[]: acceleration to the best place of all, chi * phi_2
     population: Any  # leaves [population_size, *leaf.shape]: where the members are
     velocity: Any  # like the population
     places: Any  # like the population: the best place of each member
-    fitness: jax.Array  # float[population_size]: of these places, -inf before any
+    fitness: jax.Array  # float[population_size]: fitness at these places, -inf before any
 
 
 @memoized
@@ -46,9 +46,9 @@ def particle_swarm(
     social: Number = CHI * PHI / 2,
     blocks: int = 1,
 ) -> Strategy:
-    """Particle swarm optimization; every member knows the best place of all (gbest), and begins at rest.
+    """Particle swarm optimization, where every member knows the best place of all (gbest) and begins at rest.
 
-    The state holds three populations: where members are, how they move, the best place of each.
+    The state holds three trees of the population's size: where members are, their velocities, and their best places.
 
     Args:
         population_size: members, 2 or more; 20 to 60 are usual.
@@ -57,7 +57,7 @@ def particle_swarm(
         inertia: factor of a velocity from one generation to the next; a number or an optax schedule.
         cognitive: acceleration to a member's own best place, times a uniform number for each coordinate; a number or an
             optax schedule.
-        social: the same to the best place of all.
+        social: acceleration to the best place of all, likewise.
         blocks: the population is evaluated and moved in that many parts, one at a time.
 
     Numbers that `init` takes: `sigma`, `inertia`, `cognitive`, `social`.
@@ -82,7 +82,7 @@ def particle_swarm(
         return State(population=population, velocity=still, places=population, fitness=fitness, **fields)
 
     def make(state, ids):
-        """Members where they fly to, and their velocities; in the first generation they stay."""
+        """Where members fly to, and their velocities; in the first generation they stay where they are."""
         best = recommend(state)
 
         def one(key, *rows):

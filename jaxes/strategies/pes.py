@@ -32,7 +32,7 @@ class State(NamedTuple):
     paths: Any  # leaves [pairs, ...]: each pair's perturbations since its episode began, added up
     sigma: jax.Array  # float[]: standard deviation of the perturbations
     learning_rate: jax.Array  # float[]: scales the optimizer's update
-    weight_decay: jax.Array  # float[]
+    weight_decay: jax.Array  # float[]: strength of the decay
     optimizer: Any  # state of tx
 
 
@@ -54,21 +54,22 @@ def pes(
     """Persistent evolution strategies.
 
     Made for `jaxes.unrolled`, whose members go on from where they were. The fitness of a piece is credited to all
-    perturbations since the episode began, not only to the newest. Their sums are kept for every pair, as the inner
-    states are: memory grows with population_size times the number of parameters. `nres` needs none of it.
+    perturbations since the episode began, not only to the newest one. Every pair therefore keeps the sum of its
+    perturbations, which takes memory in proportion to population_size times the number of parameters; `nres` does
+    without.
 
     Args:
         population_size: members per generation, even: pairs of mirror images.
         sigma: standard deviation of the perturbations, in units of the parameters; a number or an optax schedule.
-        unrolls: pieces (generations) in an episode; with 1 it is a plain evolution strategy.
+        unrolls: how many pieces (generations) an episode has; with 1 this is a plain evolution strategy.
         stagger: pairs begin their episodes in different generations, as in `jaxes.unrolled`.
         learning_rate: Adam's step size, 0.01 by default, a number or an optax schedule. Beside a `tx` it multiplies the
-            update of that one and is 1 by default.
+            update of `tx` and is 1 by default.
         tx: an optax transformation, run on the real parameter tree; it is given the negative gradient and must
             descend. Adam by default.
         shaping: from fitness to weights; only `jaxes.shaping.identity()`, the default, leaves the gradient unbiased.
         noise: a kind of perturbation whose samples are like the parameters; `jaxes.noise.gaussian()` by default.
-        weight_decay: strength, a number or an optax schedule.
+        weight_decay: strength of the decay, a number or an optax schedule.
         decay: "decoupled" or "l2", as in `open_es`.
         blocks: the population is drawn and summed in that many parts, one at a time.
 

@@ -30,9 +30,9 @@ class State(NamedTuple):
     mean: Any  # the parameters
     sigma: Any  # like the mean, f32 or wider: standard deviation of each parameter
     learning_rate: jax.Array  # float[]: scales the optimizer's update
-    sigma_learning_rate: jax.Array  # float[]
+    sigma_learning_rate: jax.Array  # float[]: learning rate of sigma
     sigma_change: jax.Array  # float[]: the largest relative change of a sigma in one generation
-    weight_decay: jax.Array  # float[]
+    weight_decay: jax.Array  # float[]: strength of the decay
     optimizer: Any  # state of tx
 
 
@@ -52,22 +52,23 @@ def pgpe(
 ) -> Strategy:
     """Policy gradients with parameter-based exploration.
 
-    The gradients are those of Sehnke et al. with step sizes proportional to sigma^2 (their section 2): for
-    `x = mean ± sigma z` they are `sigma z (f+ - f-) / 2` and `sigma (z^2 - 1) ((f+ + f-) / 2 - mean f)`, averaged over
-    the pairs. Noise is Gaussian, as the gradient of sigma assumes.
+    The gradients are the ones of Sehnke et al. with step sizes proportional to sigma^2 (their section 2). For the pairs
+    `x = mean ± sigma z` they are averages over the pairs: of `sigma z (f+ - f-) / 2` for the mean, and of
+    `sigma (z^2 - 1) ((f+ + f-) / 2 - mean f)` for sigma. The noise is Gaussian, as the gradient of sigma assumes.
 
     Args:
         population_size: members per generation, even: pairs of mirror images.
         sigma: initial standard deviation of every parameter, in units of the parameters.
         learning_rate: the maximum speed of ClipUp (its step size is half of that), by default a fifteenth of the radius
             of the initial distribution, `sigma * sqrt(n) / 15`; a number or an optax schedule. Beside a `tx` it
-            multiplies the update of that one and is 1 by default.
-        sigma_learning_rate: of sigma, a number or an optax schedule.
-        sigma_change: no sigma changes by more than this part in one generation, below 1; a number or an optax schedule.
+            multiplies the update of `tx` and is 1 by default.
+        sigma_learning_rate: learning rate of sigma, a number or an optax schedule.
+        sigma_change: no sigma changes by more than this part of it in one generation; below 1, a number or an optax
+            schedule.
         tx: an optax transformation, run on the real parameter tree; it is given the negative gradient and must
             descend. `jaxes.clip_up` by default.
         shaping: from fitness to weights; `jaxes.shaping.centered_rank()` by default.
-        weight_decay: strength, a number or an optax schedule.
+        weight_decay: strength of the decay, a number or an optax schedule.
         decay: "decoupled" or "l2", as in `open_es`.
         blocks: the population is drawn and summed in that many parts, one at a time.
 

@@ -1,7 +1,7 @@
-"""Random search: independent normal members around the start, of which the best is kept.
+"""Random search: independent normal members around the start; the best one is kept.
 
 Rastrigin: "The Convergence of the Random Search Method in the Extremal Control of a Many Parameter System", Automation
-and Remote Control 24 (1963) 1337-1342. It learns nothing, so it is what every other strategy has to beat.
+and Remote Control 24 (1963) 1337-1342. It learns nothing, so every other strategy should do better.
 """
 
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Rank-m evolution strategy: isotropic steps stretched along a few evolution paths of different age.
+"""Rank-m evolution strategy: isotropic steps, stretched along a few evolution paths of different ages.
 
 Li, Zhang: "A Simple Yet Efficient Evolution Strategy for Large-Scale Black-Box Optimization", IEEE Transactions on
 Evolutionary Computation 22 (2018) 637-646, doi:10.1109/TEVC.2017.2765682: Algorithms 2 (which paths are kept) and 3,
@@ -30,16 +30,16 @@ class State(NamedTuple):
     sigma: jax.Array  # float[]: the step size
     path: jax.Array  # float[n]: p, evolution path
     directions: jax.Array  # float[memory, n]: p_i, paths that were kept, old ones first
-    born: jax.Array  # int32[memory]: the generation of each
+    born: jax.Array  # int32[memory]: the generation that each of them comes from
     success: jax.Array  # float[]: s, cumulative success of the last generations
-    parents: jax.Array  # float[population_size // 2]: fitness of the last generation's best, best first
-    known: jax.Array  # bool[]: whether there was one
+    parents: jax.Array  # float[population_size // 2]: fitness of the last generation's best half, best first
+    known: jax.Array  # bool[]: whether there was a last generation
     c_c: jax.Array  # float[]: rate of the path
     c_cov: jax.Array  # float[]: weight of a direction
-    c_s: jax.Array  # float[]: rate of the success
-    q_star: jax.Array  # float[]: success that leaves the step size as it is
+    c_s: jax.Array  # float[]: rate at which the success is averaged
+    q_star: jax.Array  # float[]: the success at which the step size stays as it is
     d_sigma: jax.Array  # float[]: damping of the step size
-    gap: jax.Array  # float[]: T, generations that kept paths are apart
+    gap: jax.Array  # float[]: T, generations between two kept paths
 
 
 @memoized
@@ -58,19 +58,20 @@ def rm_es(
 ) -> Strategy:
     """Rank-m evolution strategy.
 
-    The parameters are raveled into one vector inside; memory and time grow with `memory * n`. The step size follows
-    how a generation's best rank against the last generation's best, so `tell` compares fitnesses of two generations.
+    The parameters are raveled into one vector inside; memory and time grow with `memory * n`. The step size depends on
+    how the best members of this generation rank among those of the last one, so `tell` compares the fitness of two
+    generations.
 
     Args:
         population_size: members per generation, 2 or more; the paper's choice is 4 + floor(3 ln n).
         sigma: initial step size, in units of the parameters.
-        memory: m, evolution paths that are kept; 1 is the paper's rank-one evolution strategy.
+        memory: m, how many evolution paths are kept; 1 is the paper's rank-one evolution strategy.
         c_c: rate of the path, a number or an optax schedule; 2 / (n + 7) by default.
         c_cov: weight of a direction in [0, 1]; 1 / (3 sqrt n + 5) by default.
         c_s: rate at which the success is averaged.
-        q_star: success, between -1 and 1, that leaves the step size as it is.
+        q_star: the success, between -1 and 1, at which the step size stays as it is.
         d_sigma: damping of the step size.
-        gap: generations that the kept paths are apart; n by default.
+        gap: how many generations lie between two kept paths; n by default.
         blocks: the population is drawn and summed in that many parts, one at a time.
 
     Numbers that `init` takes: `sigma`, `c_c`, `c_cov`, `c_s`, `q_star`, `d_sigma`, `gap`.
@@ -114,7 +115,7 @@ def rm_es(
         )
 
     def normals(state, which):
-        """What a member draws: z, float[units, n], and r, float[units, memory], all standard normal."""
+        """What members are made of: z, float[units, n], and r, float[units, memory], all standard normal."""
         n = state.path.shape[0]
         both = flat.normals(state, which, n + memory)
         return both[:, :n], both[:, n:]
@@ -146,7 +147,7 @@ def rm_es(
         path = paths.cumulated(state.path, state.c_c, mu_eff, step_y)
         directions, born = kept(state, path)
 
-        # Algorithm 1, lines 8-11: how far the new parents rank before the old ones, among both.
+        # Algorithm 1, lines 8-11: how much better the new parents rank than the old ones, among both.
         parents = -jnp.sort(-finite(fitness))[:mu]
         first, last = ranking.tied_ranks(jnp.concatenate([state.parents, parents]))
         rank = 0.5 * (first + last).astype(fitness.dtype)
@@ -173,10 +174,10 @@ def rm_es(
 
 
 def kept(state: State, path: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Algorithm 2: which paths are kept, `gap` generations apart, and when they were born.
+    """Algorithm 2: which paths are kept, about `gap` generations apart, and when they were born.
 
-    The oldest goes if all are further apart than that (or if there are still empty places); else the later one of the
-    two that are nearest to each other. The new path takes the last place.
+    The oldest path goes if all are more than `gap` generations apart, or if there are still empty places; otherwise the
+    later one of the two that are nearest in time. The new path comes last.
     """
     memory = state.born.shape[0]
     place = jnp.arange(memory)

@@ -1,8 +1,8 @@
-"""A genetic algorithm with self-adaptive mutation rates: every parent has its own, which its children inherit, mutated.
+"""A genetic algorithm with self-adaptive mutation rates: children inherit their parent's rate, which mutates too.
 
 Clune, Misevic, Ofria, Lenski, Elena, Sanjuan: "Natural Selection Fails to Optimize Mutation Rates for Long-Term
-Adaptation on Rugged Fitness Landscapes", PLoS Computational Biology 4 (2008), studies how such rates decay; here for
-real parameters, as the baseline SAMR of Kumar et al. 2022, arXiv:2204.04817.
+Adaptation on Rugged Fitness Landscapes", PLoS Computational Biology 4 (2008), studies how such rates decay. Here
+parameters are real numbers, as in the baseline SAMR of Kumar et al. 2022, arXiv:2204.04817.
 """
 
 from typing import Any, NamedTuple
@@ -23,9 +23,9 @@ class State(NamedTuple):
     key: jax.Array  # key[]
     step: jax.Array  # int32[]: generations told
     sigma: jax.Array  # float[elite]: each parent's standard deviation of a mutation
-    tau: jax.Array  # float[]: a child's is its parent's times tau^u, u uniform in [-1, 1)
+    tau: jax.Array  # float[]: a child's sigma is its parent's times tau^u, u uniform in [-1, 1)
     elites: Any  # leaves [elite, *leaf.shape]: the parents of the next generation, best first
-    fitness: jax.Array  # float[elite]: theirs, -inf before any
+    fitness: jax.Array  # float[elite]: fitness of the elites, -inf before any
     best: Any  # like the parameters: the best member so far
     best_fitness: jax.Array  # float[]: its fitness, -inf before any
 
@@ -39,12 +39,12 @@ def samr_ga(
     elite_fraction: float = 0.2,
     blocks: int = 1,
 ) -> Strategy:
-    """A genetic algorithm with self-adaptive mutation rates. The state holds the parents only, at first the start.
+    """A genetic algorithm with self-adaptive mutation rates. The state holds only the parents, at first the start.
 
     Args:
         population_size: members per generation, 2 or more; member 0 is the best of the generation before, unchanged.
         sigma: initial standard deviation of the mutations, in units of the parameters.
-        tau: how far the standard deviation itself mutates: by a factor between `1 / tau` and `tau`, evenly spread on a
+        tau: how far the standard deviation itself mutates: by a factor between `1 / tau` and `tau`, uniform on a
             logarithmic scale; a number or an optax schedule.
         elite_fraction: the part of the population that has children; in (0, 1].
         blocks: the population is evaluated in that many parts, one at a time.
@@ -68,7 +68,7 @@ def samr_ga(
         return State(**{**fields, "sigma": jnp.full(elite, fields["sigma"])})
 
     def make(state, ids):
-        """Members, and the mutation rate that made each: the elite keeps its own."""
+        """Members, and the mutation rate that each was made with: the elite keeps its own."""
         parent, exponent = genetic.choices(state, ids)
         mutated = genetic.within(state.sigma[parent] * state.tau**exponent)
         sigma = jnp.where(ids == 0, state.sigma[0], mutated)

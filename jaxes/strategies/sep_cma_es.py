@@ -1,4 +1,4 @@
-"""Separable CMA-ES: the covariance matrix is diagonal, and so learned faster, in linear time and memory.
+"""Separable CMA-ES: the covariance matrix is diagonal, so it is learned faster, in linear time and memory.
 
 Ros, Hansen: "A Simple Modification in CMA-ES Achieving Linear Time and Space Complexity", PPSN X (2008) 296-305,
 doi:10.1007/978-3-540-87700-4_30: the (mu/mu_w, lambda)-CMA-ES of its section 2 with the diagonal of eq. 5 and
@@ -33,7 +33,7 @@ class State(NamedTuple):
     d_sigma: jax.Array  # float[]: damping of the step size
     c_c: jax.Array  # float[]: rate of the covariance's path
     c_cov: jax.Array  # float[]: learning rate of the covariance, at most one
-    mu_cov: jax.Array  # float[]: 1 / mu_cov of c_cov is the rank-one update, the rest rank-mu
+    mu_cov: jax.Array  # float[]: the part 1 / mu_cov of c_cov is the rank-one update, the rest the rank-mu update
 
 
 @memoized
@@ -48,7 +48,7 @@ def sep_cma_es(
     mu_cov: Number | None = None,
     blocks: int = 1,
 ) -> Strategy:
-    """Separable CMA-ES: linear in the parameters, blind to their correlations.
+    """Separable CMA-ES: time and memory are linear in the parameters, whose correlations are not learned.
 
     The parameters are raveled into one vector inside.
 
@@ -56,7 +56,7 @@ def sep_cma_es(
         population_size: members per generation, 2 or more; the paper's choice is 4 + floor(3 ln n).
         sigma: initial step size, in units of the parameters.
         c_sigma, d_sigma, c_c, c_cov, mu_cov: rates, numbers or optax schedules; the paper's for n parameters by
-            default. Of `c_cov` at most one is used.
+            default. A `c_cov` above one counts as one.
         blocks: the population is drawn and summed in that many parts, one at a time.
 
     Numbers that `init` takes: `sigma` and the five rates.

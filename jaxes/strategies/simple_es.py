@@ -30,14 +30,14 @@ class State(NamedTuple):
 def simple_es(population_size: int, sigma: Number = 0.1, *, elite_fraction: float = 0.25, blocks: int = 1) -> Strategy:
     """The simple Gaussian evolution strategy.
 
-    The spread of the elite is taken around the OLD mean, as in the tutorial: its expectation under a fitness that says
-    nothing is then sigma^2 itself, so that sigma has no drift, and it grows while the mean is on its way. (Around the
-    new mean it would shrink by a factor `1 - 1/elite` in each generation.)
+    The variance of the elite is taken around the OLD mean, as in the tutorial. Under a fitness that is pure noise its
+    expectation is then sigma^2, so sigma does not drift, and sigma grows while the mean moves. (Around the new mean the
+    variance would shrink by a factor `1 - 1/elite` in each generation.)
 
     Args:
-        population_size: members per generation, 2 or more.
+        population_size: members per generation, a number of 2 or more.
         sigma: initial standard deviation, in units of the parameters; adapted, unless it is an optax schedule.
-        elite_fraction: the part of the population that makes the next generation; in (0, 1].
+        elite_fraction: the part of the population that the Gaussian is fitted to; in (0, 1].
         blocks: the population is drawn and summed in that many parts, one at a time.
 
     Numbers that `init` takes: `sigma`.

@@ -22,19 +22,19 @@ class State(NamedTuple):
     step: jax.Array  # int32[]: generations told
     sigma: jax.Array  # float[]: standard deviation of a mutation
     elites: Any  # leaves [elite, *leaf.shape]: the parents of the next generation, best first
-    fitness: jax.Array  # float[elite]: theirs, -inf before any
+    fitness: jax.Array  # float[elite]: fitness of the elites, -inf before any
     best: Any  # like the parameters: the best member so far
     best_fitness: jax.Array  # float[]: its fitness, -inf before any
 
 
 @memoized
 def simple_ga(population_size: int, sigma: Number = 0.1, *, elite_fraction: float = 0.2, blocks: int = 1) -> Strategy:
-    """The simple genetic algorithm. The state holds the parents only, in the first generation copies of the start.
+    """The simple genetic algorithm. The state holds only the parents; at first they are copies of the start.
 
     Args:
         population_size: members per generation, 2 or more; member 0 is the best of the generation before, unchanged.
         sigma: standard deviation of the mutations, in units of the parameters; a number or an optax schedule.
-        elite_fraction: the part of the population that has children; in (0, 1]. The paper's is 20 of 1,000.
+        elite_fraction: the part of the population that has children; in (0, 1]. The paper has 20 of 1,000.
         blocks: the population is evaluated in that many parts, one at a time.
 
     Numbers that `init` takes: `sigma`.

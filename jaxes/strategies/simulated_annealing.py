@@ -1,7 +1,7 @@
-"""Simulated annealing: the best neighbor of each generation is moved to if it is better, and now and then if it is not.
+"""Simulated annealing: the search moves to the best neighbor if that is better, and sometimes even if it is worse.
 
-Kirkpatrick, Gelatt, Vecchi: "Optimization by Simulated Annealing", Science 220 (1983) 671-680: the Metropolis rule, a
-temperature that goes down by a constant factor, and here `population_size` normal neighbors tried at once.
+Kirkpatrick, Gelatt, Vecchi: "Optimization by Simulated Annealing", Science 220 (1983) 671-680: the Metropolis rule with
+a temperature that falls by a constant factor. Here `population_size` normal neighbors are tried at once.
 """
 
 from typing import Any, NamedTuple
@@ -24,8 +24,8 @@ class State(NamedTuple):
     sigma: jax.Array  # float[]: standard deviation of the neighbors
     temperature: jax.Array  # float[]: in units of the fitness
     cooling: jax.Array  # float[]: the temperature's factor from one generation to the next
-    current: Any  # the parameters that the search is at
-    current_fitness: jax.Array  # float[]: their fitness, -inf before any
+    current: Any  # like the parameters: where the search is
+    current_fitness: jax.Array  # float[]: the fitness there, -inf before any
     best: Any  # like the parameters: the best member so far
     best_fitness: jax.Array  # float[]: its fitness, -inf before any
 
@@ -44,9 +44,9 @@ def simulated_annealing(
     Args:
         population_size: neighbors per generation, 2 or more.
         sigma: standard deviation of the neighbors, in units of the parameters; a number or an optax schedule.
-        temperature: a neighbor that is worse by that much is moved to with probability 1/e; in units of the fitness.
-            The first one, unless it is an optax schedule, which takes the place of the cooling.
-        cooling: what the temperature is multiplied by after each generation; a number or an optax schedule.
+        temperature: in units of the fitness: the search moves to a neighbor that is worse by this much with probability
+            1/e. A number is the first temperature, which is then cooled; an optax schedule replaces the cooling.
+        cooling: factor of the temperature from one generation to the next; a number or an optax schedule.
         blocks: the population is evaluated in that many parts, one at a time.
 
     Numbers that `init` takes: `sigma`, `temperature`, `cooling`.
@@ -75,7 +75,7 @@ def simulated_annealing(
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         index = populations.leader(fitness)
         neighbor, value = populations.take(make(state, index[None]), 0), fitness[index]
-        # Metropolis: accept with probability min(1, exp(change / temperature)); u > 0, so that -inf and NaN never are.
+        # Metropolis: accept with probability min(1, exp(change / temperature)); as u > 0, never -inf and NaN.
         key, least = populations.choice_keys(state, index[None])[0], jnp.finfo(value.dtype).tiny
         u = jax.random.uniform(key, (), value.dtype, least)
         accepted = (value >= state.current_fitness) | (value - state.current_fitness > state.temperature * jnp.log(u))

@@ -26,8 +26,8 @@ class State(NamedTuple):
     step: jax.Array  # int32[]: generations told
     mean: Any  # the parameters
     sigma: Any  # like the mean, f32 or wider: standard deviation of each coordinate
-    learning_rate: jax.Array  # float[]: of the mean
-    sigma_learning_rate: jax.Array  # float[]: of log(sigma)
+    learning_rate: jax.Array  # float[]: learning rate of the mean
+    sigma_learning_rate: jax.Array  # float[]: learning rate of log(sigma)
 
 
 @memoized
@@ -45,8 +45,9 @@ def snes(
     Args:
         population_size: members per generation, 2 or more; the paper's choice is 4 + 3 ln(n).
         sigma: initial standard deviation of every coordinate, in units of the parameters.
-        learning_rate: of the mean, a number or an optax schedule.
-        sigma_learning_rate: of log(sigma), a number or an optax schedule; (3 + ln n) / (5 sqrt n) by default.
+        learning_rate: learning rate of the mean, a number or an optax schedule.
+        sigma_learning_rate: learning rate of log(sigma), a number or an optax schedule; (3 + ln n) / (5 sqrt n) by
+            default.
         shaping: from fitness to weights, which are summed; `jaxes.shaping.nes_utilities()` by default.
         blocks: the population is drawn and summed in that many parts, one at a time.
 

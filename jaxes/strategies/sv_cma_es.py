@@ -3,12 +3,12 @@
 Braun, Lange, Toussaint: "Stein Variational Evolution Strategies", UAI 2025, arXiv:2410.10390, Algorithm 1: the step of
 each mean is its own CMA step plus the repulsion of the kernel.
 
-CMA's step size goes to zero at an optimum, where a sampler's would not, so three things differ, each found necessary by
-trial. The repulsion is multiplied by the particle's sigma^2: the kernel's gradient is one of a log-density, in units of
-1/parameters, and CMA's own step is about sigma^2 times such a gradient; so both have one unit, and the search does not
-depend on the scale of the parameters. The evolution paths see the CMA step alone. And the kernel is never narrower than
-the search distributions themselves, `h >= 2 n sigma^2`; without both of these, repulsion and step size drive each other
-to infinity.
+Three things differ from the paper, because the step size of CMA goes to zero at an optimum, unlike a sampler's; each
+was found necessary by trial. First, the repulsion is multiplied by the particle's sigma^2. The gradient of the kernel
+has the units of a gradient of a log-density, 1/parameters, and CMA's own step is about sigma^2 times such a gradient;
+so the two have the same units, and the search does not depend on the scale of the parameters. Second, the evolution
+paths see the CMA step alone. Third, the kernel is never narrower than the search distributions, `h >= 2 n sigma^2`.
+Without the last two, repulsion and step size drive each other to infinity.
 """
 
 from typing import Any, NamedTuple
@@ -34,7 +34,7 @@ class State(NamedTuple):
     sigma: jax.Array  # float[particles]: step sizes
     particles: Any  # the rest of the states of cma_es, leaves [particles, ...]
     best: jax.Array  # int32[]: the particle whose members ranked best in the last generation
-    bandwidth: jax.Array  # float[]: of the kernel, in units of the median heuristic's
+    bandwidth: jax.Array  # float[]: width of the kernel, in units of the median heuristic's
     repulsion: jax.Array  # float[]: weight of the force between particles
 
 
@@ -52,22 +52,21 @@ def sv_cma_es(
 ) -> Strategy:
     """Stein variational CMA-ES.
 
-    Every particle is a `cma_es` with an equal part of the population, consecutive members; memory is that of as many
-    n x n matrices as there are particles, so n is at most 10,000.
+    Every particle is a `cma_es` with an equal part of the population: consecutive members. Every particle keeps n x n
+    matrices, so n is at most 10,000.
 
     Args:
-        population_size: members per generation of all particles together, divisible by particles.
+        population_size: members per generation, of all particles together; divisible by the number of particles.
         sigma: initial step size of every particle, in units of the parameters.
-        particles: searches at once, 2 or more.
-        spread: standard deviation of the particles' starts around the parameters, where the first of them starts;
-            sigma by default.
-        bandwidth: of the kernel, 1 for the median heuristic; a number or an optax schedule.
+        particles: number of searches at once, 2 or more.
+        spread: standard deviation of the starts of the other particles around the parameters, where the first
+            particle starts; sigma by default.
+        bandwidth: width of the kernel, 1 for the median heuristic; a number or an optax schedule.
         repulsion: weight of the force that keeps particles apart, a number or an optax schedule.
         active: let the worse half take variance away, as in `cma_es`.
         blocks: the particles are updated in that many parts, one at a time.
 
-    Numbers that `init` takes: `sigma`, `bandwidth`, `repulsion`, and the rates of `cma_es`, which are the same for all
-    particles.
+    Numbers that `init` takes: `sigma`, `bandwidth`, `repulsion`, and the rates of `cma_es`, the same for all particles.
 
     >>> import jax, jaxes, jax.numpy as jnp
     >>> strategy = jaxes.sv_cma_es(24, 0.3, particles=4)

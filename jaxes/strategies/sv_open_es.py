@@ -31,10 +31,10 @@ class State(NamedTuple):
     mean: Any  # leaves [particles, ...]: the parameters of every particle
     best: jax.Array  # int32[]: the particle whose members ranked best in the last generation
     sigma: jax.Array  # float[]: standard deviation of the perturbations
-    bandwidth: jax.Array  # float[]: of the kernel, in units of the median heuristic's
+    bandwidth: jax.Array  # float[]: width of the kernel, in units of the median heuristic's
     repulsion: jax.Array  # float[]: weight of the force between particles
     learning_rate: jax.Array  # float[]: scales the optimizer's update
-    weight_decay: jax.Array  # float[]
+    weight_decay: jax.Array  # float[]: strength of the decay
     optimizer: Any  # state of tx for each particle, leaves [particles, ...]
 
 
@@ -57,24 +57,24 @@ def sv_open_es(
 ) -> Strategy:
     """Stein variational evolution strategy.
 
-    Every particle has an equal part of the population, consecutive members in antithetic pairs. With
-    `shaping=jaxes.shaping.identity()` the fitness is a log-density, of which the particles become a sample.
+    Every particle has an equal part of the population: consecutive members, in antithetic pairs. With
+    `shaping=jaxes.shaping.identity()` the fitness is taken for a log-density, and the particles become a sample of it.
 
     Args:
-        population_size: members per generation of all particles together, divisible by 2 * particles.
+        population_size: members per generation, of all particles together; divisible by 2 * particles.
         sigma: standard deviation of the perturbations, in units of the parameters; a number or an optax schedule.
-        particles: searches at once, 2 or more.
-        spread: standard deviation of the particles' starts around the parameters, where the first of them starts;
-            sigma by default.
-        bandwidth: of the kernel, 1 for the median heuristic; a number or an optax schedule.
+        particles: number of searches at once, 2 or more.
+        spread: standard deviation of the starts of the other particles around the parameters, where the first
+            particle starts; sigma by default.
+        bandwidth: width of the kernel, 1 for the median heuristic; a number or an optax schedule.
         repulsion: weight of the force that keeps particles apart, a number or an optax schedule.
         learning_rate: Adam's step size, 0.01 by default, a number or an optax schedule. Beside a `tx` it multiplies the
-            update of that one and is 1 by default.
+            update of `tx` and is 1 by default.
         tx: an optax transformation, run on the real parameter tree of each particle; it is given the negative of SVGD's
             direction and must descend. Adam by default.
         shaping: from the fitness of one particle's members to weights; `jaxes.shaping.centered_rank()` by default.
         noise: the kind of perturbation; `jaxes.noise.gaussian()` by default.
-        weight_decay: strength, a number or an optax schedule.
+        weight_decay: strength of the decay, a number or an optax schedule.
         decay: "decoupled" or "l2", as in `open_es`.
         blocks: the population is drawn and summed in that many parts, one at a time.
 

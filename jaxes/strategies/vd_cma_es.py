@@ -19,7 +19,7 @@ from jaxes.strategy import Strategy, summarize
 from jaxes.support import checks, trees
 from jaxes.support.memoized import memoized
 
-LARGEST_CHANGE = 0.7  # of v relative to |v|, and of each entry of D relative to it
+LARGEST_CHANGE = 0.7  # in one generation: of v in units of |v|, and of an entry of D in units of this entry
 
 
 class State(NamedTuple):
@@ -118,7 +118,7 @@ def vd_cma_es(
 
 
 def defaults(n: int, mu_eff: float) -> dict[str, float]:
-    """The paper's rates for n parameters: CMA-ES's, with faster learning of fewer numbers."""
+    """The paper's rates for n parameters: as for CMA-ES, but faster, because there are fewer numbers to learn."""
     faster = max((n - 5) / 6, 0.5)
     c_sigma = 0.5 / (math.sqrt(n / mu_eff) + 1)
     c_1 = min(1.0, faster * 2 / ((n + 1.3) ** 2 + mu_eff))

@@ -2,7 +2,7 @@
 
 Glasmachers, Schaul, Sun, Wierstra, Schmidhuber: "Exponential Natural Evolution Strategies", GECCO 2010; Wierstra,
 Schaul, Glasmachers, Sun, Peters, Schmidhuber: "Natural Evolution Strategies", JMLR 15 (2014) 949-980, Algorithm 5 and
-Table 1. Members are mean + sigma * B z, as in the first paper; the second writes B^T z with the same update of B.
+Table 1. Members are mean + sigma * B z, as in the first paper; the second one has B^T z with the same update of B.
 """
 
 import math
@@ -29,9 +29,9 @@ class State(NamedTuple):
     mean: Any  # the parameters
     sigma: jax.Array  # float[]: the step size
     shape: jax.Array  # float[n, n]: B, of determinant one; the covariance is sigma^2 B B^T
-    learning_rate: jax.Array  # float[]: of the mean
-    sigma_learning_rate: jax.Array  # float[]: of log(sigma)
-    shape_learning_rate: jax.Array  # float[]: of log(B)
+    learning_rate: jax.Array  # float[]: learning rate of the mean
+    sigma_learning_rate: jax.Array  # float[]: learning rate of log(sigma)
+    shape_learning_rate: jax.Array  # float[]: learning rate of log(B)
 
 
 @memoized
@@ -47,15 +47,16 @@ def xnes(
 ) -> Strategy:
     """Exponential natural evolution strategy.
 
-    The parameters are raveled into one vector inside; memory and time are those of n x n matrices (products
+    The parameters are raveled into one vector inside; memory and time grow as for n x n matrices (products
     only), so n is at most 10,000.
 
     Args:
         population_size: members per generation, 2 or more; the paper's choice is 4 + floor(3 ln n).
         sigma: initial step size, in units of the parameters.
-        learning_rate: of the mean, a number or an optax schedule.
-        sigma_learning_rate: of log(sigma), a number or an optax schedule; (9 + 3 ln n) / (5 n sqrt n) by default.
-        shape_learning_rate: of the logarithm of the shape B, likewise.
+        learning_rate: learning rate of the mean, a number or an optax schedule.
+        sigma_learning_rate: learning rate of log(sigma), a number or an optax schedule; (9 + 3 ln n) / (5 n sqrt n) by
+            default.
+        shape_learning_rate: learning rate of log(B), where B is the shape; likewise.
         shaping: from fitness to weights, which are summed; `jaxes.shaping.nes_utilities()` by default.
         blocks: the population is drawn and summed in that many parts, one at a time.
 
@@ -103,7 +104,7 @@ def xnes(
             return (), (flat.times(u, s), flat.times((u[:, None] * s).T, s))
 
         _, (first, second) = over_blocks(block, population_size, blocks, comm)
-        # Algorithm 5: natural gradients of the mean, of all of log(A), and its parts along sigma and along B.
+        # Algorithm 5: natural gradients of the mean and of log(A), and the parts of the latter along sigma and B.
         g_mean, g_all = first, second - jnp.sum(weights) * jnp.eye(n, dtype=second.dtype)
         g_sigma = jnp.trace(g_all) * (1 / n)
         g_shape = g_all - g_sigma * jnp.eye(n, dtype=second.dtype)
@@ -119,8 +120,8 @@ def xnes(
 def expm(matrix: jax.Array) -> jax.Array:
     """The matrix exponential by scaling, a Taylor series, and squaring.
 
-    Products alone: faster than `eigh` on an accelerator, and the same bits in every program, where eigenvectors of
-    nearby eigenvalues are not.
+    It takes only products, which are faster than `eigh` on an accelerator, and have the same bits in every program,
+    unlike the eigenvectors of nearby eigenvalues.
     """
     eye = jnp.eye(matrix.shape[0], dtype=matrix.dtype)
     largest = jnp.max(jnp.sum(jnp.abs(matrix), axis=1))  # bounds the spectral norm of a symmetric matrix

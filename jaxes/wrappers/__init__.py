@@ -1,4 +1,4 @@
-"""Strategies around strategies: each takes one and returns one, for `jit`, `vmap`, `scan` and checkpoints as before."""
+"""Functions that take a strategy and return another one, for `jit`, `vmap`, `scan` and checkpoints as before."""
 
 from jaxes.wrappers.bounded import bounded
 from jaxes.wrappers.integer import integer

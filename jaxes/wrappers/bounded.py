@@ -1,4 +1,4 @@
-"""Keep members within bounds: the strategy searches all of space, which is mapped into the box."""
+"""Keep members within bounds: the strategy searches the whole space, which is mapped into the box."""
 
 from typing import Any, Literal, NamedTuple
 
@@ -30,17 +30,17 @@ def bounded(
 
     Args:
         strategy: any.
-        low: the lower bounds: a number, or a tree that is a prefix of the parameters' (numbers or arrays); `-inf` for
-            none. In the parameters' units.
+        low: the lower bounds in the units of the parameters: a number, or numbers or arrays in a tree that is a prefix
+            of the parameters' tree; `-inf` for no bound.
         high: the upper bounds, likewise.
-        method: "reflect" mirrors what lies outside at the bounds (identity inside, a kink at the bound); "smooth"
-            differs from the identity only near a bound, where it is quadratic with slope 0 at the bound, so that a
-            differentiable fitness stays differentiable.
+        method: "reflect" mirrors members that lie outside at the bounds; it leaves the inside as it is and makes a kink
+            at the bound. "smooth" changes only what lies near a bound, quadratically with slope 0 at the bound, so
+            that a differentiable fitness stays differentiable.
 
-    Numbers that `init` takes: `low`, `high` and those of the strategy inside.
+    Numbers that `init` takes: `low`, `high` and the numbers of the strategy inside.
 
     Raises:
-        ValueError: at `init`, if a lower bound is not below its upper one, or the parameters lie outside.
+        ValueError: at `init`, if a lower bound is not below its upper bound, or the parameters lie outside.
 
     >>> import jax, jaxes, jax.numpy as jnp
     >>> strategy = jaxes.wrappers.bounded(jaxes.cma_es(8, 1.0), low=1.0)
@@ -102,14 +102,17 @@ def _reflected(x, low, high):
 
 
 def _margins(low, high):
-    """How far from each bound the smooth map differs from the identity: at most half of the width."""
+    """How far from each bound the smooth map differs from the identity: at most half of the box's width."""
     half = jnp.where(jnp.isfinite(low) & jnp.isfinite(high), (high - low) * 0.5, jnp.inf)
     margin = lambda bound: jnp.where(jnp.isfinite(bound), jnp.minimum(half, (1 + jnp.abs(bound)) * 0.05), 0)
     return margin(low), margin(high)
 
 
 def _smooth(x, low, high):
-    """Quadratic within a margin of a bound, which the point one margin outside is mapped to; mirrored beyond that."""
+    """Quadratic within a margin on both sides of a bound; what lies farther outside is mirrored.
+
+    The point one margin outside is mapped to the bound itself.
+    """
     below, above = _margins(low, high)
     y = _reflected(x, low - below, high + above)
     square = lambda distance, margin: distance**2 * (0.25 / jnp.where(margin > 0, margin, 1))

@@ -1,4 +1,4 @@
-"""What wrappers need to know of the strategy inside."""
+"""What wrappers need from the strategy inside."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from jaxes.strategy import Deviations, Strategy
 
 
 class Inside:
-    """Base of wrappers' states: `key` and `step` are those of the state inside."""
+    """Base of the wrappers' states: `key` and `step` come from the state inside."""
 
     __slots__ = ()
     inner: Any
@@ -24,6 +24,6 @@ class Inside:
 
 
 def deviations(strategy: Strategy) -> Callable[[Any], Deviations] | None:
-    """How to read the standard deviations of the strategy inside from the wrapper's state, if they can be read."""
+    """`Strategy.deviations` for a wrapper's state: what the strategy inside gives for its own state, or None."""
     read = strategy.deviations
     return None if read is None else lambda state: read(state.inner)

@@ -1,4 +1,4 @@
-"""Whole-number coordinates, kept from freezing.
+"""Whole-number coordinates that do not freeze.
 
 Hamano, Saito, Nomura, Shirakawa: "CMA-ES with Margin: Lower-Bounding Marginal Probability for Mixed-Integer Black-Box
 Optimization", GECCO 2022, arXiv:2205.13482, section 3.3; here for integers without bounds (see `bounded`).
@@ -19,7 +19,7 @@ from jaxes.wrappers.inside import Inside, deviations
 
 class _Fields(NamedTuple):
     inner: Any  # state of the strategy inside
-    scale: Any  # float tree like the parameters: A, widens the spread of integer coordinates
+    scale: Any  # float tree like the parameters: A, widens the deviation of integer coordinates
     margin: jax.Array  # float[]: alpha, the least probability that an integer coordinate leaves its value
 
 
@@ -29,17 +29,21 @@ class State(_Fields, Inside):
 
 @memoized
 def integer(strategy: Strategy, which: Any = True, *, margin: float | None = None) -> Strategy:
-    """The same strategy, some of whose coordinates are rounded to whole numbers.
+    """The same strategy with some coordinates rounded to whole numbers.
 
-    A plain rounded search freezes as soon as its spread is small against 1; the margin correction widens the spread
-    and moves the mean of an integer coordinate so that it always leaves its value with some probability.
+    A search whose members are only rounded freezes as soon as its standard deviations are small against 1. The margin
+    correction widens the deviation of an integer coordinate and moves its mean, so that it leaves its value with at
+    least a certain probability.
 
     Args:
-        strategy: a Gaussian one whose state has a `mean` and a `sigma` (`cma_es`, `snes`, `cem`, ...).
-        which: True for all coordinates; or a tree of booleans, a prefix of the parameters' (or arrays of their shapes).
-        margin: alpha; `1 / (dimension * population_size)` by default.
+        strategy: a Gaussian strategy whose state has a `mean` and a `sigma` (`cma_es`, `snes`, `cem`, ...).
+        which: True for all coordinates; or a tree of booleans or boolean arrays, a prefix of the parameters' tree.
+        margin: alpha, the least probability; a scalar, `1 / (dimension * population_size)` by default.
 
-    Numbers that `init` takes: `margin` and those of the strategy inside.
+    Numbers that `init` takes: `margin` and the numbers of the strategy inside.
+
+    Raises:
+        TypeError: if the strategy's standard deviations cannot be read.
 
     >>> import jax, jaxes, jax.numpy as jnp
     >>> strategy = jaxes.wrappers.integer(jaxes.cma_es(12, 2.0))

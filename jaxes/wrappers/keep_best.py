@@ -1,4 +1,4 @@
-"""Remember the best member that was ever told."""
+"""Remember the best member of all generations."""
 
 from typing import Any, NamedTuple
 
@@ -24,9 +24,13 @@ class State(_Fields, Inside):
 
 @memoized
 def keep_best(strategy: Strategy) -> Strategy:
-    """The same strategy, which recommends the best member ever told instead of the mean.
+    """The same strategy, but it recommends the best member of all generations.
 
-    On noisy fitness that is the luckiest member rather than the best one.
+    With noisy fitness that is the luckiest member rather than the best one.
+
+    Args:
+        strategy: any. The wrapper's state has `best`, a tree like the parameters, and `best_fitness`, float[], which is
+            NaN before any generation.
 
     >>> import jax, jaxes, jax.numpy as jnp
     >>> strategy = jaxes.wrappers.keep_best(jaxes.cma_es(8, 0.5))

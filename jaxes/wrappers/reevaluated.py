@@ -16,13 +16,13 @@ from jaxes.support.memoized import memoized
 from jaxes.wrappers.inside import Inside, deviations
 
 _WIDER = 1.5  # alpha_t: factor of the number of evaluations
-_TOLERATED = 0.2  # theta: the smaller, the fewer changes of rank pass as none
+_TOLERATED = 0.2  # theta: the smaller, the fewer changes of rank are tolerated
 
 
 class _Fields(NamedTuple):
     inner: Any  # state of the strategy inside
-    evaluations: jax.Array  # float[]: how many of a member's evaluations count, rounded down
-    uncertainty: jax.Array  # float[]: of the last generation; above 0 there is too much noise
+    evaluations: jax.Array  # float[]: how many evaluations of a member count, rounded down
+    uncertainty: jax.Array  # float[]: of the last generation; above 0 means too much noise
 
 
 class State(_Fields, Inside):
@@ -31,18 +31,19 @@ class State(_Fields, Inside):
 
 @memoized
 def reevaluated(strategy: Strategy, n: int, *, adaptive: bool = False) -> Strategy:
-    """The same strategy, each of whose members is evaluated `n` times.
+    """The same strategy with every member evaluated `n` times.
 
-    The members `i * n, ..., i * n + n - 1` of a generation are copies of member `i` of the strategy inside, which is
-    told their mean over the valid ones. Their ids differ, so that a problem with noise gives each another value.
+    The members `i * n, ..., i * n + n - 1` of a generation, whose fitness is float[population_size * n], are copies of
+    member `i` of the strategy inside, which is told the mean of their valid fitnesses. The copies have different ids,
+    so a noisy problem evaluates each with other noise.
 
     Args:
         strategy: any; with `adaptive` one whose state has a `sigma`.
-        n: evaluations of a member, 2 or more.
-        adaptive: as UH-CMA-ES: how far ranks change between the two halves of the evaluations decides how many of the
-            `n` are used (2 at first, at most n; the rest are asked for but ignored), and sigma grows by
-            `1 + 2 / (dimension + 10)` when all are used and ranks still change too much. All members are measured,
-            where the paper measures a part of them.
+        n: how often a member is evaluated, 2 or more.
+        adaptive: as in UH-CMA-ES, the number of evaluations that count (2 at first, at most n) follows how far ranks
+            change between two halves of them; the others are asked for but ignored. Where all n count and ranks still
+            change too much, sigma grows by the factor `1 + 2 / (dimension + 10)`. All members are compared, while the
+            paper compares a part of them.
 
     >>> import jax, jaxes, jax.numpy as jnp
     >>> strategy = jaxes.wrappers.reevaluated(jaxes.snes(8, 0.5), 4)
@@ -88,10 +89,11 @@ def reevaluated(strategy: Strategy, n: int, *, adaptive: bool = False) -> Strate
 
 
 def uncertainty(first: jax.Array, second: jax.Array) -> jax.Array:
-    """Algorithm 4: how much more the ranks of two evaluations of the same members differ than is tolerated.
+    """Algorithm 4: by how much the ranks of two evaluations of the same members differ more than is tolerated.
 
     Args:
-        first: float[size]; `second` likewise.
+        first: float[size], fitness.
+        second: float[size], fitness of the same members.
 
     Returns:
         float[]: above 0 where there is too much noise.

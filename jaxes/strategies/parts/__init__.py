@@ -1,1 +1,1 @@
-"""What several strategies share; each module is one idea, and knows no strategy."""
+"""What several strategies share: each module is one idea, and imports no strategy."""

@@ -1,4 +1,4 @@
-"""ClipUp: an optimizer for gradients whose length says little, with one setting that is a length in parameter space.
+"""ClipUp: an optimizer for gradients whose length says little; its main setting is a length in parameter space.
 
 Toklu, Liskowski, Srivastava: "ClipUp: A Simple and Powerful Optimizer for Distribution-based Policy Evolution", PPSN
 2020, arXiv:2008.02387, Algorithm 1.
@@ -14,19 +14,23 @@ from jaxes.support import checks, trees
 
 
 class State(NamedTuple):
-    velocity: Any  # like the parameters
+    velocity: Any  # like the parameters, and in their units: the last step
 
 
 def clip_up(
     max_speed: float | jax.Array, *, step_size: float | jax.Array | None = None, momentum: float | jax.Array = 0.9
 ) -> optax.GradientTransformation:
-    """The normalized gradient with momentum, its velocity clipped; an optax transformation that descends.
+    """The normalized gradient with momentum and a clipped velocity: an optax transformation that descends.
 
     Args:
-        max_speed: the longest step, as a Euclidean norm over all parameters. The paper's rule of thumb is a fifteenth
-            of the radius of the initial search distribution, `sigma * sqrt(n)`.
-        step_size: what the normalized gradient adds to the velocity; half of `max_speed` by default (section 3.1).
-        momentum: the part of the velocity that is kept, in [0, 1).
+        max_speed: scalar: the longest step, as a Euclidean norm over all parameters. The paper's rule of thumb is a
+            fifteenth of the radius of the initial search distribution, `sigma * sqrt(n)`.
+        step_size: scalar: the length that a gradient adds to the velocity; half of `max_speed` by default (section
+            3.1).
+        momentum: scalar: the part of the velocity that is kept, in [0, 1).
+
+    Raises:
+        ValueError: if a setting lies outside its range.
 
     `optax.inject_hyperparams(jaxes.clip_up)(max_speed=...)` keeps the settings in the optimizer's state.
 

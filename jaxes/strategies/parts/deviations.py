@@ -1,4 +1,4 @@
-"""How far the members of Gaussian strategies are spread, read from their states (`Strategy.deviations`)."""
+"""The standard deviations of Gaussian strategies, read from their states (`Strategy.deviations`)."""
 
 from typing import Any
 
@@ -10,22 +10,22 @@ from jaxes.support import trees
 
 
 def isotropic(state: Any) -> Deviations:
-    """Of members `mean + sigma * z` with one sigma."""
+    """The deviations of members `mean + sigma * z` with one sigma."""
     return Deviations(jax.tree.map(lambda x: jnp.broadcast_to(state.sigma, x.shape), state.mean), state.sigma)
 
 
 def diagonal(state: Any) -> Deviations:
-    """Of members `mean + sigma * z` with a tree of sigmas."""
+    """The deviations of members `mean + sigma * z` with a tree of sigmas."""
     return Deviations(state.sigma, trees.norm(state.sigma) * trees.size(state.sigma) ** -0.5)
 
 
 def separable(state: Any, variance: jax.Array) -> Deviations:
-    """Of members `mean + sigma * sqrt(variance) * z`, with variance float[n]."""
+    """The deviations of members `mean + sigma * sqrt(variance) * z`, with variance float[n]."""
     return Deviations(_like_mean(state, state.sigma * jnp.sqrt(variance)), state.sigma)
 
 
 def full(state: Any, root: jax.Array, exact: bool = False) -> Deviations:
-    """Of members `mean + sigma * root z`, with root float[n, n]."""
+    """The deviations of members `mean + sigma * root z`, with root float[n, n]."""
     coordinates = separable(state, jnp.sum(root**2, axis=1)).coordinates
     return Deviations(coordinates, state.sigma, root, exact)
 

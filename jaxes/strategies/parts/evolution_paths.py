@@ -1,4 +1,4 @@
-"""Weighted recombination and evolution paths: what the descendants of CMA-ES share.
+"""Weighted recombination and evolution paths: what CMA-ES and its descendants share.
 
 Hansen: "The CMA Evolution Strategy: A Tutorial", 2016, arXiv:1604.00772; equation numbers are the tutorial's.
 """
@@ -25,8 +25,8 @@ def logarithmic(population_size: int, edge: float | None = None) -> tuple[np.nda
     """Weights of the better half, `ln(edge) - ln(rank)` with sum one, and their mu_eff (eqs. 8, 49).
 
     Args:
-        population_size: also the length of the result; the worse half is zero.
-        edge: where the logarithm would be zero; (population_size + 1) / 2 by default.
+        population_size: also the length of the weights; the worse half weighs zero.
+        edge: the rank at which a weight would be zero; (population_size + 1) / 2 by default.
     """
     mu = population_size // 2
     edge = (population_size + 1) / 2 if edge is None else edge
@@ -50,12 +50,12 @@ def select(table: np.ndarray, fitness: jax.Array) -> Selection:
 
 
 def expected_length(n: int) -> float:
-    """Of a standard normal vector of n numbers, as the tutorial approximates it."""
+    """The expected length of a standard normal vector of n numbers, as the tutorial approximates it."""
     return math.sqrt(n) * (1 - 1 / (4 * n) + 1 / (21 * n**2))
 
 
 def gain(rate: jax.Array, mu_eff: jax.Array) -> jax.Array:
-    """What a weighted mean of standard normal steps is multiplied by, to keep a path's variance at one."""
+    """The factor of a weighted mean of standard normal steps that keeps a path's variance at one."""
     return jnp.sqrt(rate * (2 - rate) * mu_eff)
 
 
@@ -71,7 +71,7 @@ def step_size(sigma: jax.Array, path: jax.Array, rate: jax.Array, damping: jax.A
 
 
 def moving(length: jax.Array, rate: jax.Array, step: jax.Array, n: int) -> jax.Array:
-    """h_sigma, 1.0 or 0.0: whether the step size's path, of relative length `length` after `step + 1`, is usual."""
+    """h_sigma, 1.0 or 0.0: whether the step size's path, of this relative length, is no longer than usual."""
     settled = jnp.sqrt(1 - (1 - rate) ** (2 * (step + 1).astype(length.dtype)))
     return (length < (1.4 + 2 / (n + 1)) * settled).astype(length.dtype)
 

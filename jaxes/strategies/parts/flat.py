@@ -1,4 +1,4 @@
-"""What strategies that search in one flat vector share: its noise, its members, its products, its largest size."""
+"""What strategies that search in one flat vector share: noise, members, products, and the largest size."""
 
 from collections.abc import Callable
 from typing import Any
@@ -49,9 +49,9 @@ def moved(mean: Any, step: jax.Array) -> Any:
 
 
 def moved_exactly(mean: Any, rest: jax.Array, step: jax.Array) -> tuple[Any, jax.Array]:
-    """`moved`, and what rounding has taken off: the new mean plus the new rest is the old mean plus rest plus step.
+    """`moved`, and what rounding has taken off: the new mean and rest sum to the old mean, rest and step.
 
-    Without it a search in float32 ends where the shortest axis is a few units in the last place of the mean.
+    Without the rest a search in float32 ends when the shortest axis is a few units in the last place of the mean.
     """
     wanted = rest + step
     new = moved(mean, wanted)
@@ -81,12 +81,12 @@ def check_matrix(name: str, params: Any, dtype: Any) -> int:
 
 
 def by_chunks(fn: Callable[[jax.Array], jax.Array], rows: jax.Array, size: int = 8) -> jax.Array:
-    """`fn` (a matrix product) of `size` rows at a time, so that a row's bits do not depend on how many are asked for.
+    """`fn` (a matrix product) of `size` rows at a time, so that the bits of a row do not depend on the other rows.
 
     Args:
         fn: float[size, n] -> float[size, m], row by row.
         rows: float[k, n]; the last chunk is filled up with zeros.
-        size: rows in a chunk.
+        size: how many rows are in a chunk.
 
     Returns:
         float[k, m].

@@ -1,4 +1,4 @@
-"""From the noise of units to members: which units are asked for, and where their signs stand."""
+"""From the noise of units to members: which units are asked for, and with which sign."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +25,7 @@ def read_ids(ids: Any, size: int) -> Block | jax.Array:
 
 
 def as_array(ids: Block | jax.Array) -> jax.Array:
-    """int32[k]: ids, also those of a block."""
+    """int32[k]: the ids, or the ids of a block."""
     return ids.ids if isinstance(ids, Block) else ids
 
 
@@ -35,7 +35,8 @@ def from_noise(ids: Any, size: int, antithetic: bool, draw: Callable, member: Ca
     Args:
         ids: None (all `size` members), a `Block`, or int[k].
         size: of the population.
-        antithetic: members 2u and 2u+1 share the noise of unit u with opposite signs; otherwise member i has unit i.
+        antithetic: members 2u and 2u+1 share the noise of unit u with opposite signs; otherwise member i has the noise
+            of unit i.
         draw: `draw(units) -> z`, leaves [units, ...]; units are a `Block` or int[k].
         member: `member(sign, z_of_one)`; sign is +1.0 or -1.0.
     """
@@ -48,7 +49,7 @@ def from_noise(ids: Any, size: int, antithetic: bool, draw: Callable, member: Ca
 
 
 def of_pairs(ids: Block, draw: Callable, member: Callable) -> Any:
-    """The members of a block that is made of whole antithetic pairs; the noise of a pair is drawn once."""
+    """The members of a block of whole antithetic pairs; the noise of a pair is drawn once."""
     z = draw(ids.pairs)
     if isinstance(ids.start, int) or any_low_rank(z):
         # The faster way on CPU (benchmarks/core.py), but in a loop over blocks XLA would draw dense noise twice.
@@ -64,7 +65,7 @@ def one_by_one(ids: Block | jax.Array, draw: Callable, member: Callable) -> Any:
 
 
 def signed(sign: jax.Array | float, scale: jax.Array | float) -> jax.Array | float:
-    """`sign * scale` without a product: XLA would gather constant signs with constants of the noise, and round anew."""
+    """`sign * scale` without a product, which XLA would merge with constants of the noise and so round differently."""
     return jnp.where(sign < 0, -scale, scale)
 
 

@@ -1,7 +1,7 @@
-"""The symmetric square root of a covariance, by products alone where it is near the identity.
+"""The symmetric square root of a covariance; where this is near the identity, by products alone.
 
 Higham, "Functions of Matrices: Theory and Computation", 2008, section 6.3: the coupled Newton-Schulz iteration (6.35).
-A few matrix products take a fraction of the time of an eigendecomposition, on accelerators a small one.
+A few matrix products take less time than an eigendecomposition, on accelerators far less.
 """
 
 import jax
@@ -17,8 +17,8 @@ _NEAR = 0.9  # |I - M|_F up to which the iteration is used; it converges below 1
 def square_root(matrix: jax.Array, vector: jax.Array) -> tuple[jax.Array, jax.Array]:
     """M^(1/2) and M^(-1/2) v.
 
-    The symmetric root: eigenvectors are arbitrary where eigenvalues are close, the symmetric root is a smooth function
-    of M. Eigenvalues below the precision of the largest one count as that precision.
+    The root is the symmetric one, because it is a smooth function of M, while eigenvectors are arbitrary where
+    eigenvalues are close. Eigenvalues below the largest one times the precision of the dtype count as that.
 
     Args:
         matrix: float[n, n], symmetric.

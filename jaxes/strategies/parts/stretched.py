@@ -68,7 +68,7 @@ def natural(p: jax.Array, q: jax.Array, v: jax.Array) -> tuple[jax.Array, jax.Ar
     """The natural gradient from `score`: steps of v, and of D relative to D."""
     u, square = direction(v)
     uu, gamma = u**2, 1 + square
-    # alpha < 1 where the Fisher matrix would be nearly singular because v has one large entry.
+    # alpha < 1 where the Fisher matrix would be nearly singular, because one entry of v is large.
     room = (2 * gamma - jnp.sqrt(gamma)) / jnp.max(uu)
     alpha = jnp.minimum(1, jnp.sqrt(square**2 + room) / (2 + square))
     b = 2 * alpha**2 - (1 - alpha**2) * square**2 / gamma

@@ -1,15 +1,15 @@
-"""What an invalid member weighs, and how strongly an antithetic pair pulls."""
+"""How much an invalid member weighs, and how strongly an antithetic pair pulls."""
 
 import jax
 import jax.numpy as jnp
 
 
 def lenient(weights: jax.Array, fitness: jax.Array) -> jax.Array:
-    """Weights in which an invalid member is not the worst but nearly an average one, if few members are invalid.
+    """Weights in which an invalid member counts nearly as an average one, if few members are invalid.
 
-    Beside a partner that failed by accident any direction looks good, if failing is the worst there is; but where half
-    of space is invalid, that is what to learn. So the weight goes from the valid members' mean to the shaping's weight
-    as the share of invalid members goes from 0 to 1.
+    If an invalid member counted as the worst, a member whose partner failed by accident would look good in any case.
+    But where half of the space is invalid, the search should learn to avoid it. So the weight of an invalid member goes
+    from the mean weight of the valid members to the shaping's weight as the share of invalid members goes from 0 to 1.
 
     Args:
         weights: float[population_size], from the shaping.
