@@ -22,9 +22,9 @@ ENV = "brax/walker2d"
 STAGES = (20, 128, 400)  # generations
 SEED = "2"  # of the three tried, the one that bends its knees
 FRAMES_PER_SECOND, FRAMES = 20.0, 100
-WIDTH, HEIGHT, SHARPER = 280, 164, 3  # of a stage's picture in pixels; drawn so many times larger, then reduced
+WIDTH, HEIGHT, SHARPER = 280, 170, 3  # of a stage's picture in pixels; drawn so many times larger, then reduced
 METERS = 3.4  # across a picture
-SCALE, FLOOR = WIDTH * SHARPER / METERS, (HEIGHT - 16) * SHARPER  # pixels of a meter, and above the ground
+SCALE, FLOOR = WIDTH * SHARPER / METERS, (HEIGHT - 21) * SHARPER  # pixels of a meter, and above the ground
 LEGS = ("#1f6fd6", "#e08a2e")  # right, left
 BODY, GROUND, MARKS, INK, PAPER = "#2b3440", "#c9ced6", "#e6e9ee", "#5b6470", "#ffffff"
 
@@ -90,7 +90,7 @@ def draw_mark(pen: ImageDraw.ImageDraw, x: float, label: str) -> None:
     """A meter's mark on the ground, unless its label would be cut."""
     if 12 * SHARPER < x < (WIDTH - 12) * SHARPER:
         pen.line([(x, 20 * SHARPER), (x, FLOOR)], fill=MARKS, width=SHARPER)
-        pen.text((x, FLOOR + 3 * SHARPER), label, fill=INK, font=font(9), anchor="ma")
+        pen.text((x, FLOOR + 8 * SHARPER), label, fill=INK, font=font(9), anchor="ma")
 
 
 def draw_limb(pen: ImageDraw.ImageDraw, ends: list[tuple[float, float]], radius: float, color: str) -> None:
