@@ -159,7 +159,7 @@ def document(figures: dict) -> str:
         "",
         "`pes`, `nres` (on problems that unroll piece by piece: unbiased where truncated `open_es` is not), "
         "`sv_open_es` and `sv_cma_es` (particles that repel each other) are proved in "
-        "`tests/test_gradient_estimators.py`.",
+        "`tests/strategies/`.",
         "",
         "![Evaluations of jaxes and evosax over those of the reference](../benchmarks/results/correctness.png)",
         "",

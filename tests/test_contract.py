@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -136,6 +137,12 @@ def assert_finite(state):
 
 def test_every_strategy_has_a_row():
     assert set(TABLE) == set(jaxes.STRATEGIES)
+
+
+@pytest.mark.parametrize("place", ["strategies/test_{}.py", "references/{}.py"])
+def test_every_strategy_has_its_tests_and_its_reference(place):
+    files = {name: Path(__file__).parent / place.format(name) for name in jaxes.STRATEGIES}
+    assert not [name for name, file in files.items() if not file.is_file()]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""PES (Vicol et al. 2021, Algorithm 2) and NRES (Li et al. 2023, Algorithm 3, workers in lockstep); gradient descent.
+"""What pes.py and nres.py share: pairs of workers on influence balancing.
 
 The inner problem is influence balancing (Tallec & Ollivier 2017; Vicol et al. 2021, section 5): a linear system
 s <- A s + (theta, ..., theta, -theta, ..., -theta) with the loss (s_1 - 1)^2 / 2 in each step. The near influence of
@@ -35,21 +35,3 @@ class Workers:
                 self.s[i, j], out[i, j] = inner_step(self.s[i, j], self.theta + sign * eps[i])
         self.t += 1
         return out
-
-
-class PES(Workers):
-    def generation(self, z):
-        eps = self.sigma * z
-        loss = self.losses(eps)
-        self.xi = self.xi + eps
-        g = sum(self.xi[i] * (loss[i, 0] - loss[i, 1]) for i in range(self.pairs)) / (2 * self.pairs * self.sigma**2)
-        self.theta -= self.eta * g
-
-
-class NRES(Workers):
-    def generation(self, z):
-        if self.t % self.unrolls == 0:
-            self.eps = self.sigma * z
-        loss = self.losses(self.eps)
-        g = sum(self.eps[i] * (loss[i, 0] - loss[i, 1]) for i in range(self.pairs)) / (2 * self.pairs * self.sigma**2)
-        self.theta -= self.eta * g

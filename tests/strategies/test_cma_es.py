@@ -72,7 +72,7 @@ def test_evaluations_against_cma(case):
     assert np.isfinite(a) and b / 1.25 < a < b * 1.25, (a, b)
 
 
-def test_against_numpy():
+def test_step_by_step():
     """Thirty generations of the tutorial's equations in NumPy, with the same noise."""
     n, size, sigma = 4, 8, 0.5
     mu = size // 2
