@@ -66,7 +66,7 @@ def start_all(
 
 
 def follow_all(given: Mapping[str, Number | None], state: Any, step: jax.Array) -> dict[str, jax.Array]:
-    """`follow` for many numbers: those of `given`, which `state` holds by the same names."""
+    """`follow` for many numbers: every number in `given`, which `state` holds by the same name."""
     return {name: follow(value, getattr(state, name), step) for name, value in given.items()}
 
 

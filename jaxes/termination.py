@@ -50,7 +50,7 @@ class Monitor(NamedTuple):
     best: jax.Array  # float[record]: best fitness of each generation, the newest last
     median: jax.Array  # float[record]: median fitness
     deviation: jax.Array  # float[]: largest standard deviation of a coordinate in the first generation
-    condition: jax.Array  # float[]: of the covariance at the last look, 1 where there is none
+    condition: jax.Array  # float[]: condition number of the covariance at the last look, 1 if there is no covariance
     shortest: jax.Array  # float[n]: its shortest axis then, in units of sigma
     flat: jax.Array  # int32[]: generations in a row that were flat
     invalid: jax.Array  # int32[]: generations in a row without any value
@@ -167,7 +167,7 @@ def _stagnation_least(n: int, size: int) -> int:
 
 
 def _stagnant(bests, medians, told, least: int) -> jax.Array:
-    """Whether, in both records, the median of a window's newest 30 % is no better than that of its oldest 30 %.
+    """Whether, in both records, the newest 30 % of a window have no better median than its oldest 30 %.
 
     The window is a fifth of the search, at least 120 + 30 n / population_size generations.
     """

@@ -15,7 +15,7 @@ from jaxes.support import trees
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class LowRank:
-    """`w + scale * sum_r a[r] b[r]`: the axes of `w` are those of a stack, then those of the left and right sides.
+    """`w + scale * sum_r a[r] b[r]`, where `w` has the axes of a stack, a left and a right side, in this order.
 
     Each entry of the stack, such as a layer of `flax.linen.scan`, has its own perturbation. In a population `w` is
     shared, and `a`, `b` and `scale` have a leading axis of members.
@@ -24,7 +24,7 @@ class LowRank:
     w: Any  # float or int8[*stack, *left, *right]; None where only the perturbation is meant
     a: Any  # float or int8[*stack, rank, *left]
     b: Any  # float or int8[*stack, rank, *right]
-    scale: Any  # float[]: of the product; the sign is in it
+    scale: Any  # float[]: factor of the product, with its sign
     stack: int = dataclasses.field(default=0, metadata={"static": True})  # axes of the stack
     left: int = dataclasses.field(default=1, metadata={"static": True})  # axes of the left side
     like: Any = dataclasses.field(default=None, metadata={"static": True})  # dtype of the parameter where w is not it

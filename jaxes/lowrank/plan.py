@@ -12,10 +12,10 @@ from jaxes.lowrank.leaf import LowRank
 
 
 class Split(NamedTuple):
-    """How the axes of a parameter are those of a stack of matrices."""
+    """How the axes of a parameter are cut into a stack of matrices, each with a left and a right side."""
 
-    stack: int
-    left: int
+    stack: int  # how many axes are the stack's, from the first on
+    left: int  # how many axes are the left side's; the rest is the right side
 
 
 class Entry(NamedTuple):

@@ -1,4 +1,4 @@
-"""What operations make of a parameter of low rank: a function of its factors, never of a matrix.
+"""Rules: what an operation makes of a parameter of low rank, by its factors alone.
 
 A rule takes the operands, at least one of them a `LowRank`, and the parameters of the primitive. It returns the result,
 arrays or `LowRank`s, or None where the algebra does not allow it.
@@ -65,7 +65,7 @@ def _dot_general(lhs, rhs, *, dimension_numbers, precision=None, preferred_eleme
 
 
 def _matrix(m, x):
-    """The shared matrix, as it meets `x`."""
+    """The shared matrix, as it is multiplied with `x`."""
     return m.w if m.unit is None else m.w.astype(x.dtype)
 
 
@@ -100,7 +100,7 @@ def _back(thin, far, scale, batch, how):
 
 @rule("conv_general_dilated")
 def _convolution(x, m, *, dimension_numbers, feature_group_count, batch_group_count, **how):
-    """A convolution to `rank` channels, and from those to the others point by point."""
+    """A convolution to `rank` channels, and a product with the right factors at each point."""
     channels = dimension_numbers.rhs_spec[0]
     if not is_low_rank(m) or is_low_rank(x) or batch_group_count != 1:
         return None
@@ -171,7 +171,7 @@ def _negative(m, **_):
 
 @rule("mul")
 def _product(x, y, **_):
-    """By a number."""
+    """The product with a number scales both the matrix and the perturbation."""
     m, number = (x, y) if is_low_rank(x) else (y, x)
     if is_low_rank(number) or jnp.ndim(number):
         return None
@@ -221,7 +221,7 @@ def _cut(axes: Sequence[int], sizes: Sequence[int]) -> list[Sequence[int]]:
 
 @rule("reshape")
 def _reshape(m, *, new_sizes, dimensions=None, **_):
-    """Where no axis of the result is made of both sides."""
+    """A new shape, if no axis of the result is made of both sides."""
     if dimensions is not None:
         return None
     parts, start = [], 0
@@ -245,7 +245,7 @@ def _reshape(m, *, new_sizes, dimensions=None, **_):
 
 @rule("squeeze")
 def _squeeze(m, *, dimensions):
-    """Axes of size one; what is left of a single side is no matrix any more."""
+    """Axes of size one are dropped, unless that would leave a side without axes."""
     keep = [[d for d in side if d not in dimensions] for side in m.sides]
     if not keep[1] or not keep[2]:
         return None
@@ -292,7 +292,7 @@ def _split(m, *, sizes, axis):
 
 
 def _sides(m: LowRank, take: Callable[[jax.Array, Sequence[int | None]], jax.Array]) -> LowRank:
-    """`take(array, axes)` of all three arrays; axes are those of `w`, None for the rank."""
+    """`take(array, axes)` of all three arrays; the axes are numbered as in `w`, and None is the rank."""
     stack, left, right = m.sides
     w = take(m.w, range(m.ndim))
     return replace(m, w=w, a=take(m.a, (*stack, None, *left)), b=take(m.b, (*stack, None, *right)))

@@ -74,7 +74,7 @@ def asebo(
     Args:
         population_size: members per generation, even: pairs of mirror images.
         sigma: standard deviation of the perturbations, in units of the parameters; a number or an optax schedule.
-        subspace: how many directions are kept at most, from 1 to n; the lesser of n and 32 by default.
+        subspace: how many directions are kept at most, from 1 to n; by default 32, or n if that is less.
         warmup: generations of plain search at the beginning.
         threshold: part of the gradients' variance that the active directions hold, as few as possible.
         covariance_decay: weight of the past in the covariance of the gradients, in [0, 1).

@@ -1,7 +1,7 @@
 """Covariance matrix adaptation: a Gaussian that learns the shape of the fitness.
 
 Hansen: "The CMA Evolution Strategy: A Tutorial", 2016 (version of 2023), arXiv:1604.00772. Equation numbers are the
-tutorial's; default parameters are those of its Table 1 (eqs. 49-58), with the active update's negative weights.
+tutorial's. Default parameters come from its Table 1 (eqs. 49-58), with the negative weights of the active update.
 
 The covariance is kept as C = A M A^T, where A is the root that members are drawn with, and M is what has changed since
 A was made, in the coordinates of A. The next root is A M^(1/2). M is near the identity, so the shortest axes keep the

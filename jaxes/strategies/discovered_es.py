@@ -24,7 +24,7 @@ class State(NamedTuple):
     step: jax.Array  # int32[]: generations told
     mean: Any  # the parameters
     sigma: Any  # like the mean, f32 or wider: standard deviation of each coordinate
-    temperature: jax.Array  # float[]: of the recombination weights
+    temperature: jax.Array  # float[]: how sharply the weights tell the better half from the worse
     learning_rate: jax.Array  # float[]: learning rate of the mean
     sigma_learning_rate: jax.Array  # float[]: learning rate of sigma
 

@@ -53,7 +53,7 @@ def nes(
         learning_rate: learning rate of the mean, a number or an optax schedule.
         sigma_learning_rate: learning rate of log(sigma), a number or an optax schedule; 0 keeps sigma as it is.
         shaping: from fitness to weights; `jaxes.shaping.nes_utilities()` by default. The weights are summed, not
-            averaged: those of the utilities that are positive sum to about one; with others, scale the rates.
+            averaged, and the positive utilities sum to about one; with another shaping, scale the learning rates.
         blocks: the population is drawn and summed in that many parts, one at a time.
 
     Numbers that `init` takes: `sigma`, `learning_rate`, `sigma_learning_rate`.

@@ -59,7 +59,7 @@ def rm_es(
     """Rank-m evolution strategy.
 
     The parameters are raveled into one vector inside; memory and time grow with `memory * n`. The step size depends on
-    how the best members of this generation rank among those of the last one, so `tell` compares the fitness of two
+    how the best members of this generation rank among the best of the last one, so `tell` compares the fitness of two
     generations.
 
     Args:

@@ -41,10 +41,10 @@ def moments(
     """Weighted sums of z and of its square over all units (members, or antithetic pairs), one block at a time.
 
     Args:
-        state: as of `members`.
+        state: as for `members`.
         weights: float[units].
         blocks: parts, one at a time.
-        comm: as of `jaxes.blocks.over_blocks`.
+        comm: as for `jaxes.blocks.over_blocks`.
         square_weights: float[units], of the squares; `weights` by default.
 
     Returns:

@@ -17,7 +17,7 @@ from jaxes.support import ranking
 class Selection(NamedTuple):
     """What members weigh in a generation."""
 
-    weights: jax.Array  # float[population_size]: of the mean's step, 0 or more, sum one
+    weights: jax.Array  # float[population_size]: weights of the members in the step of the mean, 0 or more, sum one
     mu_eff: jax.Array  # float[]: the variance-effective number of selected members (eq. 8)
 
 

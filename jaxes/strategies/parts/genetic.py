@@ -23,7 +23,7 @@ class Choices(NamedTuple):
     """What members choose, each by its own key."""
 
     parent: jax.Array  # int32[k]: 0 for the elite
-    exponent: jax.Array  # float[k], uniform in [-1, 1): of the mutation of a mutation rate
+    exponent: jax.Array  # float[k], uniform in [-1, 1): how far a mutation rate mutates
 
 
 class Selection(NamedTuple):
@@ -37,7 +37,7 @@ class Selection(NamedTuple):
 def begin(
     key: jax.Array, params: Any, count: int, numbers: Mapping[str, Number], given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The fields of a state before the first generation: those of `populations.begin`, and `count` equal parents."""
+    """The fields of a state before the first generation: `populations.begin`, and `count` equal parents."""
     fields = populations.begin(key, params, numbers, given, exclusive=numbers)
     rows = populations.repeated(fields["best"], count)
     return {**fields, "elites": rows, "fitness": jnp.full(count, fields["best_fitness"])}
@@ -68,7 +68,7 @@ def children(state: Any, ids: jax.Array) -> Any:
 
 
 def parent_fitness(state: Any, fitness: jax.Array, parent: jax.Array) -> jax.Array:
-    """float[k]: the fitness that each parent was told with; in the first generation, that of member 0."""
+    """float[k]: the fitness that each parent was told with; in the first generation, the fitness of member 0."""
     start = jnp.where(jnp.isnan(fitness[0]), -jnp.inf, fitness[0])
     return jnp.where(state.step == 0, start, state.fitness[parent])
 

@@ -17,7 +17,7 @@ def read_ids(ids: Any, size: int) -> Block | jax.Array:
 
     Args:
         ids: None (all `size` members), a `Block`, or int[k].
-        size: of the population.
+        size: how many members the population has.
     """
     if ids is None:
         return Block(0, size)
@@ -34,7 +34,7 @@ def from_noise(ids: Any, size: int, antithetic: bool, draw: Callable, member: Ca
 
     Args:
         ids: None (all `size` members), a `Block`, or int[k].
-        size: of the population.
+        size: how many members the population has.
         antithetic: members 2u and 2u+1 share the noise of unit u with opposite signs; otherwise member i has the noise
             of unit i.
         draw: `draw(units) -> z`, leaves [units, ...]; units are a `Block` or int[k].

@@ -63,7 +63,7 @@ def take(tree: Any, ids: Any) -> Any:
 
 
 def choose(conditions: jax.Array, new: Any, old: Any) -> Any:
-    """Row by row, `new` where bool[k] is true: leaves [k, ...] of both."""
+    """Row by row, `new` where `conditions` (bool[k]) is true, else `old`; both have leaves [k, ...]."""
     return jax.vmap(trees.where)(conditions, new, old)
 
 
@@ -120,7 +120,7 @@ def tell_best(
     Args:
         state: with the fields of `begin`.
         fitness: float[size].
-        size: of the population.
+        size: how many members the population has.
         make: `make(state, ids int32[k]) -> members`.
         numbers: the factory's, by name.
     """

@@ -24,7 +24,7 @@ class Smoothed(NamedTuple):
 
     draw: Draw
     ask: Callable[..., Any]
-    """`ask(state, ids=None) -> population`, as of a strategy"""
+    """`ask(state, ids=None) -> population`, as a strategy has it"""
     total: Callable[[Any, jax.Array, Comm], Any]
     """`total(state, weights, comm) -> sum_i weights[i] * z_i`: weights float[units]; a tree like the mean"""
 

@@ -42,7 +42,7 @@ def kernel(rows: jax.Array, bandwidth: jax.Array, least: jax.Array | float = 0.0
     """The kernel exp(-|x - y|^2 / h) of all pairs of particles, and the force with which it drives them apart.
 
     `h = bandwidth * median^2 / ln(particles)` with the median of the distances between particles (Liu & Wang 2016,
-    section 5): a particle then feels about as much of itself as of all others together.
+    section 5): a particle then feels its own gradient about as much as all others' together.
 
     Args:
         rows: float[particles, n].
