@@ -22,6 +22,7 @@ from jaxes.shaping import Shaping, identity
 from jaxes.strategies.parts import flat
 from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategies.parts.flat import by_chunks
+from jaxes.strategies.parts.subspaces import active_basis, largest_axes
 from jaxes.strategies.parts.weights import pulls
 from jaxes.strategy import Strategy
 from jaxes.support import checks, keys, trees
@@ -187,27 +188,3 @@ def asebo(
         return jnp.where(both, (1 - 2 * state.probability_floor) * jnp.mean(inside - outside), 0)
 
     return Strategy(init, ask, tell, lambda state: state.mean, population_size, blocks)
-
-
-def largest_axes(axes: jax.Array, gradient: jax.Array, kept: jax.Array) -> jax.Array:
-    """Principal axes of `kept * axes^T axes + (1 - kept) * gradient gradient^T`, longest first, as many as before."""
-    rows = jnp.concatenate([jnp.sqrt(kept) * axes, jnp.sqrt(1 - kept) * gradient[None]])
-    largest = jnp.max(jnp.abs(rows))
-    unit = rows * (1 / jnp.where(largest > 0, largest, 1))
-    squares, turned = jnp.linalg.eigh(flat.times(unit, unit.T))
-    # An axis that is nothing but rounding errors is dropped; the others point to the gradient's side.
-    sign = jnp.where(turned[-1] < 0, -1, 1)
-    signs = jnp.where(squares > jnp.finfo(axes.dtype).eps * rows.shape[0] * squares[-1], sign, 0).astype(axes.dtype)
-    return flat.times((turned * signs[None]).T[::-1][: axes.shape[0]], rows)
-
-
-def active_basis(axes: jax.Array, threshold: jax.Array) -> jax.Array:
-    """The fewest axes that hold the part `threshold` of the variance, as unit vectors; zero for the others."""
-    largest = jnp.max(jnp.abs(axes))
-    unit = axes * (1 / jnp.where(largest > 0, largest, 1))
-    squares = jnp.sum(unit**2, axis=1)
-    before = jnp.cumsum(squares) - squares
-    rounding = jnp.finfo(axes.dtype).eps * squares[0]
-    active = (before < threshold * jnp.sum(squares)) & (squares > rounding)
-    lengths = jnp.sqrt(jnp.where(active, squares, 1))
-    return jnp.where(active[:, None], unit * (1 / lengths)[:, None], 0)

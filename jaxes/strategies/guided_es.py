@@ -18,6 +18,7 @@ from jaxes.strategies.parts import flat
 from jaxes.strategies.parts.clip_up import direction
 from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategies.parts.flat import by_chunks
+from jaxes.strategies.parts.subspaces import orthonormal
 from jaxes.strategies.parts.weights import pulls
 from jaxes.strategy import Strategy
 from jaxes.support import checks, keys, trees
@@ -160,8 +161,3 @@ def _pushed(state: State, gradient: jax.Array) -> dict[str, jax.Array]:
     unit = direction(jnp.where(fine, gradient, 0))
     guides = jnp.where(fine, jnp.concatenate([unit[None], state.guides[:-1]]), state.guides)
     return {"guides": guides, "basis": jnp.where(fine, orthonormal(guides), state.basis)}
-
-
-def orthonormal(rows: jax.Array) -> jax.Array:
-    """float[k, n]: orthonormal rows that span what `rows` (float[k, n], k <= n) span, or more where these depend."""
-    return jnp.linalg.qr(rows.T)[0].T
