@@ -69,11 +69,11 @@ def test_choices():
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"activation": "gelu"}, "activation must be one of tanh, relu, elu, silu; got 'gelu'"),
+        ({"activation": "gelu"}, "activation must be 'tanh', 'relu', 'elu' or 'silu', got 'gelu'"),
         ({"hidden": (8, 0)}, r"hidden must be positive ints, got \(8, 0\)"),
         ({"hidden": (8.0,)}, "hidden must be positive ints"),
         ({"head": "categorical"}, "needs discrete actions"),
-        ({"initialization": "norm"}, "initialization must be one of lecun, normc; got 'norm'"),
+        ({"initialization": "norm"}, "initialization must be 'lecun' or 'normc', got 'norm'"),
         ({"action_noise": -1.0}, "action_noise must be a number of 0 or more, got -1.0"),
     ],
 )

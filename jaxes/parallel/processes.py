@@ -138,8 +138,7 @@ def join(
         if processes is None or process_id is None:
             raise ValueError(f"coordinator {coordinator!r} needs processes and process_id, got {given}")
         checks.count("processes", processes)
-        if isinstance(process_id, bool) or not isinstance(process_id, int) or not 0 <= process_id < processes:
-            raise ValueError(f"process_id must be an int from 0 to {processes - 1}, got {process_id!r}")
+        checks.integer("process_id", process_id, 0, processes - 1)
         rendezvous(host, int(port), processes, process_id, timeout)
         how |= {"coordinator_address": coordinator, "num_processes": processes, "process_id": process_id}
     try:

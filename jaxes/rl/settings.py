@@ -76,8 +76,8 @@ def read(
         if value is not None:
             checks.count(name, value)
     checks.integer("least_steps", least_steps, 0)
-    checks.listed("seeds", seeds, SEEDS)
-    checks.listed("mode", mode, MODES)
+    checks.one_of("seeds", seeds, SEEDS)
+    checks.one_of("mode", mode, MODES)
     if mode in ("while", "scan") and (lanes is not None or least_steps):
         raise ValueError(f"lanes and least_steps need mode 'refill' or 'auto', got mode {mode!r}")
     preset = _preset(normalize)

@@ -1,7 +1,7 @@
 """Trace-time checks whose messages name the argument, what was given and what is wanted."""
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -116,18 +116,12 @@ def real(name: str, value: Any, wanted: str, fits: Callable[[float], bool]) -> N
         raise ValueError(f"{name} must be a number {wanted}, got {value!r}")
 
 
-def one_of(name: str, value: Any, options: Sequence[Any]) -> None:
-    """Raise if the argument `name` is none of its few `options`."""
+def one_of(name: str, value: Any, options: Iterable[Any]) -> None:
+    """Raise if the argument `name` is none of its `options`; the message lists them."""
+    options = list(options)
     if value not in options:
         *others, last = map(repr, options)
         raise ValueError(f"{name} must be {', '.join(others)} or {last}, got {value!r}")
-
-
-def listed(name: str, value: Any, names: Iterable[str]) -> None:
-    """Raise if the argument `name` is none of the `names` in a table; the message lists them without quotes."""
-    names = list(names)
-    if value not in names:
-        raise ValueError(f"{name} must be one of {', '.join(names)}; got {value!r}")
 
 
 def ordered(low: Any, high: Any) -> None:

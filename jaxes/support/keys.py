@@ -28,7 +28,7 @@ class Stream(enum.IntEnum):
     # of an episode's key
     ACTION = 0x7FFFFFFB  # noise of its actions
     WATCH = 0x7FFFFFFA  # whether the normalizer sees it
-    AGAIN = 0x7FFFFFF9  # the episodes that follow it in the same place
+    AGAIN = 0x7FFFFFF9  # the episodes that follow it in the same slot
     PLAN = 0x7FFFFFF8  # plans made in it
 
     # of a strategy's key
@@ -65,7 +65,7 @@ def of_problem(state: Any) -> jax.Array:
 
 
 def of_episode(key: jax.Array, again: jax.Array) -> jax.Array:
-    """The key of an episode in a place whose first one has `key`; `again` (int32[]) episodes went before it."""
+    """The key of an episode in a slot whose first episode has `key`, after `again` (int32[]) others."""
     return jax.numpy.where(again > 0, jax.random.fold_in(stream(key, Stream.AGAIN), again), key)
 
 

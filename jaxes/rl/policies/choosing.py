@@ -73,7 +73,7 @@ def values(
             "values needs choices, and observations {'features': float32[choices, f], 'allowed': bool[choices]}, such "
             f"as those of jaxes/tetris; {env.name} has {env.observation} and {env.action}"
         )
-    checks.listed("activation", activation, ACTIVATIONS)
+    checks.one_of("activation", activation, ACTIVATIONS)
     module = Values(tuple(hidden), ACTIVATIONS[activation], last_scale, initialization)
     return policy(module, env, head=head, action_noise=action_noise)
 

@@ -172,9 +172,9 @@ def _recurrent(
 
 
 def _check(env: Env, network: str, dimensions: int, hidden, activation: str, initialization: str) -> None:
-    checks.listed("activation", activation, ACTIVATIONS)
-    checks.listed("initialization", initialization, INITIALIZATIONS)
-    if any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in hidden):
+    checks.one_of("activation", activation, ACTIVATIONS)
+    checks.one_of("initialization", initialization, INITIALIZATIONS)
+    if not all(map(checks.is_integer, hidden)):
         raise ValueError(f"hidden must be positive ints, got {tuple(hidden)}")
     if len(getattr(env.observation, "shape", ())) != dimensions:
         wanted = {1: "vector observations", 3: "observations of shape (height, width, channels)"}[dimensions]
