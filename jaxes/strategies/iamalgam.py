@@ -139,8 +139,7 @@ def iamalgam(
 
     def tell(state, fitness, comm: Comm = "blocks"):
         fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        valid = ~jnp.isnan(fitness)
-        values = jnp.where(valid, finite(fitness), jnp.nan)
+        values = jnp.where(jnp.isnan(fitness), jnp.nan, finite(fitness))
         elite_value = jnp.where(state.known, state.best_fitness, jnp.nan)
         weights = ranking.recombination(jnp.asarray(table, values.dtype), jnp.concatenate([elite_value[None], values]))
         better = state.known & (values > state.best_fitness)
@@ -153,19 +152,18 @@ def iamalgam(
 
         _, (first, second, improved) = over_blocks(block, population_size, blocks, comm)
         multiplier, stretch = scaled(state, jnp.any(better), kind.solve(state.factor, improved))
+        best, best_fitness = elite_of(state, values)
+        elite = {"best": best, "best_fitness": best_fitness, "known": jnp.asarray(True)}
+        fit = estimated(state, first, second, weights[0], best, multiplier)
+        after = advance(state, numbers, {**fit, **elite, "multiplier": multiplier, "stretch": stretch}, fitness)
+        return after, summarize(fitness, state.mean, after.mean, jnp.sqrt(state.multiplier) * state.sigma)
 
-        # The elite: the best of the population and the old one.
-        top = jnp.argmax(jnp.where(valid, values, -jnp.inf))
+    def elite_of(state, values):
+        """The best member of this generation, or the old elite if that is as good, and its fitness."""
+        top = jnp.argmax(jnp.where(jnp.isnan(values), -jnp.inf, values))
         leads = ~state.known | (values[top] > state.best_fitness)
         best = trees.where(leads, jax.tree.map(lambda x: x[0], ask(state, top[None])), state.best)
-        best_fitness = jnp.where(leads, values[top], state.best_fitness)
-
-        new = estimated(state, first, second, weights[0], best, multiplier)
-        new.update(
-            multiplier=multiplier, stretch=stretch, best=best, best_fitness=best_fitness, known=jnp.asarray(True)
-        )
-        after = advance(state, numbers, new, fitness)
-        return after, summarize(fitness, state.mean, after.mean, jnp.sqrt(state.multiplier) * state.sigma)
+        return best, jnp.where(leads, values[top], state.best_fitness)
 
     def estimated(state, first, second, elite_weight, best, multiplier):
         """Mean, covariance and shift, estimated from the selected and averaged with the old ones.

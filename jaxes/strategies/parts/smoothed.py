@@ -45,9 +45,8 @@ def smoothed(
     units = population_size // 2 if antithetic else population_size
 
     def ask(state, ids=None):
-        return members(
-            noise, state.mean, state.sigma, ids, population_size, lambda which: draw(state, which), antithetic
-        )
+        fresh = lambda which: draw(state, which)
+        return members(noise, state.mean, state.sigma, ids, population_size, fresh, antithetic)
 
     def total(state, weights, comm):
         block = lambda part: ((), noise.combine(part.of(weights), draw(state, part)))
