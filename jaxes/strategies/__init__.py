@@ -1,4 +1,14 @@
-"""Evolution strategies, one a file; `STRATEGIES` names them all."""
+"""Evolution strategies, one in each file; `STRATEGIES` names them all.
+
+Every factory returns a `jaxes.Strategy`, and all raise the same errors, whose messages name the argument:
+
+- the factory: ValueError for a number or a choice outside its range, or a population that cannot be cut into `blocks`;
+  TypeError for a `population_size` that is no int, or a schedule for a number that the strategy itself adapts;
+- `init`: TypeError for a key that is not a typed one, parameters that are no float arrays, or a number that the
+  strategy does not have; ValueError for a number outside its range, or one that follows a schedule;
+- `ask`: TypeError for ids that are no vector of integers;
+- `tell`: ValueError for a fitness of another shape than [population_size]; TypeError for one that is no real numbers.
+"""
 
 from collections.abc import Callable
 
