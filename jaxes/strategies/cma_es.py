@@ -89,15 +89,7 @@ def cma_es(
     checks.adapted("sigma", sigma)
     if interval is not None:
         checks.count("interval", interval)
-    numbers = {
-        "sigma": sigma,
-        "c_m": c_m,
-        "c_sigma": c_sigma,
-        "d_sigma": d_sigma,
-        "c_c": c_c,
-        "c_1": c_1,
-        "c_mu": c_mu,
-    }
+    numbers = {"sigma": sigma, "c_m": c_m, "c_sigma": c_sigma, "d_sigma": d_sigma, "c_c": c_c, "c_1": c_1, "c_mu": c_mu}
     raw = np.log((population_size + 1) / 2) - np.log(np.arange(1, population_size + 1))  # eq. 49
     rest_of = np.minimum(raw, 0)
     positive, effective = paths.logarithmic(population_size)

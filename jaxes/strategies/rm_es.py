@@ -88,15 +88,7 @@ def rm_es(
     checks.adapted("sigma", sigma)
     checks.count("memory", memory)
     mu = population_size // 2
-    numbers = {
-        "sigma": sigma,
-        "c_c": c_c,
-        "c_cov": c_cov,
-        "c_s": c_s,
-        "q_star": q_star,
-        "d_sigma": d_sigma,
-        "gap": gap,
-    }
+    numbers = {"sigma": sigma, "c_c": c_c, "c_cov": c_cov, "c_s": c_s, "q_star": q_star, "d_sigma": d_sigma, "gap": gap}
     table, _ = paths.logarithmic(population_size, edge=mu + 1)
 
     def init(key, params, **given) -> State:

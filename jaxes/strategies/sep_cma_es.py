@@ -71,14 +71,7 @@ def sep_cma_es(
     """
     checks.population_size(population_size, blocks=blocks)
     checks.adapted("sigma", sigma)
-    numbers = {
-        "sigma": sigma,
-        "c_sigma": c_sigma,
-        "d_sigma": d_sigma,
-        "c_c": c_c,
-        "c_cov": c_cov,
-        "mu_cov": mu_cov,
-    }
+    numbers = {"sigma": sigma, "c_sigma": c_sigma, "d_sigma": d_sigma, "c_c": c_c, "c_cov": c_cov, "mu_cov": mu_cov}
     table, table_mu_eff = paths.logarithmic(population_size, edge=population_size // 2 + 1)
 
     def init(key, params, **given) -> State:
