@@ -97,8 +97,8 @@ def lm_ma_es(
         params = checks.params(params)
         n, dtype = trees.size(params), trees.number_dtype(params)
         kept = 4 + int(3 * math.log(n)) if memory is None else memory
-        best = {"c_sigma": min(2 * population_size / n, 1.0), "c_d": 1 / n, "c_c": min(population_size / n, 1.0)}
-        fields = begin(key, params, numbers, given, best, ("sigma", "d_sigma", "base_d", "base_c"))
+        usual = {"c_sigma": min(2 * population_size / n, 1.0), "c_d": 1 / n, "c_c": min(population_size / n, 1.0)}
+        fields = begin(key, params, numbers, given, usual, ("sigma", "d_sigma", "base_d", "base_c"))
         return State(mean=params, path_sigma=jnp.zeros(n, dtype), directions=jnp.zeros((kept, n), dtype), **fields)
 
     def ask(state, ids=None):

@@ -89,23 +89,14 @@ def pgpe(
     optimizer = descent(clip_up(1.0) if tx is None else tx, decay, learning_rate=learning_rate, **rates)
     default, units = sigma, population_size // 2
 
-    def init(
-        key, params, *, sigma=None, learning_rate=None, sigma_learning_rate=None, sigma_change=None, weight_decay=None
-    ) -> State:
+    def init(key, params, *, sigma=None, **given) -> State:
         params = checks.params(params)
         first = start("sigma", sigma, default, trees.number_dtype(params), exclusive=True)
-        if by_radius and learning_rate is None:
-            learning_rate = first * (math.sqrt(trees.size(params)) / 15)
-        if sigma_change is not None:
-            checks.number("sigma_change", sigma_change, below=1.0)
-        fields = optimizer.init(
-            key,
-            params,
-            learning_rate=learning_rate,
-            sigma_learning_rate=sigma_learning_rate,
-            sigma_change=sigma_change,
-            weight_decay=weight_decay,
-        )
+        if by_radius and given.get("learning_rate") is None:
+            given["learning_rate"] = first * (math.sqrt(trees.size(params)) / 15)
+        if given.get("sigma_change") is not None:
+            checks.number("sigma_change", given["sigma_change"], below=1.0)
+        fields = optimizer.init(key, params, **given)
         return State(sigma=jax.tree.map(lambda x: jnp.full(x.shape, first), params), **fields)
 
     def ask(state, ids=None):

@@ -94,7 +94,7 @@ def rm_es(
     def init(key, params, **given) -> State:
         params = checks.params(params)
         n, dtype = trees.size(params), trees.number_dtype(params)
-        best = {"c_c": 2 / (n + 7), "c_cov": 1 / (3 * math.sqrt(n) + 5), "gap": float(n)}
+        usual = {"c_c": 2 / (n + 7), "c_cov": 1 / (3 * math.sqrt(n) + 5), "gap": float(n)}
         return State(
             mean=params,
             path=jnp.zeros(n, dtype),
@@ -103,7 +103,7 @@ def rm_es(
             success=jnp.zeros((), dtype),
             parents=jnp.zeros(mu, dtype),
             known=jnp.asarray(False),
-            **begin(key, params, numbers, given, best, ("sigma", "d_sigma")),
+            **begin(key, params, numbers, given, usual, ("sigma", "d_sigma")),
         )
 
     def normals(state, which):

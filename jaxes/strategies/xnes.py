@@ -85,8 +85,8 @@ def xnes(
         dtype = trees.number_dtype(params)
         n = flat.check_matrix("xnes", params, dtype)
         rate = (9 + 3 * math.log(n)) / (5 * n * math.sqrt(n))  # Table 1
-        best = {"sigma_learning_rate": rate, "shape_learning_rate": rate}
-        return State(mean=params, shape=jnp.eye(n, dtype=dtype), **begin(key, params, numbers, given, best))
+        usual = {"sigma_learning_rate": rate, "shape_learning_rate": rate}
+        return State(mean=params, shape=jnp.eye(n, dtype=dtype), **begin(key, params, numbers, given, usual))
 
     def ask(state, ids=None):
         steps = lambda which: by_chunks(
