@@ -59,7 +59,7 @@ def guided_es(
     """Guided evolution strategies.
 
     Perturbations have the covariance `sigma^2 (alpha / n I + (1 - alpha) / k U U^T)`, where U is an orthonormal basis
-    of k surrogate gradients; their expected length is about sigma for every n. The parameters are raveled into one
+    of k surrogate gradients; their root mean square length is sigma for every n. The parameters are raveled into one
     vector inside. While there are fewer than k surrogate gradients, random directions take the missing places.
 
     Args:

@@ -1,4 +1,4 @@
-"""What strategies without a mean share: members made by their ids, rows of a tree, and the best member ever told.
+"""What strategies without a mean share: members made by their ids, rows of a tree, and the best member so far.
 
 Their states hold `best` (like the parameters) and `best_fitness` (float[], -inf before anything valid was told), or a
 whole population with its fitness, whose best member they recommend.
@@ -13,9 +13,8 @@ import jax.numpy as jnp
 from jaxes.blocks import Block
 from jaxes.noise import gaussian
 from jaxes.schedules import Number
+from jaxes.strategies.parts import generations
 from jaxes.strategies.parts.diagonal import moved
-from jaxes.strategies.parts.generations import advance
-from jaxes.strategies.parts.generations import begin as begin_all
 from jaxes.strategies.parts.members import from_noise
 from jaxes.strategy import Info, summarize
 from jaxes.support import checks, keys, trees
@@ -37,12 +36,12 @@ def begin(
     Args:
         key: from `init`.
         params: from `init`.
-        numbers: the factory's, by name.
-        given: what `init` sets them to.
+        numbers: the factory's numbers by name.
+        given: the numbers that `init` was given.
         exclusive: names of the numbers that must be above zero.
     """
     params = checks.params(params)
-    fields = begin_all(key, params, numbers, given, exclusive=exclusive)
+    fields = generations.begin(key, params, numbers, given, exclusive=exclusive)
     return {**fields, "best": params, "best_fitness": jnp.asarray(-jnp.inf, trees.number_dtype(params))}
 
 
@@ -53,7 +52,7 @@ def members(ids: Any, size: int, make: Callable[[jax.Array], Any]) -> Any:
 
 
 def choice_keys(state: Any, ids: jax.Array) -> jax.Array:
-    """key[k]: each member's own key for whatever it chooses; its perturbation is drawn from another."""
+    """key[k]: each member's own key for whatever it chooses; its perturbation is drawn from another key."""
     return keys.of_each(keys.stream(keys.of_generation(state), Stream.CHOICE), ids)
 
 
@@ -122,12 +121,12 @@ def tell_best(
         fitness: float[size].
         size: how many members the population has.
         make: `make(state, ids int32[k]) -> members`.
-        numbers: the factory's, by name.
+        numbers: the factory's numbers by name.
     """
     fitness = checks.fitness(fitness, size, state.best_fitness.dtype)
     best, best_fitness = record(state, fitness, lambda which: make(state, which))
     info = summarize(fitness, state.best, best, state.sigma)
-    return advance(state, numbers, {"best": best, "best_fitness": best_fitness}), info
+    return generations.advance(state, numbers, {"best": best, "best_fitness": best_fitness}), info
 
 
 def dispersion(population: Any) -> jax.Array:
