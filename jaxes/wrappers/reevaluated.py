@@ -22,9 +22,7 @@ _TOLERATED = 0.2  # theta: the smaller, the fewer changes of rank are tolerated
 class _Fields(NamedTuple):
     inner: Any  # state of the strategy inside
     evaluations: jax.Array  # float[]: how many evaluations of a member count, rounded down
-    uncertainty: (
-        jax.Array
-    )  # float[]: of the ranks in the last generation; above 0 there is too much noise
+    uncertainty: jax.Array  # float[]: of the ranks in the last generation; above 0 there is too much noise
 
 
 class State(_Fields, Inside):
