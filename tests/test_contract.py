@@ -333,7 +333,7 @@ def test_any_subset_is_the_same_in_strict_mode(names):
     tests = [f"{__file__}::test_any_subset_is_the_same[{name}]" for name in names]
     scanned = [name for name in names if ALL[name].carries or not ALL[name].ranks]
     tests += [f"{__file__}::test_scan_is_loop_is_chunks[{name}]" for name in scanned]
-    command = [sys.executable, "-m", "pytest", "-m", "", "-p", "no:xdist", "-p", "no:cacheprovider", *tests]
+    command = [sys.executable, "-m", "pytest", "-m", "", "-n", "0", "-p", "no:cacheprovider", *tests]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and f"{len(tests)} passed" in done.stdout, done.stdout[-3000:]
 
