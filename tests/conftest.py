@@ -45,6 +45,7 @@ def collected():
     return COLLECTED
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Mark the second tier, and keep tests that share compiled programs in one process.
 
