@@ -45,17 +45,10 @@ def collected():
     return COLLECTED
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """Mark the second tier, and keep tests that share compiled programs in one process.
-
-    A row of the table of strategies is one group, and so is every other module: its fixtures and caches are made once.
-    """
-    COLLECTED.update((item.module.__name__, item.name) for item in items)
+    """Mark the second tier."""
     for item in items:
         module = item.module.__name__
+        COLLECTED.add((module, item.name))
         if tiers.is_extended(module, item.name):
             item.add_marker(pytest.mark.extended)
-        parameters = getattr(getattr(item, "callspec", None), "params", {})
-        row = parameters.get("name") if module in ("test_contract", "test_doctests") else None
-        item.add_marker(pytest.mark.xdist_group(f"{module} {row}" if row else module))
