@@ -37,10 +37,9 @@ class Block:
         """int32[size]: the members' ids."""
         return jnp.asarray(self.start, jnp.int32) + jnp.arange(self.size, dtype=jnp.int32)
 
-    @property
-    def whole_pairs(self) -> bool:
-        """Whether these members are whole antithetic pairs, as far as can be told without tracing."""
-        return self.size % 2 == 0 and (self.start % 2 == 0 if isinstance(self.start, int) else self.regular)
+    def consists_of(self, unit: int) -> bool:
+        """Whether these members are whole groups of `unit` neighbors, as far as can be told while tracing."""
+        return self.size % unit == 0 and (self.start % unit == 0 if isinstance(self.start, int) else self.regular)
 
     @property
     def pairs(self) -> "Block":

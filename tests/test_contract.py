@@ -321,6 +321,17 @@ def test_any_subset_is_the_same(name):
             assert_close(ask(state, ids), part, rtol=3e-7, atol=3e-7)
 
 
+@pytest.mark.parametrize("name", [name for name in ALL if ALL[name].antithetic or name == "sv_cma_es"])
+def test_a_block_may_begin_anywhere(name):
+    """In the middle of a pair or of a particle, known while tracing or not."""
+    strategy, state = made(name)[0], later(name)
+    members = made(name)[2](state)
+    ask = quick(lambda state, start: [strategy.ask(state, Block(3, 4)), strategy.ask(state, Block(start, 4))])
+    for start in (1, 2):
+        for first, part in zip((3, start), ask(state, jnp.int32(start)), strict=True):
+            assert_close(part, jax.tree.map(lambda x, first=first: x[first : first + 4], members), rtol=3e-7, atol=3e-7)
+
+
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="the flag is of the CPU backend")
 @pytest.mark.parametrize(
     "names",

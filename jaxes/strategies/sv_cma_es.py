@@ -111,8 +111,7 @@ def sv_cma_es(
 
     def ask(state, ids=None):
         ids = read_ids(ids, population_size)
-        # A traced block is one of a strategy's equal parts: if it has the size of whole particles, it begins with one.
-        if isinstance(ids, Block) and ids.size % each == 0 and not (isinstance(ids.start, int) and ids.start % each):
+        if isinstance(ids, Block) and ids.consists_of(each):
             indices = ids.start // each + jnp.arange(ids.size // each)
             members = lax.map(lambda i: inner.ask(particle(state, i)), indices)
             return jax.tree.map(lambda x: x.reshape(ids.size, *x.shape[2:]), members)

@@ -43,7 +43,7 @@ def from_noise(ids: Any, size: int, antithetic: bool, draw: Callable, member: Ca
     ids = read_ids(ids, size)
     if not antithetic:
         return each(lambda z: member(1.0, z), draw(ids))
-    if isinstance(ids, Block) and ids.whole_pairs:
+    if isinstance(ids, Block) and ids.consists_of(2):
         return of_pairs(ids, draw, member)
     return one_by_one(ids, draw, member)
 
