@@ -189,7 +189,7 @@ class _Run:
     checkpoint_seconds: float
 
     here: Any  # (strategy's state, problem's state) on one device
-    spent: float  # seconds before this session
+    spent: float  # seconds before this part of the run
     length: int = 1  # generations of the next chunk
     score: float | None = None  # of the last evaluation
 
