@@ -104,7 +104,7 @@ def guided_es(
         if subspace > n:
             raise ValueError(f"subspace must be at most the number of parameters {n}, got {subspace}")
         fields = optimizer.init(key, params, **numbers)
-        if not isinstance(fields["alpha"], jax.core.Tracer) and fields["alpha"] > 1:
+        if not isinstance(fields["alpha"], jax.core.Tracer) and float(fields["alpha"]) > 1:
             raise ValueError(f"alpha must be at most 1, got {float(fields['alpha']):g}")
         guides = jax.random.normal(keys.stream(key, Stream.DIRECTION), (subspace, n), trees.number_dtype(params))
         return State(guides=guides, basis=orthonormal(guides), **fields)
