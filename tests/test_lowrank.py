@@ -14,6 +14,7 @@ from models import CNN, KEY, MLP, MODELS
 
 import jaxes
 from jaxes import lowrank, noise, rl
+from jaxes.lowrank import interpreter
 from jaxes.training import build
 from jaxes.training.config import Config, complete
 
@@ -140,6 +141,55 @@ def test_loops_and_branches():
     members = population(type("M", (), {"params": params}), plan=plan)
     got, want = jaxes.vmap(apply)(members, x), jax.vmap(apply)(jaxes.materialize(members), x)
     np.testing.assert_allclose(got, want, atol=1e-5)
+
+
+def test_the_entries_of_a_stack_keep_their_factors():
+    """`unstack`, an operation of its own since JAX 0.11, along a stack of layers and along a side."""
+    params = {"layers": jax.random.normal(KEY, (3, 4, 4)), "w": jax.random.normal(KEY, (2, 3, 4))}
+
+    def apply(p, x):
+        for w in p["layers"]:
+            x = jnp.tanh(x @ w)
+        first, second = jnp.unstack(p["w"])
+        return first @ x + second @ x
+
+    x = jax.random.normal(jax.random.key(4), (POPULATION, 4))
+    splits = {"['layers']": lowrank.Split(1, 1), "['w']": lowrank.Split(0, 2)}
+    plan = lowrank.plan(apply, params, x[0])
+    plan = plan._replace(entries=tuple(entry._replace(split=splits[entry.name]) for entry in plan.entries))
+    members = population(type("M", (), {"params": params}), plan=plan)
+    got, want = jaxes.vmap(apply)(members, x), jax.vmap(apply)(jaxes.materialize(members), x)
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+    one = lowrank.whole(lowrank.common(members), jax.tree.map(lambda x: x[0], lowrank.own(members)))
+    uses = []
+    jax.eval_shape(lowrank.structured(apply, uses), one, x[0])
+    assert [use for use in uses if not use.kept] == []
+
+
+def test_a_scan_whose_parts_are_not_told(monkeypatch):
+    """What a future JAX might do: the matrices are made, and the numbers stay right."""
+    monkeypatch.setattr(interpreter, "_parts_of_scan", lambda params: None)
+    params = {"w": 0.3 * jax.random.normal(KEY, (4, 4))}
+    apply = lambda p, x: jax.lax.scan(lambda x, _: (jnp.tanh(x @ p["w"]), None), x, length=3)[0]
+    members, x = population(type("M", (), {"params": params})), jnp.ones((POPULATION, 4))
+    got, want = jaxes.vmap(apply)(members, x), jax.vmap(apply)(jaxes.materialize(members), x)
+    np.testing.assert_allclose(got, want, atol=1e-5)
+
+
+def test_parameters_that_are_none():
+    """As in Equinox modules without a bias: a None is a part of the tree, and no parameter."""
+    params = {"w": jnp.ones((4, 3)), "bias": None, "rest": (None, {"g": jnp.ones(3)})}
+    strategy = jaxes.open_es(6, 0.1, noise=jaxes.noise.low_rank())
+    state = strategy.init(KEY, params)
+    members = strategy.ask(state)
+    apply = lambda p, x: x @ p["w"] * p["rest"][1]["g"]
+    x = jnp.ones((6, 4))
+    got, want = jaxes.vmap(apply)(members, x), jax.vmap(apply)(jaxes.materialize(members), x)
+    np.testing.assert_allclose(got, want, atol=1e-5)
+    whole = lowrank.whole(lowrank.common(members), lowrank.own(members))
+    assert jax.tree.structure(whole) == jax.tree.structure(members)
+    some = strategy.ask(state, jnp.array([4, 1]))
+    np.testing.assert_array_equal(jaxes.materialize(some)["w"], jaxes.materialize(members)["w"][jnp.array([4, 1])])
 
 
 def test_shapes_may_change_on_the_way():

@@ -13,23 +13,17 @@ from typing import Any, NamedTuple
 import jax
 from jax import lax
 from jax.extend import core
-from jax.extend.core import primitives
 
 from jaxes.lowrank.leaf import any_low_rank, dense, is_low_rank
 from jaxes.lowrank.rules import RULES
 
-# Primitives that call a jaxpr once, with their operands; where it is among their parameters.
-INLINED = {
-    getattr(primitives, f"{name}_p"): parameter
-    for name, parameter in (
-        ("jit", "jaxpr"),
-        ("closed_call", "call_jaxpr"),
-        ("remat", "jaxpr"),
-        ("custom_jvp_call", "call_jaxpr"),
-        ("custom_vjp_call", "call_jaxpr"),
-    )
-    if hasattr(primitives, f"{name}_p")
-}
+# Operations that call a jaxpr once, with their operands, by the names that one or another version of JAX gives them; and
+# the names of the parameter that holds it.
+CALLS = (
+    *("jit", "pjit", "closed_call", "eval_jaxpr", "core_call", "remat", "remat2", "checkpoint"),
+    *("custom_jvp_call", "custom_vjp_call", "custom_vmap_call"),
+)
+CALLED = ("jaxpr", "call_jaxpr", "call")
 
 
 class Use(NamedTuple):
@@ -98,23 +92,23 @@ def _last_uses(jaxpr: Any) -> dict[int, list[Any]]:
 
 
 def _equation(eqn: Any, inputs: list[Any], uses: list[Use]) -> list[Any]:
-    primitive, params = eqn.primitive, eqn.params
+    name, params = eqn.primitive.name, eqn.params
     if not any(map(is_low_rank, inputs)):
         outs = _bind(eqn, inputs)
-    elif primitive in INLINED:
-        return _interpret(_closed(params[INLINED[primitive]]), inputs, uses)
-    elif primitive is primitives.scan_p:
-        return _scan(inputs, params, uses)
-    elif primitive is primitives.while_p:
+    elif name in CALLS and (called := next((params[key] for key in CALLED if key in params), None)) is not None:
+        return _interpret(_closed(called), inputs, uses)
+    elif name == "scan" and (sizes := _parts_of_scan(params)) is not None:
+        return _scan(inputs, sizes, params, uses)
+    elif name == "while":
         return _while(inputs, params, uses)
-    elif primitive is primitives.cond_p:
+    elif name == "cond":
         return _cond(inputs, params, uses)
     else:
-        outs = RULES[primitive](*inputs, **params) if primitive in RULES else None
-        uses.extend(Use(x.name, primitive.name, outs is not None) for x in inputs if is_low_rank(x))
+        outs = RULES[name](*inputs, **params) if name in RULES else None
+        uses.extend(Use(x.name, name, outs is not None) for x in inputs if is_low_rank(x))
         if outs is None:
             outs = _bind(eqn, [dense(x) for x in inputs])
-    return list(outs) if primitive.multiple_results else [outs]
+    return list(outs) if eqn.primitive.multiple_results else [outs]
 
 
 def _bind(eqn: Any, inputs: list[Any]) -> Any:
@@ -135,9 +129,20 @@ def _arrays(closed: Any, arguments: list[Any], uses: list[Use]) -> list[Any]:
     return [dense(x) for x in _interpret(_closed(closed), arguments, uses)]
 
 
-def _scan(inputs: list[Any], params: dict[str, Any], uses: list[Use]) -> list[Any]:
+def _parts_of_scan(params: dict[str, Any]) -> tuple[int, int] | None:
+    """How many operands of a scan are constants and carried; None where this version of JAX does not tell."""
+    if "num_consts" in params:
+        return params["num_consts"], params["num_carry"]
+    try:
+        constants, carried, _ = map(len, params["ft_in"].unpack())  # since JAX 0.11
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+    return constants, carried
+
+
+def _scan(inputs: list[Any], sizes: tuple[int, int], params: dict[str, Any], uses: list[Use]) -> list[Any]:
     """Parameters that are the same in every step keep their factors, and so do slices of stacked ones."""
-    constants, carried = params["num_consts"], params["num_carry"]
+    constants, carried = sizes
     fixed, carry, scanned = (inputs[:constants], inputs[constants : constants + carried], inputs[constants + carried :])
     uses.extend(Use(x.name, "a loop's carry", False) for x in carry if is_low_rank(x))
     # A slice of one side keeps its factors too, but all steps share the other ones: a stack is better.

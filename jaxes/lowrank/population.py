@@ -118,14 +118,8 @@ def whole(common: Any, own: Any) -> Any:
     (3, 2)
     """
     leaves, tree = jax.tree.flatten(own, is_leaf=is_low_rank)
-    matrices = jax.tree.leaves(common, is_leaf=lambda x: x is None or isinstance(x, Rounded))
-
-    def join(x: Any, w: Any) -> Any:
-        if not is_low_rank(x):
-            return x
-        return with_matrix(x, w)
-
-    return tree.unflatten([join(x, w) for x, w in zip(leaves, matrices, strict=True)])
+    matrices = tree.flatten_up_to(common)
+    return tree.unflatten([with_matrix(x, w) if is_low_rank(x) else x for x, w in zip(leaves, matrices, strict=True)])
 
 
 def with_matrix(z: LowRank, w: Any) -> LowRank:

@@ -14,22 +14,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.extend.core import primitives
 
 from jaxes.lowrank.leaf import LowRank, dense, is_low_rank
 
 Rule = Callable[..., Any]
-RULES: dict[Any, Rule] = {}
+RULES: dict[str, Rule] = {}  # by the name of the operation
 
 
 def rule(*names: str) -> Callable[[Rule], Rule]:
-    """Register a rule for primitives, by their names; one that this version of JAX does not have is left out."""
+    """Register a rule for operations, by their names; those that this version of JAX does not have never occur."""
 
     def register(function: Rule) -> Rule:
-        for name in names:
-            primitive = getattr(primitives, f"{name}_p", None) or getattr(lax, f"{name}_p", None)
-            if primitive is not None:
-                RULES[primitive] = function
+        RULES.update(dict.fromkeys(names, function))
         return function
 
     return register
@@ -289,6 +285,16 @@ def _split(m, *, sizes, axis):
     whole = lambda start, end: [(start if d == axis else 0, end if d == axis else n) for d, n in enumerate(m.shape)]
     bounds = [whole(end - size, end) for size, end in zip(sizes, ends, strict=True)]
     return [_slice(m, start_indices=[x for x, _ in b], limit_indices=[y for _, y in b]) for b in bounds]
+
+
+@rule("unstack")
+def _unstack(m, *, axis):
+    """All entries along an axis: each is a slice without this axis."""
+    bounds = lambda i, d: (i, i + 1) if d == axis else (0, m.shape[d])
+    parts = [[bounds(i, d) for d in range(m.ndim)] for i in range(m.shape[axis])]
+    slices = [_slice(m, start_indices=[x for x, _ in p], limit_indices=[y for _, y in p]) for p in parts]
+    outs = [_squeeze(x, dimensions=(axis,)) for x in slices]
+    return None if any(x is None for x in outs) else outs
 
 
 def _sides(m: LowRank, take: Callable[[jax.Array, Sequence[int | None]], jax.Array]) -> LowRank:
