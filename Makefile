@@ -20,7 +20,7 @@ CACHE := JAX_COMPILATION_CACHE_DIR="$${JAX_COMPILATION_CACHE_DIR:-$(CURDIR)/.cac
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help train test test-more test-all test-slow lint format bench constraints clean
+.PHONY: help train test test-more test-all test-slow test-newest test-matrix lint format bench constraints clean
 
 help: ## print this list
 	@echo 'make TARGET [VARIABLE=value ...]'
@@ -40,6 +40,12 @@ test-all: test test-more ## both: all tests but the slow ones
 
 test-slow: $(DEV) ## the slow tests: campaigns that take minutes each
 	$(CACHE) $(BIN)/pytest -m slow $(ARGS)
+
+test-newest: ## a few tests on the newest Python and the newest JAX that there are
+	WORKERS=$(WORKERS) $(PYTHON) tools/matrix.py --newest $(ARGS)
+
+test-matrix: ## all tests but the slow ones, on every pair of Python and JAX that is promised: PYTHONS='python3.11 ...'
+	WORKERS=$(WORKERS) $(PYTHON) tools/matrix.py $(ARGS)
 
 lint: $(DEV) ## style, types, import contracts and docstrings
 	$(BIN)/ruff check .

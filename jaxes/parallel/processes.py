@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxes.parallel.private import wait_for_all
 from jaxes.parallel.rendezvous import rendezvous
 from jaxes.support import checks
 
@@ -32,10 +33,7 @@ class Processes(NamedTuple):
     def meet(self, patience: float = 3600.0) -> None:
         """Wait for all processes; a collective would not wait long enough for one that compiles or writes to disk."""
         if self.count > 1:
-            from jax._src import distributed  # JAX has no public way to wait without a collective
-
-            client: Any = distributed.global_state.client
-            client.wait_at_barrier(f"jaxes {next(_meetings)}", timeout_in_ms=int(1000 * patience))
+            wait_for_all(f"jaxes {next(_meetings)}", patience)
 
     def agree(self, *numbers: float) -> list[float]:
         """The numbers that the first process gives, returned in every process."""
