@@ -19,7 +19,7 @@ import numpy as np
 
 import jaxes
 from jaxes import rl
-from jaxes.rl.normalizer import Normalizer
+from jaxes.rl.normalizer import REACH, Normalizer
 from jaxes.training.loop import Limits
 
 HELD_OUT = 1_000_003  # the key of all evaluations
@@ -104,7 +104,7 @@ def evaluator(task: Task, episodes: int, policy: Callable[[jaxes.envs.Env], rl.P
 
 def normalizer(mean: jax.Array, std: jax.Array) -> Normalizer:
     """Another library's `(observation - mean) / std`."""
-    return Normalizer(jnp.float32(1), mean, std**2, limit=jnp.float32(jnp.inf), floor=jnp.float32(0))
+    return Normalizer(jnp.float32(1), mean, std**2, jnp.float32(jnp.inf), jnp.float32(0), jnp.float32(REACH))
 
 
 def jaxes_side(task: Task, track: Track) -> None:

@@ -124,6 +124,38 @@ def test_the_normalizer_has_seen_every_observation(here):
     assert 2 < float(times) < 10
 
 
+class Spiky(Walk):
+    """Every fifth observation has a number of the given size; it tells nothing else."""
+
+    def __init__(self, size: float, count: int):
+        super().__init__("", count)
+        self.size, self.observations = size, np.zeros((count, 3))
+
+    def reset(self, lane, seed):
+        self.observations[lane] = np.random.default_rng(seed).uniform(-1, 1), 0.0, 0.0
+
+    def step(self, lanes, actions):
+        rewards, done = super().step(lanes, actions)
+        self.observations[lanes, 2] = np.where(self.observations[lanes, 1] % 5 == 4, self.size, 0)
+        return rewards, done
+
+
+@pytest.mark.parametrize("size", [1e5, 1e15, 1e25, 1e300, np.inf, np.nan])
+def test_huge_observations_are_left_out_and_counted(size):
+    env = walk()._replace(
+        name=f"spiky {size}",
+        lanes=functools.partial(Spiky, size),
+        observation=jax.ShapeDtypeStruct((3,), np.float32),
+    )
+    infos, (_, state) = generations(env, 3, workers=0)
+    assert int(state.invalid_observations) > 0.1 * int(state.steps)
+    assert int(state.normalizer.count) + int(state.invalid_observations) == int(state.steps)
+    assert jax.tree.all(jax.tree.map(lambda x: bool(np.isfinite(x).all()), state.normalizer))
+    assert state.normalizer.mean[2] == 0 and 0.1 < state.normalizer.mean[1] < 10
+    if not np.isnan(size):
+        assert np.isfinite([float(info.worst) for info in infos]).all()
+
+
 def test_batches_close_by_least_episodes_and_steps():
     _, (_, state) = generations(walk(), 1, workers=0, lanes=4, episodes=2, least_steps=30)
     assert int(state.episodes) >= 32

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from toys import clock, linear, played
+from toys import chase, clock, linear, played
 
 import jaxes
 from jaxes import rl
@@ -21,7 +21,7 @@ def streamed(observations, masks, parts=1):
 
         def part(seen, mask):
             start = norm.around(norm.no_moments(normalizer), normalizer, data[0][0, 0])
-            return jax.lax.scan(lambda m, x: (norm.observe(m, *x), None), start, (seen, mask))[0]
+            return jax.lax.scan(lambda m, x: (norm.observe(normalizer, m, *x), None), start, (seen, mask))[0]
 
         cut = lambda x: jnp.moveaxis(x.reshape(STEPS, parts, LANES // parts, *x.shape[2:]), 1, 0)
         sums = jax.vmap(part)(cut(seen), cut(mask))
@@ -98,7 +98,7 @@ def test_integer_observations():
     shape = jax.ShapeDtypeStruct((2,), jnp.uint8)
     start = norm.init(shape)
     seen = jnp.array([[0, 255], [4, 253]], jnp.uint8)
-    sums = norm.observe(norm.around(norm.no_moments(start), start, seen[0]), seen, jnp.ones(2, bool))
+    sums = norm.observe(start, norm.around(norm.no_moments(start), start, seen[0]), seen, jnp.ones(2, bool))
     got = norm.update(start, sums)
     np.testing.assert_allclose(got.mean, [2, 254])
     assert norm.normalize(got, seen[0]).dtype == jnp.float32
@@ -140,3 +140,93 @@ def test_off():
     es = jaxes.open_es(4, 0.1)
     (_, after), _ = jax.jit(jaxes.generation(es, problem))((es.init(jax.random.key(0), jnp.zeros(2)), state))
     assert after.normalizer is None and int(after.steps) > 0
+
+
+# --- numbers that are too large -------------------------------------------------------------------------------------
+
+HUGE = [1e6, 1e15, -1e25, 3e38, np.inf, np.nan]
+
+
+@pytest.mark.parametrize("when", [0, 2])
+@pytest.mark.parametrize("size", HUGE)
+def test_a_huge_number_is_left_out_and_counted(size, when):
+    """In the first generation, when nothing is known of their size, and later."""
+    x, mask = data()
+    want = streamed(x, mask & ~((np.arange(4)[:, None, None] == when) & (np.arange(LANES) == 5)))
+    x[when, :, 5, 1] = size
+    got = streamed(x, mask)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), got, want)
+
+
+def test_what_is_left_out_is_counted():
+    start = norm.init(jax.ShapeDtypeStruct((1,), jnp.float32))
+    seen = jnp.array([[0.5], [1e15], [5e4], [jnp.nan], [-jnp.inf], [1e12]])
+    sums = norm.observe(start, norm.no_moments(start), seen, jnp.array([True] * 5 + [False]))
+    assert (int(sums.count), int(sums.invalid), int(sums.far)) == (1, 4, 1), "1e15 is as good as infinite"
+
+
+@pytest.mark.parametrize("preset", list(norm.PRESETS))
+@pytest.mark.parametrize("scale", [3e4, 1e9, 1e12])
+def test_a_world_that_is_large_is_seen_after_some_generations(scale, preset):
+    """The first observation is 0, so that nothing tells how large the others are."""
+    normalizer = norm.init(jax.ShapeDtypeStruct((1,), jnp.float32), preset)
+    seen = jnp.asarray(np.random.default_rng(0).uniform(1, 2, (6, 1000, 1)) * scale, jnp.float32)
+    for x in seen:
+        start = norm.around(norm.no_moments(normalizer), normalizer, jnp.zeros(1))
+        normalizer = norm.update(normalizer, norm.observe(normalizer, start, x, jnp.ones(1000, bool)))
+    np.testing.assert_allclose(normalizer.mean, 1.5 * scale, rtol=0.02)
+    np.testing.assert_allclose(norm.deviation(normalizer), scale / 12**0.5, rtol=0.2)
+    assert normalizer.reach == norm.REACH
+    assert np.abs(norm.normalize(normalizer, seen[0, 0])) < 3
+
+
+def test_sums_of_squares_do_not_overflow():
+    """10^12 observations as far away as they may be."""
+    normalizer = norm.init(jax.ShapeDtypeStruct((1,), jnp.float32))._replace(reach=jnp.float32(norm.FARTHEST))
+    many = jnp.broadcast_to(jnp.array([[norm.FARTHEST], [-norm.FARTHEST]]), (2, 1))
+    sums = norm.observe(normalizer, norm.no_moments(normalizer), many, jnp.ones(2, bool))
+    assert int(sums.count) == 2
+    large = sums._replace(count=jnp.uint32(2**32 - 1), squares=sums.squares * 2.0**31, total=sums.total * 0)
+    for _ in range(230):
+        normalizer = norm.update(normalizer, large)
+    assert normalizer.count > 9e11
+    np.testing.assert_allclose(norm.deviation(normalizer), norm.FARTHEST, rtol=1e-3)
+
+
+@pytest.mark.parametrize("preset", list(norm.PRESETS))
+@pytest.mark.parametrize("size", HUGE[:-1])
+def test_a_policy_is_given_finite_numbers(size, preset):
+    start = norm.init(jax.ShapeDtypeStruct((2,), jnp.float32), preset)
+    got = norm.normalize(start, jnp.array([size, 0.5]))
+    assert np.isfinite(got).all() and got[1] == 0.5 and np.sign(got[0]) == np.sign(size)
+
+
+def spiky(size, share=0.02):
+    """`toys.chase`, where one observation in fifty has a number of this size."""
+    env = chase()
+
+    def hurt(state, key):
+        bad = jax.random.uniform(key) < share
+        seen = jnp.where(bad, state.observation.at[0].set(size), state.observation)
+        return state._replace(physics=(state.physics, key), observation=seen)
+
+    def step(state, action):
+        physics, key = state.physics
+        return hurt(env.step(state._replace(physics=physics), action), jax.random.fold_in(key, 2))
+
+    return env._replace(reset=lambda key: hurt(env.reset(key), jax.random.fold_in(key, 1)), step=step)
+
+
+@pytest.mark.parametrize("size", [1e5, 1e15, -1e25])
+def test_a_policy_learns_in_spite_of_huge_observations(size):
+    env = spiky(size)
+    policy, strategy = rl.mlp(env, (8,)), jaxes.open_es(64, 0.1, learning_rate=0.05)
+    problem = rl.rollout(env, policy, seeds="generation", episodes=4)
+    carry = strategy.init(jax.random.key(1), policy.init(jax.random.key(0))), problem.init(jax.random.key(2))
+    many = jax.jit(lambda carry: jax.lax.scan(lambda c, _: jaxes.generation(strategy, problem)(c), carry, length=40))
+    (state, played_so_far), infos = many(carry)
+    assert not infos.invalid.any()
+    score = jax.jit(rl.evaluation(chase(), policy, episodes=64))
+    clean = score(strategy.recommend(state), played_so_far.normalizer, jax.random.key(5))
+    assert clean.returns.mean() > 18.5, "19.3 where nothing is huge"
+    assert 0.01 < int(played_so_far.invalid_observations) / int(played_so_far.steps) < 0.03

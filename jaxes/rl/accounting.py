@@ -22,6 +22,7 @@ class State(NamedTuple):
     episodes: Counter
     truncated: Counter  # episodes ended by the time limit
     lane_steps: Counter  # steps that lanes took, including those after an episode's end
+    invalid_observations: Counter  # NaN, infinite or far from all others: the normalizer has left them out
     generation: jax.Array  # int32[]: generations so far
     shift: jax.Array  # float32[]: subtracted from every reward
     cap: Cap  # the time limit
@@ -35,9 +36,10 @@ class Sums(NamedTuple):
     episodes: jax.Array  # uint32[]
     truncated: jax.Array  # uint32[]
     lane_steps: jax.Array  # uint32[]
+    invalid_observations: jax.Array  # uint32[]: 0 without a normalizer
 
 
-COUNTERS = ("steps", "episodes", "truncated", "lane_steps")
+COUNTERS = ("steps", "episodes", "truncated", "lane_steps", "invalid_observations")
 
 RATIOS = {
     "episode_length": ("steps", "episodes"),
@@ -50,7 +52,7 @@ RATIOS = {
 def begin(normalizer: norm.Normalizer | None, shift: jax.Array, cap: Cap) -> State:
     """The state before the first generation."""
     zero = Counter.zero()
-    return State(normalizer, zero, zero, zero, zero, jnp.int32(0), shift, cap)
+    return State(normalizer, *(zero,) * len(COUNTERS), jnp.int32(0), shift, cap)
 
 
 def settle(episodes: Episodes) -> tuple[jax.Array, Sums]:
@@ -71,6 +73,7 @@ def settle(episodes: Episodes) -> tuple[jax.Array, Sums]:
         total(episodes.episodes),
         total(episodes.truncated),
         episodes.lane_steps,
+        getattr(episodes.moments, "invalid", jnp.uint32(0)),
     )
     returns, count = episodes.returns.sum(axis=1), episodes.episodes.sum(axis=1)
     if isinstance(returns, np.ndarray):
@@ -84,10 +87,7 @@ def update(state: State, sums: Sums, shift: Number) -> State:
     """The state after a generation; `shift` is a number or an optax schedule over generations."""
     return State(
         None if state.normalizer is None else norm.update(state.normalizer, sums.moments),
-        state.steps.plus(sums.steps),
-        state.episodes.plus(sums.episodes),
-        state.truncated.plus(sums.truncated),
-        state.lane_steps.plus(sums.lane_steps),
+        *(getattr(state, name).plus(getattr(sums, name)) for name in COUNTERS),
         state.generation + 1,
         follow(shift, state.shift, state.generation + 1),
         state.cap.update(sums.episodes, sums.truncated, sums.steps),

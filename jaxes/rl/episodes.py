@@ -275,7 +275,8 @@ def step(setup: Setup, params: Any, state: tuple[Lanes, Any]) -> tuple[Lanes, An
     lanes, moments = state
     seen = lanes.env.observation
     if setup.watches:
-        moments = norm.observe(moments, seen, lanes.alive & lanes.watched if setup.some_unseen else lanes.alive)
+        watched = lanes.alive & lanes.watched if setup.some_unseen else lanes.alive
+        moments = norm.observe(setup.normalizer, moments, seen, watched)
     noise = None
     if setup.training and setup.policy.random:
         noise_key = lambda slot, again, t: keys_of.of_action(key_of(setup, slot, again), t)

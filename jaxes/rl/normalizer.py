@@ -2,6 +2,12 @@
 
 A generation's observations are summed around a common center in the loop's carry, so that they are never kept in an
 array. The sums are merged into the running moments afterwards (Chan, Golub, LeVeque 1983).
+
+One number from a simulation that has exploded would outweigh all others, for ever. So an observation counts only where
+each of its numbers lies within `REACH` standard deviations (or 1, if that is more) of the mean, or as long as nothing
+is known, within `REACH` times the first one. Others are left out and counted, as NaN and infinite ones are. Where more
+than a quarter of a generation lie further away, it is the world that is large: the reach grows until they count. It
+ends at `FARTHEST`, so that the squares of 10^12 observations have a sum in float32.
 """
 
 from collections.abc import Callable
@@ -10,6 +16,12 @@ from typing import Any, NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+REACH = 1e3  # standard deviations, or units
+FARTHEST = 1e13
+_GROWTH = 1e3  # of the reach in a generation
+_MANY = 0.25  # of a generation's finite observations
 
 
 class Normalizer(NamedTuple):
@@ -23,6 +35,7 @@ class Normalizer(NamedTuple):
     squares: Any  # float32, like the observation: sum of squared distances from the mean
     limit: jax.Array  # float32[]: normalized observations are clipped to [-limit, limit]
     floor: jax.Array  # float32[]: the least standard deviation
+    reach: jax.Array  # float32[]: standard deviations within which observations count, usually `REACH`
 
 
 class Moments(NamedTuple):
@@ -33,6 +46,8 @@ class Moments(NamedTuple):
     squares: Any  # sum of (observation - center)^2
     center: Any  # the center, added once for every part
     parts: jax.Array  # float32[]: how many parts (blocks) were added up
+    invalid: jax.Array  # uint32[]: observations left out
+    far: jax.Array  # uint32[]: those of them that are finite
 
 
 class Preset(NamedTuple):
@@ -48,7 +63,7 @@ PRESETS = {
     # OpenAI's code for Salimans et al. 2017: calc_obstat_prob 0.01, clipped at 5, variance at least 0.01.
     "salimans": Preset(share=0.01),
     # Mania et al. 2018, section 3.2: every state counts, nothing is clipped.
-    "ars": Preset(limit=float("inf"), floor=1e-7),
+    "ars": Preset(limit=FARTHEST, floor=1e-7),
 }
 
 
@@ -58,7 +73,7 @@ def init(observation: Any, preset: str = "on") -> Normalizer:
     Args:
         observation: a tree of arrays or of `jax.ShapeDtypeStruct`.
         preset: "on" (it learns from every episode, clips at 5, and takes a standard deviation of at least 0.1),
-            "salimans" (it learns from one episode in a hundred) or "ars" (it clips nothing).
+            "salimans" (it learns from one episode in a hundred) or "ars" (it clips nothing below 10^13).
 
     >>> import jax, jax.numpy as jnp
     >>> new = init(jax.ShapeDtypeStruct((3,), jnp.float32))
@@ -67,13 +82,14 @@ def init(observation: Any, preset: str = "on") -> Normalizer:
     """
     zero = jax.tree.map(lambda x: jnp.zeros(x.shape, jnp.float32), observation)
     limit, floor, _ = PRESETS[preset]
-    return Normalizer(jnp.float32(0), zero, zero, jnp.float32(limit), jnp.float32(floor))
+    return Normalizer(jnp.float32(0), zero, zero, jnp.float32(limit), jnp.float32(floor), jnp.float32(REACH))
 
 
 def no_moments(normalizer: Normalizer) -> Moments:
     """The sums before the first observation, around the mean so far."""
     zero = jax.tree.map(jnp.zeros_like, normalizer.mean)
-    return Moments(jnp.uint32(0), zero, zero, normalizer.mean, jnp.float32(1))
+    none = jnp.uint32(0)
+    return Moments(none, zero, zero, normalizer.mean, jnp.float32(1), none, none)
 
 
 def around(moments: Moments, normalizer: Normalizer, probe: Any) -> Moments:
@@ -85,27 +101,43 @@ def around(moments: Moments, normalizer: Normalizer, probe: Any) -> Moments:
 
     def middle(mean, x):
         x = x.astype(jnp.float32)
-        return jnp.where(known | ~jnp.isfinite(x), mean, x)
+        return jnp.where(known | ~(jnp.abs(x) <= FARTHEST), mean, x)
 
     return moments._replace(center=jax.tree.map(middle, normalizer.mean, probe))
 
 
-def observe(moments: Moments, observations: Any, mask: jax.Array) -> Moments:
-    """Add the observations of a step, leaves [lanes, ...], where `mask` (bool[lanes]) is true and all are finite."""
+def reach(normalizer: Normalizer, center: Any) -> Any:
+    """How far from the center of its sums a number of an observation may be: a tree of float32 like the observation."""
+    known = normalizer.count > 0
+
+    one = lambda middle, std: within(normalizer.reach, jnp.where(known, std, jnp.abs(middle)), jnp)
+    return jax.tree.map(one, center, deviation(normalizer))
+
+
+def within(reach: Any, spread: Any, xp: Any = np) -> Any:
+    """`reach` times the spread of a number, which is taken to be 1 or more; `FARTHEST` at most."""
+    return xp.minimum(reach * xp.maximum(spread, 1), FARTHEST)
+
+
+def observe(normalizer: Normalizer, moments: Moments, observations: Any, mask: jax.Array) -> Moments:
+    """Add the observations of a step, leaves [lanes, ...], where `mask` (bool[lanes]) is true and all are in reach."""
     chex.assert_rank(mask, 1)
     chex.assert_tree_shape_prefix(observations, mask.shape)
-    for x in jax.tree.leaves(observations):
-        mask &= jnp.all(jnp.isfinite(x), axis=tuple(range(1, x.ndim)))
-
-    def masked(x, center):
-        keep = mask.reshape(-1, *(1,) * center.ndim)
-        return jnp.where(keep, x.astype(jnp.float32) - center[None], 0)
-
-    distance = jax.tree.map(masked, observations, moments.center)
+    every = lambda fits: jnp.all(fits, axis=tuple(range(1, fits.ndim)))
+    distance = jax.tree.map(lambda x, center: x.astype(jnp.float32) - center[None], observations, moments.center)
+    near, finite = mask, mask
+    limits = reach(normalizer, moments.center)
+    for d, most in zip(jax.tree.leaves(distance), jax.tree.leaves(limits), strict=True):
+        near &= every(jnp.abs(d) <= most[None])
+        finite &= every(jnp.abs(d) <= FARTHEST)
+    total = lambda mask: jnp.sum(mask, dtype=jnp.uint32)
+    distance = jax.tree.map(lambda d: jnp.where(near.reshape(-1, *(1,) * (d.ndim - 1)), d, 0), distance)
     return moments._replace(
-        count=moments.count + jnp.sum(mask, dtype=jnp.uint32),
+        count=moments.count + total(near),
         total=jax.tree.map(lambda s, d: s + jnp.sum(d, axis=0), moments.total, distance),
         squares=jax.tree.map(lambda s, d: s + jnp.sum(d * d, axis=0), moments.squares, distance),
+        invalid=moments.invalid + total(mask & ~near),
+        far=moments.far + total(finite & ~near),
     )
 
 
@@ -124,7 +156,10 @@ def update(normalizer: Normalizer, moments: Moments) -> Normalizer:
 
     merged = jax.tree.map(merge, normalizer.mean, normalizer.squares, moments.total, moments.squares, moments.center)
     mean, squares = jax.tree.transpose(jax.tree.structure(normalizer.mean), jax.tree.structure((0, 0)), merged)
-    return normalizer._replace(count=count, mean=mean, squares=squares)
+    far = moments.far.astype(jnp.float32)
+    grown = jnp.minimum(normalizer.reach * _GROWTH, FARTHEST)
+    wider = jnp.where(far > _MANY * (far + new_count), grown, REACH)
+    return normalizer._replace(count=count, mean=mean, squares=squares, reach=wider)
 
 
 def deviation(normalizer: Normalizer) -> Any:

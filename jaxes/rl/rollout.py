@@ -39,8 +39,9 @@ def rollout(
     """The problem of maximizing the return of episodes.
 
     The metrics of a run then have the mean length of an episode, the share of the episodes that the time limit ended,
-    and the utilization, which is the share of the lanes' steps that belong to an episode. Evaluation
-    (`jaxes.rl.evaluation`) knows no cap, clipping, shift, bonus or noise.
+    and the utilization, which is the share of the lanes' steps that belong to an episode; `invalid_observations` counts
+    those that are NaN, infinite or so far from all others that the normalizer leaves them out
+    (`jaxes.rl.normalizer`). Evaluation (`jaxes.rl.evaluation`) knows no cap, clipping, shift, bonus or noise.
 
     Args:
         env: from `jaxes.envs.make`, or your own.

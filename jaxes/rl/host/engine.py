@@ -68,6 +68,7 @@ class Engine:
         shift: float = 0.0,
         pay: Pay = Pay(),
         watch: float = 0.0,
+        probe: jax.Array | None = None,
     ) -> Results:
         """Results of all slots, in order.
 
@@ -82,6 +83,7 @@ class Engine:
             shift: subtracted from every reward.
             pay: what else becomes of rewards.
             watch: the share of the slots whose observations are summed.
+            probe: key[]: of a reset that tells the size of observations while the normalizer knows nothing.
         """
         shapes = tuple((x.shape, x.dtype) for x in jax.tree.leaves((state, normalizer)))
         known = (ask, jax.tree.structure((state, normalizer)), shapes, keys.dtype)
@@ -105,6 +107,8 @@ class Engine:
             least_steps,
             shift,
             pay,
+            *_known(normalizer),
+            None if probe is None else int(jax.random.bits(probe, (), jnp.uint32)),
         )
         return workers.play(number, job, self._tell)
 
@@ -131,6 +135,7 @@ def evaluating(engine: Engine, episode_keys: Callable, given: Settings) -> Calla
             shift=float(state.shift),
             pay=given.pay,
             watch=given.watch,
+            probe=keys_of.stream(key, Stream.PROBE),
         )
         seen = () if state.normalizer is None else moments(out, state.normalizer)
         return settle(_episodes(out, (-1, given.episodes), seen))
@@ -144,6 +149,15 @@ def _of_slots(keys: jax.Array, watch: jax.Array) -> tuple[jax.Array, jax.Array, 
     seeds = jax.vmap(lambda key: jax.random.bits(key, (), jnp.uint32))(keys)
     chance = jax.vmap(lambda key: jax.random.uniform(keys_of.stream(key, Stream.WATCH)))(keys)
     return seeds, jax.random.key_data(keys), chance < watch
+
+
+def _known(normalizer: norm.Normalizer | None) -> tuple[list[np.ndarray], list[np.ndarray] | None, float]:
+    """The center and spread of observations, float64 leaves, and the reach; no spread if nothing is known yet."""
+    if normalizer is None:
+        return [], [], 0.0
+    double = lambda tree: [np.asarray(x, float) for x in jax.tree.leaves(tree)]
+    spread = double(norm.deviation(normalizer)) if normalizer.count > 0 else None
+    return double(normalizer.mean), spread, float(normalizer.reach)
 
 
 def moments(results: Results, normalizer: norm.Normalizer) -> norm.Moments:
@@ -160,6 +174,8 @@ def moments(results: Results, normalizer: norm.Normalizer) -> norm.Moments:
         single([(x, 0.0) for x in squares]),
         center,
         jnp.float32(1),
+        jnp.uint32(results.invalid.sum()),
+        jnp.uint32(results.far.sum()),
     )
 
 

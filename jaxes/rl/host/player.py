@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxes.envs.host import Lanes
+from jaxes.rl import normalizer as norm
 from jaxes.rl.host import programs
 from jaxes.rl.host.programs import Program
 from jaxes.rl.reward import Pay
@@ -33,6 +34,10 @@ class Job(NamedTuple):
     least_steps: int  # a slot with fewer plays another episode
     shift: float  # subtracted from every reward
     pay: Pay  # what else becomes of rewards
+    center: list[np.ndarray]  # float64, a leaf of the observation each: their mean so far; none without a normalizer
+    spread: list[np.ndarray] | None  # likewise: their standard deviations; None if nothing is known yet
+    reach: float  # of the normalizer
+    probe: int | None  # seed of a reset that stands in for both
 
 
 class Results(NamedTuple):
@@ -44,6 +49,8 @@ class Results(NamedTuple):
     episodes: np.ndarray  # int64
     truncated: np.ndarray  # int64: episodes ended by the time limit
     seen: np.ndarray  # int64: observations that were summed
+    invalid: np.ndarray  # int64: observations that were left out
+    far: np.ndarray  # int64: those of them that are finite
     totals: list[np.ndarray]  # float64: their sum, a leaf of the observation each; none without a normalizer
     squares: list[np.ndarray]  # float64: the sum of their squares
 
@@ -77,7 +84,8 @@ class Player:
         self._keys = np.zeros((n, *job.keys.shape[1:]), np.uint32)
         self._lengths, self._episodes, self._truncated, self._watched = (np.zeros(n, np.int64) for _ in range(4))
         self._returns = np.zeros(n)
-        self._counted = np.zeros(n, np.int64)
+        self._counted, self._invalid, self._far = (np.zeros(n, np.int64) for _ in range(3))
+        self._center, self._reach = self._limits()
         self._summed = self._raw if job.normalizer else []
         self._totals, self._squares = ([np.zeros(x.shape) for x in self._summed] for _ in range(2))
         self.acting = self.playing = 0.0
@@ -106,8 +114,9 @@ class Player:
         return _joined(ended, self._summed), len(busy) + len(self._waiting)
 
     def _step(self, busy: np.ndarray, ended: list[Results]) -> None:
-        for seen, raw in zip(self._seen, self._raw, strict=True):
-            seen[:] = raw
+        with np.errstate(over="ignore"):  # a float64 that no float32 reaches is infinite
+            for seen, raw in zip(self._seen, self._raw, strict=True):
+                seen[:] = raw
         acting = time.perf_counter()
         actions, self._memory = self._act(
             self._params,
@@ -142,16 +151,31 @@ class Player:
         watched = busy[self._watched[busy] > 0]
         if not len(watched) or not self._summed:
             return
-        finite = np.ones(len(watched), bool)
         rows = [seen[watched].astype(float) for seen in self._seen]
-        for x in rows:
-            finite &= np.isfinite(x).reshape(len(x), -1).all(axis=1)
-        if not finite.all():
-            watched, rows = watched[finite], [x[finite] for x in rows]
+        apart = [np.abs(x - center).reshape(len(x), -1) for x, center in zip(rows, self._center, strict=True)]
+        near = np.ones(len(watched), bool)
+        for distance, reach in zip(apart, self._reach, strict=True):
+            near &= (distance <= reach).all(axis=1)
+        if not near.all():
+            self._invalid[watched[~near]] += 1
+            finite = np.all([(distance <= norm.FARTHEST).all(axis=1) for distance in apart], axis=0)
+            self._far[watched[finite & ~near]] += 1
+            watched, rows = watched[near], [x[near] for x in rows]
         self._counted[watched] += 1
         for total, square, x in zip(self._totals, self._squares, rows, strict=True):
             total[watched] += x
             square[watched] += x * x
+
+    def _limits(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """The center of observations, and how far from it they count: `normalizer.reach` for these lanes."""
+        job = self._job
+        center, spread = job.center, job.spread
+        if spread is None:
+            self._lanes.reset(0, job.probe)
+            first = [np.asarray(raw[0], float) for raw in self._raw]
+            center = [np.where(np.abs(x) <= norm.FARTHEST, x, 0) for x in first]
+            spread = [np.abs(x) for x in center]
+        return center, [norm.within(job.reach, x).ravel() for x in spread]
 
     def _fill(self) -> None:
         free = np.nonzero(self._slot < 0)[0][: len(self._waiting)]
@@ -160,7 +184,15 @@ class Player:
         slots = np.array([self._waiting.popleft() for _ in free])
         self._slot[free], self._again[free] = slots, 0
         self._keys[free], self._watched[free] = self._job.keys[slots], self._job.watched[slots]
-        for array in (self._returns, self._lengths, self._episodes, self._truncated, self._counted):
+        for array in (
+            self._returns,
+            self._lengths,
+            self._episodes,
+            self._truncated,
+            self._counted,
+            self._invalid,
+            self._far,
+        ):
             array[free] = 0
         for array in (*self._totals, *self._squares):
             array[free] = 0
@@ -194,6 +226,8 @@ class Player:
             episodes=self._episodes[lanes],
             truncated=self._truncated[lanes],
             seen=self._counted[lanes],
+            invalid=self._invalid[lanes],
+            far=self._far[lanes],
             totals=[x[lanes] for x in self._totals],
             squares=[x[lanes] for x in self._squares],
         )
@@ -204,7 +238,7 @@ class Player:
 def _joined(parts: list[Results], summed: list[np.ndarray]) -> Results:
     if not parts:
         none, rows = np.zeros(0, np.int64), [np.zeros((0, *x.shape[1:])) for x in summed]
-        return Results(none, np.zeros(0), none, none, none, none, rows, rows)
+        return Results(none, np.zeros(0), *(none,) * 6, rows, rows)
     return Results(*jax.tree.map(lambda *x: np.concatenate(x), *parts))
 
 
