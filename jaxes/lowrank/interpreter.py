@@ -17,8 +17,8 @@ from jax.extend import core
 from jaxes.lowrank.leaf import any_low_rank, dense, is_low_rank
 from jaxes.lowrank.rules import RULES
 
-# Operations that call a jaxpr once, with their operands, by the names that one or another version of JAX gives them, and
-# the names of the parameter that holds it.
+# Operations that call a jaxpr once, with their operands, by the names that one or another version of JAX gives them;
+# and the names of the parameter that holds it.
 CALLS = (
     *("jit", "pjit", "closed_call", "eval_jaxpr", "core_call", "remat", "remat2", "checkpoint"),
     *("custom_jvp_call", "custom_vjp_call", "custom_vmap_call"),
