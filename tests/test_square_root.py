@@ -54,3 +54,14 @@ def test_no_eigenvalue_below_the_precision_of_the_largest():
     root, moved = square_root(jnp.diag(jnp.array([1.0, -0.5, 4.0])), jnp.ones(3))
     np.testing.assert_allclose(root[1, 1] ** 2, 4 * np.finfo(np.float32).eps, rtol=1e-3)
     assert np.isfinite(moved).all()
+
+
+def test_many_of_many_come_to_an_end():
+    """A vmap of a vmap takes both ways for each matrix; the products do not converge for those that are far."""
+    many = np.stack([[matrix(2 * i + j, spread) for j, spread in enumerate((0.1, 5.0))] for i in range(2)])
+    v = np.random.RandomState(1).randn(N)
+    roots, _ = jax.jit(jax.vmap(jax.vmap(square_root, (0, None)), (0, None)))(jnp.asarray(many), jnp.asarray(v))
+    for i in range(2):
+        for j, spread in enumerate((0.1, 5.0)):
+            root = wanted(many[i, j], v)[0]
+            np.testing.assert_allclose(roots[i, j], root, atol=bound(spread, np.float32) * np.abs(root).max())

@@ -62,7 +62,9 @@ def _by_products(matrix, vector, distance):
 
     t = 1.5 * identity - 0.5 * matrix  # the first step, where Z is the identity
     start = flat.times(matrix, t), t, 0.75 * distance**2 + 0.25 * distance**3
-    root, inverse, _ = lax.while_loop(lambda carry: carry[2] > exact, step, start)
+    # Under nested vmaps it is also called where it does not converge, and its result is not used.
+    on = lambda carry: (carry[2] > exact) & (carry[2] < 1)
+    root, inverse, _ = lax.while_loop(on, step, start)
     return root, flat.times(inverse, vector)
 
 
