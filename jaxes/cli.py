@@ -3,15 +3,17 @@
 import dataclasses
 import inspect
 import os
+import signal
 import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import tyro
 
+from jaxes.training.compiling import at_work, leave
 from jaxes.training.config import LIMITS, WHERE, Config
 
 PROCESSES = ("coordinator", "processes", "process_id", "heartbeat", "patience")
@@ -136,7 +138,9 @@ def train(args: Train) -> int:
     if not processes.first:
         return 0 if stop is None else 128 + stop
     if stop is not None:
-        print(f"\nSaved. Go on with: jaxes train --resume {folder}", file=sys.stderr)
+        saved = any(path.name.isdigit() for path in (Path(folder) / "checkpoints").glob("*"))
+        text = "Saved" if saved else "Stopped before the first generation"
+        print(f"\n{text}. Go on with: jaxes train --resume {folder}", file=sys.stderr)
         return 128 + stop
     if args.video:
         try:
@@ -279,6 +283,8 @@ def main(arguments: list[str] | None = None) -> None:
         description="Evolution strategies in JAX.",
         config=(tyro.conf.OmitSubcommandPrefixes,),
     )
+    if arguments is None and not isinstance(args, Train):
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing to save: ends compilers too, which hear of nothing else
     try:
         code = _COMMANDS[type(args)](args)
     except (ValueError, TypeError, OSError, ImportError) as error:
@@ -288,20 +294,15 @@ def main(arguments: list[str] | None = None) -> None:
         code = 2
     except KeyboardInterrupt:
         print("\njaxes: interrupted; nothing had to be saved", file=sys.stderr)
-        _leave(130)  # a compilation in the background cannot be stopped in any other way
+        leave(130)
     except Exception:
         if not _among_others():
             raise
         traceback.print_exc()  # of a process that has lost the others, most likely
         code = 1
-    if code and _among_others():
-        _leave(code)  # a usual exit would wait for them
+    if code and (_among_others() or at_work()):
+        leave(code)  # a usual exit would wait for them
     sys.exit(code)
-
-
-def _leave(code: int) -> NoReturn:
-    sys.stderr.flush()
-    os._exit(code)
 
 
 def _among_others() -> bool:

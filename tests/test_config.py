@@ -1,6 +1,8 @@
 """Settings: complete, checked, and the same after a visit to disk."""
 
 import inspect
+import json
+import math
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +10,7 @@ import pytest
 
 from jaxes import envs, rl
 from jaxes.strategies import STRATEGIES
+from jaxes.training import about
 from jaxes.training import config as settings
 from jaxes.training.actor import actor
 from jaxes.training.config import Config
@@ -69,8 +72,12 @@ def test_a_limit_that_is_given_replaces_those_of_the_preset():
 
 def test_settings_survive_the_disk(tmp_path):
     config = settings.complete(Config("brax/hopper", hidden=(3, 4), options=(), target=5.0, normalize="off"))
-    settings.save(config, tmp_path / "config.json")
+    about.write(tmp_path, about.described(config))
     assert settings.load(tmp_path / "config.json") == config
+    held = json.loads((tmp_path / "config.json").read_text())
+    assert None not in held.values()
+    assert held["versions"].keys() >= {"jaxes", "python", "jax", "jaxlib"}
+    assert held["versions"]["jax"] == jax.__version__
 
 
 def test_unknown_settings_on_disk_are_named(tmp_path):
@@ -101,8 +108,13 @@ def test_unknown_settings_on_disk_are_named(tmp_path):
             "network 'gru' has no setting 'virtual_batch_norm'; it has: hidden, head",
         ),
         ({"env": "brax/ant", "virtual_batch_norm": True, "normalize": "on"}, "takes the place of normalized obs"),
-        ({"env": "brax/ant", "evaluate_every": 0}, "evaluate_every must be 1 or more, got 0"),
-        ({"env": "brax/ant", "seconds": -1.0}, "seconds must be above 0, got -1.0"),
+        ({"env": "brax/ant", "evaluate_every": 0}, "evaluate_every must be an int of 1 or more, got 0"),
+        ({"env": "brax/ant", "generations": 2.5}, "generations must be an int of 1 or more, got 2.5"),
+        ({"env": "brax/ant", "target": math.nan}, "target must be a number that is finite, got nan"),
+        ({"env": "brax/ant", "report_every": 0}, "report_every must be an int of 1 or more, got 0"),
+        ({"env": "brax/ant", "evaluation_episodes": -1}, "evaluation_episodes must be an int of 1 or more, got -1"),
+        ({"env": "brax/ant", "seed": 2**32}, "seed must be an int from 0 to 4294967295, got 4294967296"),
+        ({"env": "brax/ant", "seconds": -1.0}, "seconds must be a number above 0 and finite, got -1.0"),
     ],
 )
 def test_bad_settings_are_named(given, message):

@@ -31,12 +31,12 @@ def run(tmp_path):
 def test_reward_draws_a_picture_beside_the_metrics(run):
     path = plots.reward(run)
     assert path == run / "reward.png"
-    assert image.imread(path).shape[:2] == (720, 960)
+    assert image.imread(path).shape[:2] == (780, 1200)
     assert not list(run.glob(".*tmp"))
 
 
 def test_compare_draws_several_runs(run, tmp_path):
-    assert image.imread(plots.compare([run, run], tmp_path / "both.png", x="seconds")).shape[:2] == (600, 960)
+    assert image.imread(plots.compare([run, run], tmp_path / "both.png", x="seconds")).shape[:2] == (576, 900)
 
 
 def test_an_empty_folder_is_named(tmp_path):

@@ -86,6 +86,52 @@ def test_evaluates_at_its_interval_and_at_the_end():
     assert [r.generation for r in reports if r.evaluation is not None] == [5, 10, 13]
 
 
+def lucky(params, problem_state, key):
+    """Good on the key of the evaluations and poor on any other, until generation 12 or so."""
+    held_out = keys.stream(KEY, keys.Stream.EVALUATION)
+    usual = jnp.all(jax.random.key_data(key) == jax.random.key_data(held_out))
+    late = jnp.sum(params["x"] ** 2) < 1.0
+    return jnp.where(usual, 100.0, jnp.where(late, 60.0, 20.0)) + jnp.zeros(4)
+
+
+def test_a_target_is_confirmed_on_fresh_episodes(capsys):
+    reports = run(target=50.0, generations=400, evaluate=lucky, evaluate_every=5, progress=True)
+    evaluated = [r for r in reports if r.evaluation is not None]
+    assert [r.evaluation for r in evaluated] == [100.0] * len(evaluated)
+    assert [r.confirmation for r in evaluated] == [20.0] * (len(evaluated) - 1) + [60.0]
+    assert len(evaluated) > 1 and reports[-1].stopped == "target"
+    assert reports[-1].metrics["confirmation"] == 60.0
+    end = f"target reached at generation {reports[-1].generation}, score 60 on 16 fresh episodes"
+    assert end in capsys.readouterr().err
+
+
+def test_the_fresh_episodes_of_each_confirmation_are_new():
+    seen = []
+
+    def spy(params, state, key):
+        seen.append(jax.random.key_data(key).tobytes())
+        return jnp.zeros(2)
+
+    problem = toys.sphere()._replace(host=True)  # plays in Python
+    run(problem=problem, evaluate=spy, evaluate_every=1, generations=3, target=0.0)
+    assert len(seen) == 5 and len(set(seen)) == 5  # it stopped at once: one evaluation, four confirmations
+
+
+def test_reports_are_regular_where_that_is_asked_for(tmp_path):
+    reports = run(tmp_path, generations=12, report_every=4, chunk_seconds=0.0)
+    assert [r.generation for r in reports] == [4, 8, 12]
+    assert [row["generation"] for row in metrics.read(tmp_path)] == [4, 8, 12]
+    both = run(generations=10, report_every=4, evaluate=score, evaluate_every=5)
+    assert [r.generation for r in both] == [4, 5, 8, 10]
+
+
+def test_ratios_and_speed_are_of_the_time_since_the_last_report():
+    problem = toys.sphere()._replace(ratios={"of_both": ("steps", "steps")})
+    reports = run(problem=problem, generations=12, report_every=6, chunk_seconds=0.0)
+    assert [r.metrics["of_both"] for r in reports] == [1.0, 1.0]
+    assert all(r.metrics["steps_per_second"] > 0 for r in reports)
+
+
 def test_without_a_limit_it_goes_on_until_the_caller_stops():
     for report in jaxes.fit(jaxes.open_es(8, 0.1), toys.sphere(), START, key=KEY, progress=False):
         if report.generation >= 30:
@@ -155,7 +201,7 @@ def test_an_interrupt_saves_and_the_run_goes_on_from_there(tmp_path, monkeypatch
         return 5
 
     with monkeypatch.context() as patch, pytest.raises(Interrupted) as caught:
-        patch.setattr(loop._Run, "_until_evaluation", press)
+        patch.setattr(loop._Run, "_until_stop", press)
         run(tmp_path / "cut", generations=40)
     assert 10 <= caught.value.generation < 40
     assert caught.value.signal_number == signal.SIGINT
@@ -182,7 +228,23 @@ def test_not_a_number_is_null_in_the_metrics(tmp_path):
     ("options", "message"),
     [
         ({"target": 1.0}, "target is a score of evaluate"),
-        ({"evaluate_every": 0}, "evaluate_every must be 1 or more, got 0"),
+        ({"evaluate_every": 0}, "evaluate_every must be an int of 1 or more, got 0"),
+        ({"evaluate_every": 1.5}, "evaluate_every must be an int of 1 or more, got 1.5"),
+        ({"report_every": True}, "report_every must be an int of 1 or more, got True"),
+        ({"generations": -3}, "generations must be an int of 1 or more, got -3"),
+        ({"generations": 2.5}, "generations must be an int of 1 or more, got 2.5"),
+        ({"generations": "3"}, "generations must be an int of 1 or more, got '3'"),
+        ({"steps": 0}, "steps must be an int of 1 or more, got 0"),
+        ({"steps": 1e6}, "steps must be an int of 1 or more, got 1000000.0"),
+        ({"seconds": 0}, "seconds must be a number above 0 and finite, got 0"),
+        ({"seconds": float("nan")}, "seconds must be a number above 0 and finite, got nan"),
+        ({"seconds": True}, "seconds must be a number above 0 and finite, got True"),
+        ({"target": float("nan"), "evaluate": score}, "target must be a number that is finite, got nan"),
+        ({"target": "5", "evaluate": score}, "target must be a number that is finite, got '5'"),
+        ({"chunk_seconds": -1}, "chunk_seconds must be a number of 0 or more that is finite, got -1"),
+        ({"checkpoint_seconds": None}, "checkpoint_seconds must be a number of 0 or more, got None"),
+        ({"generations": 1, "evaluate": lambda *_: None}, r"evaluate must return float\[episodes\].*got None"),
+        ({"generations": 1, "evaluate": lambda *_: jnp.ones((2, 3))}, r"must return float.*got float32\[2, 3\]"),
         ({"resume": True}, "resume needs out"),
         ({"problem": jaxes.problem(lambda x: x["x"][0]), "steps": 5}, "steps needs a problem that counts them"),
     ],
@@ -190,6 +252,30 @@ def test_not_a_number_is_null_in_the_metrics(tmp_path):
 def test_bad_input_is_found_before_any_work(options, message):
     with pytest.raises(ValueError, match=message):
         run(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"problem": 3}, "problem must be a jaxes.Problem or a function of one member, got 3"),
+        ({"strategy": "open_es"}, "strategy must be a jaxes.Strategy, such as"),
+        ({"evaluate": 5, "generations": 1}, "evaluate must be a function"),
+        ({"key": 0}, "key must be a typed random key"),
+    ],
+)
+def test_other_things_than_were_asked_for_are_refused(options, message):
+    with pytest.raises(TypeError, match=message):
+        run(**options)
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert run(generations=np.int64(3), seconds=np.float32(100))[-1].generation == 3
+
+
+def test_a_function_of_one_member_is_a_problem():
+    function = lambda member: -jnp.sum(member["x"] ** 2)
+    one, other = (run(problem=p, generations=5)[-1] for p in (function, jaxes.problem(function)))
+    same(one.state, other.state)
 
 
 def test_a_folder_that_holds_a_run_is_left_alone(tmp_path):
@@ -204,6 +290,18 @@ def test_resuming_what_is_no_run_says_so(tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no run to resume"):
         run(tmp_path, generations=3, resume=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_was_ended_before_its_first_checkpoint_begins_again(tmp_path):
+    whole = run(tmp_path / "whole", generations=9)[-1]
+    iterator = jaxes.fit(
+        jaxes.open_es(8, 0.1, learning_rate=0.1), toys.sphere(), START, key=KEY, out=tmp_path / "cut", progress=False
+    )
+    (tmp_path / "cut/metrics.jsonl").write_text('{"generation": 7, "seconds": 1.0}\n')  # of a session that was killed
+    del iterator
+    resumed = run(tmp_path / "cut", generations=9, resume=True)
+    same(whole.state, resumed[-1].state)
+    assert [row["generation"] for row in metrics.read(tmp_path / "cut")] == [r.generation for r in resumed]
 
 
 def test_resuming_at_the_limit_says_so(tmp_path):

@@ -40,6 +40,7 @@ class Stream(enum.IntEnum):
     STRATEGY = 0x7FFFFFF4
     TASK = 0x7FFFFFF3  # the problem's state
     EVALUATION = 0x7FFFFFF2  # held-out episodes
+    CONFIRMATION = 0x7FFFFFEF  # the fresh episodes that confirm a target
     PARAMETERS = 0x7FFFFFF1  # the initial ones
     REFERENCE = 0x7FFFFFF0  # the reference batch of virtual batch normalization
 

@@ -11,6 +11,8 @@ from jaxes.noise import NOISES
 from jaxes.shaping import SHAPINGS
 from jaxes.strategies import STRATEGIES
 from jaxes.support import checks
+from jaxes.training import about
+from jaxes.training.limits import Limits
 from jaxes.training.presets import DEFAULT, PRESETS
 
 
@@ -131,6 +133,8 @@ class Config:
     # evaluation and bookkeeping
     evaluate_every: int = 10
     """Generations between two evaluations."""
+    report_every: int | None = None
+    """Generations between two rows of the metrics; None has one about every second."""
     evaluation_episodes: int = 16
     """Held-out episodes of one evaluation."""
     seed: int = 0
@@ -162,17 +166,17 @@ def complete(config: Config) -> Config:
         ValueError: for an unknown environment or strategy (the message has the nearest names), or for a setting that
             the strategy or the network does not have.
     """
-    envs.check(config.env)
+    envs.check_name(config.env)
     factory = STRATEGIES[checks.choice("strategy", config.strategy, STRATEGIES)]
     for name, known in (("shaping", SHAPINGS), ("noise", NOISES)):
         if getattr(config, name) is not None:
             checks.choice(name, getattr(config, name), known)
-    if config.evaluate_every < 1:
-        raise ValueError(f"evaluate_every must be 1 or more, got {config.evaluate_every}")
-    for name in LIMITS:
-        value = getattr(config, name)
-        if value is not None and name != "target" and not value > 0:
-            raise ValueError(f"{name} must be above 0, got {value}")
+    Limits(**{name: getattr(config, name) for name in LIMITS}).check()
+    checks.count("evaluate_every", config.evaluate_every)
+    checks.count("evaluation_episodes", config.evaluation_episodes)
+    if config.report_every is not None:
+        checks.count("report_every", config.report_every)
+    seed(config.seed)
     takes = inspect.signature(factory).parameters
     has = [name for name in _STRATEGY if name in takes]
     for name in _given(config, _STRATEGY):
@@ -197,6 +201,12 @@ def complete(config: Config) -> Config:
         preset = {name: value for name, value in preset.items() if name not in LIMITS}
     fill = {name: value for name, value in preset.items() if getattr(config, name) is None}
     return dataclasses.replace(config, **fill)
+
+
+def seed(value: Any) -> int:
+    """Return `value` if it is the seed of a key that no other seed has."""
+    checks.integer("seed", value, 0, 2**32 - 1)
+    return value
 
 
 def strategy_options(config: Config) -> dict[str, Any]:
@@ -244,14 +254,20 @@ def rollout_options(config: Config) -> dict[str, Any]:
     return _given(config, _ROLLOUT)
 
 
-def save(config: Config, path: Path) -> None:
-    """Write the settings to a JSON file."""
-    path.write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
-
-
 def load(path: Path) -> Config:
-    """Read settings that `save` has written."""
+    """Read the settings of a run that `jaxes train` has made.
+
+    Raises:
+        ValueError: if the run was made by `jaxes.fit`, or has settings that this version does not know.
+    """
     values = json.loads(path.read_text())
+    if about.is_by_fit(values):
+        raise ValueError(
+            f"{path.parent} was written by jaxes.fit from Python objects, which no file can name. From Python: "
+            f"jaxes.load({str(path.parent)!r}, env=env, policy=policy) gives the policy to act, to evaluate and to "
+            f"draw; jaxes.fit(strategy, problem, params, key=key, out={str(path.parent)!r}, resume=True) goes on"
+        )
+    values.pop("versions", None)
     unknown = set(values) - {field.name for field in dataclasses.fields(Config)}
     if unknown:
         raise ValueError(f"{path} has settings that this version of jaxes does not know: {', '.join(sorted(unknown))}")

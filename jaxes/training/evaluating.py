@@ -10,15 +10,29 @@ import numpy as np
 from jaxes.problem import Problem
 from jaxes.strategy import Strategy
 
-Evaluate = Callable[[Any, Any, jax.Array], jax.Array]
-"""`(params, problem_state, key) -> float[episodes]`: the scores of some parameters"""
+Evaluate = Callable[[Any, Any, jax.Array], Any]
+"""`(params, problem_state, key) -> float[episodes]`, or an object whose `returns` they are: the scores of parameters"""
 
 COLUMNS = ("evaluation", "evaluation_std", "evaluation_rank")
 
+CONFIRMATIONS = 4  # times as many fresh episodes as an evaluation has must reach the target too
 
-def scoring(strategy: Strategy, problem: Problem, evaluate: Evaluate, key: jax.Array) -> Callable[[Any], jax.Array]:
-    """The scores of a run's recommended parameters as a function of its carry, jitted unless Python plays."""
-    score = lambda carry: evaluate(strategy.recommend(carry[0]), carry[1], key)
+
+def scoring(strategy: Strategy, problem: Problem, evaluate: Evaluate) -> Callable[[Any, jax.Array], jax.Array]:
+    """The scores of a run's recommended parameters as a function of its carry and a key, jitted unless Python plays."""
+
+    def score(carry, key):
+        out = evaluate(strategy.recommend(carry[0]), carry[1], key)
+        out = getattr(out, "returns", out)
+        try:
+            scores = jnp.asarray(out)
+        except (TypeError, ValueError):
+            scores = None
+        if scores is None or scores.ndim > 1 or scores.size == 0 or not jnp.issubdtype(scores.dtype, jnp.number):
+            got = repr(out) if scores is None else f"{scores.dtype}{list(scores.shape)}"
+            raise ValueError(f"evaluate must return float[episodes], the score of each, got {got}")
+        return jnp.atleast_1d(scores).astype(jnp.promote_types(scores.dtype, jnp.float32))
+
     return score if problem.host else jax.jit(score)
 
 

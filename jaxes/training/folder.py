@@ -1,6 +1,7 @@
-"""Where a run is kept on disk: checkpoints, metrics, and a picture of them."""
+"""Where a run is kept on disk: settings, checkpoints, the policy, metrics, and a picture of them."""
 
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.parallel import Processes
+from jaxes.training import about
 
 
 class Folder:
@@ -16,13 +18,14 @@ class Folder:
     Args:
         path: of the folder, which is created.
         carry: (strategy's state, problem's state): with these shapes and dtypes.
-        resume: whether to read the newest checkpoint.
+        resume: whether to go on from the newest checkpoint; from the beginning if the run was ended before the first.
+        settings: what to write into `config.json`.
 
     Raises:
         FileExistsError, FileNotFoundError, OSError, ValueError: see `jaxes.fit`.
     """
 
-    def __init__(self, path: Path, carry: Any, resume: bool):
+    def __init__(self, path: Path, carry: Any, resume: bool, settings: Mapping[str, Any]):
         self.path, self.carry, self.seconds = path, carry, 0.0
         held = path / "checkpoints"
         if resume and not held.is_dir():
@@ -34,11 +37,10 @@ class Folder:
 
         self._checkpoints = Checkpoints(held)
         self._recorder: Any = None
-        if resume:
-            if self._checkpoints.latest is None:
-                raise FileNotFoundError(f"{path} holds no run to resume: no checkpoint was completed")
+        if resume and self._checkpoints.latest is not None:
             tree = self._checkpoints.load(self._tree(carry, 0.0))
             self.carry, self.seconds = (tree["state"], tree["problem_state"]), float(tree["seconds"])
+        about.write(path, settings)
 
     def open(self) -> None:
         from jaxes.training.metrics import Recorder
@@ -48,8 +50,12 @@ class Folder:
     def write(self, row: dict[str, Any]) -> None:
         self._recorder.write(row)
 
-    def save(self, carry: Any, seconds: float) -> None:
+    def save(self, carry: Any, seconds: float, recommend: Callable[[Any], Any]) -> None:
+        """Write a checkpoint, and the policy of that moment."""
+        from jaxes.training import trained
+
         self._checkpoints.save(int(carry[0].step), self._tree(carry, seconds))
+        trained.save(self.path, recommend(carry[0]), getattr(carry[1], "normalizer", None))
 
     def close(self) -> None:
         from jaxes.training import plots
@@ -65,12 +71,14 @@ class Folder:
         return {"state": carry[0], "problem_state": carry[1], "seconds": jnp.float32(seconds)}
 
 
-def opened(path: Path, carry: Any, resume: bool, processes: Processes) -> tuple[Folder | None, Any, float]:
+def opened(
+    path: Path, carry: Any, resume: bool, settings: Mapping[str, Any], processes: Processes
+) -> tuple[Folder | None, Any, float]:
     """The folder if this process writes it, else None; the carry that all processes begin with; the seconds so far."""
     folder, fault = None, None
     if processes.first:
         try:
-            folder = Folder(path, carry, resume)
+            folder = Folder(path, carry, resume, settings)
             carry = folder.carry
         except (OSError, ValueError) as error:
             fault = error

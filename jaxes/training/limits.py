@@ -1,6 +1,12 @@
 """When a run stops."""
 
 import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from jaxes.support import checks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -11,6 +17,17 @@ class Limits:
     steps: int | None = None
     seconds: float | None = None
     target: float | None = None
+
+    def check(self) -> "Limits":
+        """Return the limits as Python's numbers; raise ValueError for those that no run can reach."""
+        plain = {name: _plain(value) for name, value in dataclasses.asdict(self).items() if value is not None}
+        for name in {"generations", "steps"} & plain.keys():
+            checks.integer(name, plain[name])
+        if "seconds" in plain:
+            checks.real("seconds", plain["seconds"], "above 0 and finite", lambda x: 0 < x < math.inf)
+        if "target" in plain:
+            checks.real("target", plain["target"], "that is finite", math.isfinite)
+        return Limits(**plain)
 
     def reached(self, generation: int, steps: int, seconds: float) -> str | None:
         """The name of a limit that these totals reach, None if they reach none."""
@@ -28,3 +45,8 @@ class Limits:
         """The limits by which the length of a run is known."""
         every = {name: getattr(self, name) for name in ("generations", "steps", "seconds")}
         return {name: limit for name, limit in every.items() if limit is not None}
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's scalars as Python's."""
+    return value.item() if isinstance(value, np.generic) else value

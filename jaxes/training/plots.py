@@ -1,50 +1,126 @@
 """Pictures of runs, drawn from their metrics, and of searches, drawn from their history."""
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxes.support import checks
+from jaxes.training import about
 
-def reward(run: str | Path, out: str | Path | None = None) -> Path:
-    """Draw the learning curve of a run: the best, the mean and the evaluations above, and the number of elites below.
+AXES = {"steps": "environment steps", "seconds": "seconds", "generation": "generations"}
+"""What the horizontal axis may be, and how it is called."""
+
+_GREEN, _BLUE, _ORANGE, _PURPLE, _GREY = "#2a8f5c", "#3574b2", "#dd8a3c", "#7a5aa6", "#8a8f98"
+
+
+def reward(run: str | Path, out: str | Path | None = None, x: str | None = None) -> Path:
+    """Draw the learning curve of a run: score, length of the episodes, sigma and gradient norm, each in its panel.
+
+    Panels of which the run has no numbers, such as the episodes of a benchmark function, are left out.
 
     Args:
         run: the folder of the run.
         out: the picture to write; `reward.png` in the folder by default.
+        x: the horizontal axis: "steps", "seconds" or "generation"; steps by default, if the run counts them.
 
     Returns:
         The path of the picture.
+
+    Raises:
+        FileNotFoundError: if the folder holds no run.
     """
     from matplotlib.figure import Figure
 
     run = Path(run)
     rows = _rows(run)
-    figure = Figure(figsize=(8, 6), layout="constrained")
-    score, elites = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    name, x = _axis(rows)
-    score.plot(x, _column(rows, "best"), color="tab:orange", linewidth=0.8, alpha=0.7, label="best of the population")
-    score.plot(x, _column(rows, "mean"), color="tab:blue", linewidth=1.2, label="mean of the population")
-    _evaluations(score, rows, name, "tab:green", "evaluation of the recommended parameters")
-    score.set_ylabel("score")
-    score.set_title(_title(run, rows))
-    score.legend(loc="best", fontsize="small")
-    elites.plot(x, _column(rows, "elites"), color="tab:purple", linewidth=1)
-    elites.set_ylabel("members above\nthe mean")
-    elites.set_ylim(bottom=0)
-    elites.set_xlabel(name)
-    for axes in (score, elites):
-        axes.grid(alpha=0.3)
+    config = about.read(run) or {}
+    x = _axis([rows], x)
+    at = _column(rows, x)
+    small = [
+        (name, label, color)
+        for name, label, color in (
+            ("episode_length", "episode length", _BLUE),
+            ("sigma", "sigma", _PURPLE),
+            ("grad_norm", "gradient norm", _ORANGE),
+        )
+        if any(math.isfinite(value) for value in _column(rows, name))
+    ]
+    figure = Figure(figsize=(10, 6.5), layout="constrained")
+    score, *others = _panels(figure, 1 + len(small))
+    if any(row.get("best") is not None for row in rows):
+        score.plot(at, _column(rows, "best"), color=_ORANGE, linewidth=0.8, alpha=0.8, label="best member")
+        score.plot(at, _column(rows, "mean"), color=_BLUE, linewidth=1.0, label="mean of the members")
+    _evaluations(score, rows, x)
+    if config.get("target") is not None:
+        score.axhline(config["target"], color=_GREY, linewidth=1, linestyle="--", label=f"target {config['target']:g}")
+    if score.get_legend_handles_labels()[0]:
+        score.legend(loc="best", fontsize="small", frameon=False)
+    _finish(score, x, "score")
+    for axes, (name, label, color) in zip(others, small):
+        values = _column(rows, name)
+        axes.plot(at, values, color=color, linewidth=1.2)
+        _finish(axes, x, label)
+        _scale(axes, values)
+    figure.suptitle(_title(run, rows, config), x=0.01, ha="left", fontsize="large")
     return _write(figure, Path(out) if out else run / "reward.png")
 
 
-def compare(runs: Sequence[str | Path], out: str | Path, x: str = "steps") -> Path:
-    """Draw the evaluations of several runs into one picture.
+def compare(runs: Sequence[str | Path], out: str | Path, x: str | None = None) -> Path:
+    """Draw the evaluations of several runs into one picture, with a panel for each environment.
+
+    Runs that differ in nothing but their seeds are drawn as their mean, with a band of one standard deviation.
 
     Args:
         runs: the folders of the runs.
         out: the picture to write.
-        x: the horizontal axis: "steps", "seconds" or "generation".
+        x: the horizontal axis: "steps", "seconds" or "generation"; steps by default, if all runs count them.
+
+    Returns:
+        The path of the picture.
+
+    Raises:
+        FileNotFoundError: if a folder holds no run.
+    """
+    from matplotlib.figure import Figure
+
+    held = [(Path(run), _rows(Path(run))) for run in runs]
+    x = _axis([rows for _, rows in held], x)
+    panels: dict[str, list[tuple[dict[str, Any], list[Any]]]] = {}
+    for run, rows in held:
+        env, settings = _identity(run)
+        groups = panels.setdefault(env, [])
+        same = next((rows for known, rows in groups if known == settings), None)
+        if same is None:
+            groups.append((settings, [rows]))
+        else:
+            same.append(rows)
+    columns = min(3, len(panels))
+    lines = -(-len(panels) // columns)
+    figure = Figure(figsize=(max(7.5, 5 * columns), max(4.8, 3.8 * lines)), layout="constrained")
+    grid = figure.subplots(lines, columns, squeeze=False).ravel()
+    for axes, (env, groups) in zip(grid, panels.items()):
+        for i, (label, (_, group)) in enumerate(zip(_labels([settings for settings, _ in groups]), groups)):
+            curves = [_curve(rows, x) for rows in group]
+            _band(axes, curves, f"C{i % 10}", label + (f" ({len(group)} seeds)" if len(group) > 1 else ""))
+        axes.set_title(env, loc="left", fontsize="medium")
+        axes.legend(fontsize="small", frameon=False)
+        _finish(axes, x, "score")
+    for axes in grid[len(panels) :]:
+        axes.set_visible(False)
+    return _write(figure, Path(out))
+
+
+def sweep(settings: Sequence[str], scores: Any, generations: Sequence[int], out: str | Path, title: str) -> Path:
+    """Draw what a sweep gave: a curve for each setting, the mean over its seeds with a band of a standard deviation.
+
+    Args:
+        settings: their names.
+        scores: float[settings, seeds, rows].
+        generations: int[rows], the horizontal axis.
+        out: the picture to write.
+        title: stands above it.
 
     Returns:
         The path of the picture.
@@ -53,13 +129,11 @@ def compare(runs: Sequence[str | Path], out: str | Path, x: str = "steps") -> Pa
 
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    for i, run in enumerate(runs):
-        rows = _rows(Path(run))
-        _evaluations(axes, rows, x, f"C{i}", Path(run).name)
-    axes.set_xlabel(_LABELS.get(x, x))
-    axes.set_ylabel("evaluation of the recommended parameters")
-    axes.legend(fontsize="small")
-    axes.grid(alpha=0.3)
+    for i, (name, seeds) in enumerate(zip(settings, scores)):
+        _band(axes, [(list(generations), list(seed)) for seed in seeds], f"C{i % 10}", name)
+    axes.legend(fontsize="small", frameon=False)
+    axes.set_title(title, loc="left", fontsize="medium")
+    _finish(axes, "generation", "score")
     return _write(figure, Path(out))
 
 
@@ -107,9 +181,6 @@ def optimization(folder: str | Path, out: str | Path | None = None) -> Path:
     return _write(figure, Path(out) if out else folder / "optimization.png")
 
 
-_LABELS = {"steps": "environment steps", "seconds": "seconds", "generation": "generations"}
-
-
 def _rows(run: Path) -> list[dict[str, Any]]:
     from jaxes.training.metrics import read
 
@@ -119,36 +190,131 @@ def _rows(run: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _axis(rows: list[dict[str, Any]]) -> tuple[str, list[float]]:
-    name = "steps" if rows[-1].get("steps") else "generation"
-    return _LABELS[name], _column(rows, name)
+def _axis(runs: list[list[dict[str, Any]]], x: str | None) -> str:
+    """The column of the horizontal axis; the default is one that all runs have."""
+    if x is not None:
+        checks.one_of("x", x, AXES)
+    if x in (None, "steps"):
+        return "steps" if all(rows[-1].get("steps") for rows in runs) else "generation"
+    return x
 
 
 def _column(rows: list[dict[str, Any]], name: str) -> list[float]:
-    return [float("nan") if row.get(name) is None else row[name] for row in rows]
+    return [math.nan if row.get(name) is None else row[name] for row in rows]
 
 
-def _evaluations(axes: Any, rows: list[dict[str, Any]], x: str, color: str, label: str) -> None:
+def _panels(figure: Any, count: int) -> list[Any]:
+    """Axes: the first has a row of its own where the others do not fill the grid."""
+    if count < 3:
+        return list(figure.subplots(count, 1, squeeze=False).ravel())
+    grid = figure.add_gridspec(2, 2)
+    if count == 3:
+        return [figure.add_subplot(place) for place in (grid[0, :], grid[1, 0], grid[1, 1])]
+    return [figure.add_subplot(grid[i, j]) for i in range(2) for j in range(2)]
+
+
+def _finish(axes: Any, x: str, label: str) -> None:
+    from matplotlib.ticker import EngFormatter
+
+    axes.set_xlabel(AXES[x])
+    axes.set_ylabel(label)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.margins(x=0.01)
+    if x == "steps":
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+
+
+def _scale(axes: Any, values: list[float]) -> None:
+    """A logarithmic axis where values span more than two decades, else one that begins at nothing."""
+    valid = [value for value in values if math.isfinite(value)]
+    if min(valid) > 0 and max(valid) > 100 * min(valid):
+        axes.set_yscale("log")
+    elif min(valid) >= 0:
+        axes.set_ylim(0, 1.1 * max(valid) or 1)
+
+
+def _evaluations(axes: Any, rows: list[dict[str, Any]], x: str) -> None:
     """Draw the evaluations as a line, with a band of one standard deviation over the episodes."""
-    x = next((name for name, text in _LABELS.items() if text == x), x)
     rows = [row for row in rows if row.get("evaluation") is not None]
     if not rows:
         return
     at, score, std = (_column(rows, name) for name in (x, "evaluation", "evaluation_std"))
-    axes.plot(at, score, color=color, marker="o", markersize=3, linewidth=1.8, label=label)
-    axes.fill_between(
-        at, [m - s for m, s in zip(score, std)], [m + s for m, s in zip(score, std)], color=color, alpha=0.15
-    )
+    marker = "o" if len(rows) < 40 else None
+    axes.plot(at, score, color=_GREEN, marker=marker, markersize=3, linewidth=1.8, label="evaluation ± 1 std")
+    below, above = ([m + sign * s for m, s in zip(score, std)] for sign in (-1, 1))
+    axes.fill_between(at, below, above, color=_GREEN, alpha=0.15, linewidth=0)
+    if rows[-1].get("confirmation") is not None:
+        axes.plot(at[-1:], [rows[-1]["confirmation"]], "*", color=_GREEN, markersize=11, label="fresh episodes")
 
 
-def _title(run: Path, rows: list[dict[str, Any]]) -> str:
-    path = run / "config.json"
-    what = run.name
-    if path.exists():
-        config = json.loads(path.read_text())
-        what = f"{config['env']}, {config['strategy']}, seed {config['seed']}"
-    scores = [row["evaluation"] for row in rows if row.get("evaluation") is not None]
-    end = f": {scores[-1]:.0f}" if scores else ""
+def _curve(rows: list[dict[str, Any]], x: str) -> tuple[list[float], list[float]]:
+    """Where and how good: the evaluations of a run, or else the mean of its members."""
+    name = "evaluation" if any(row.get("evaluation") is not None for row in rows) else "mean"
+    rows = [row for row in rows if row.get(name) is not None and row.get(x) is not None]
+    return _column(rows, x), _column(rows, name)
+
+
+def _band(axes: Any, curves: list[tuple[list[float], list[float]]], color: str, label: str) -> None:
+    """Draw the mean of curves where all of them are, with a band of one standard deviation."""
+    import numpy as np
+
+    curves = [curve for curve in curves if curve[0]]
+    if not curves:
+        axes.plot([], [], color=color, label=label)
+        return
+    at = np.unique(np.concatenate([curve[0] for curve in curves]))
+    low, high = max(curve[0][0] for curve in curves), min(curve[0][-1] for curve in curves)
+    at = at[(at >= low) & (at <= high)] if low <= high else np.array(curves[0][0])
+    values = np.array([np.interp(at, *curve) for curve in curves])
+    mean, std = values.mean(0), values.std(0)
+    axes.plot(at, mean, color=color, linewidth=1.8, label=label)
+    if len(curves) > 1:
+        axes.fill_between(at, mean - std, mean + std, color=color, alpha=0.18, linewidth=0)
+
+
+def _identity(run: Path) -> tuple[str, dict[str, Any]]:
+    """The environment of a run, and the settings that tell it from others, without its seed."""
+    config = about.read(run)
+    if config is None or about.is_by_fit(config):
+        settings = {} if config is None else config["settings"]
+        if "seed" not in settings:
+            settings = {**settings, "run": run.name}  # nothing says which runs differ in their seeds only
+        return settings.get("env", "score"), _unseeded(settings)
+    return config["env"], _unseeded(config)
+
+
+def _unseeded(settings: dict[str, Any]) -> dict[str, Any]:
+    from jaxes.training import config
+
+    apart = {"env", "seed", "versions", "evaluate_every", "report_every", "evaluation_episodes", "track"}
+    apart |= {*config.LIMITS, *config.WHERE}
+    return {name: value for name, value in settings.items() if name not in apart}
+
+
+def _labels(groups: list[dict[str, Any]]) -> list[str]:
+    """What tells the groups of settings from each other; their strategy where nothing does."""
+    names = list(dict.fromkeys(name for settings in groups for name in settings))
+    told = [name for name in names if any(settings.get(name) != groups[0].get(name) for settings in groups)]
+
+    def label(settings):
+        bare = ("strategy", "run")
+        parts = [str(settings[name]) for name in bare if name in settings and (name in told or not told)]
+        parts += [f"{name} {_short(settings.get(name))}" for name in told if name not in bare]
+        return ", ".join(parts) or "run"
+
+    return [label(settings) for settings in groups]
+
+
+def _short(value: Any) -> str:
+    return "default" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _title(run: Path, rows: list[dict[str, Any]], config: dict[str, Any]) -> str:
+    what = f"{config['env']}, {config['strategy']}, seed {config['seed']}" if "strategy" in config else run.name
+    last = next((row for row in reversed(rows) if row.get("evaluation") is not None), {})
+    fresh = last.get("confirmation")
+    end = "" if not last else f": {last['evaluation']:.4g}" if fresh is None else f": {fresh:.4g} on fresh episodes"
     return f"{what}{end} after {rows[-1]['generation']} generations, {rows[-1]['seconds']:.0f} s"
 
 

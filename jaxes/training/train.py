@@ -17,7 +17,6 @@ from jaxes.strategy import Strategy
 from jaxes.support import keys
 from jaxes.support.keys import Stream
 from jaxes.training import config as settings
-from jaxes.training import trained
 from jaxes.training.actor import actor
 from jaxes.training.config import Config
 from jaxes.training.loop import Report, fit
@@ -166,16 +165,18 @@ def _run(
     params = jax.jit(parts.policy.init)(keys.stream(key, Stream.PARAMETERS))
     players = {name: getattr(config, name) for name in settings.PLAYERS}
     held_out = rl.evaluation(parts.env, parts.policy, episodes=config.evaluation_episodes, **players)
-    reports = fit(
+    return fit(
         parts.strategy,
         parts.problem,
         params,
         key=key,
         **{name: getattr(config, name) for name in settings.LIMITS},
-        evaluate=lambda params, state, key: held_out(params, state.normalizer, key).returns,
+        evaluate=lambda params, state, key: held_out(params, state.normalizer, key),
         evaluate_every=config.evaluate_every,
+        report_every=config.report_every,
         out=folder,
         resume=resume,
+        settings=config,
         progress=progress,
         title=config.env,
         mesh=mesh,
@@ -183,17 +184,3 @@ def _run(
         block_by_block=one_executable,
         processes=processes,
     )
-    return _saving(reports, config, folder) if processes.first else reports
-
-
-def _saving(reports: Iterator[Report], config: Config, folder: Path) -> Iterator[Report]:
-    """Pass the reports on, and write the settings and the newest policy into the folder."""
-    settings.save(config, folder / "config.json")
-    report = None
-    try:
-        for report in reports:
-            yield report
-    finally:
-        reports.close()  # pyrefly: ignore[missing-attribute]
-        if report is not None:
-            trained.save(folder, report.params, report.problem_state.normalizer)

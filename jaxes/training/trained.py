@@ -50,22 +50,25 @@ class Trained:
 def save(folder: Path, params: Any, normalizer: norm.Normalizer | None) -> None:
     """Write the policy; an older one is replaced atomically."""
     scratch = folder / "policy.tmp"
-    scratch.write_bytes(serialization.to_bytes(jax.device_get(_tree(params, normalizer))))
+    scratch.write_bytes(serialization.to_bytes(_plain(params, normalizer)))
     os.replace(scratch, folder / "policy.msgpack")
 
 
-def load(folder: str | Path) -> Trained:
+def load(folder: str | Path, *, env: Env | None = None, policy: Policy | None = None) -> Trained:
     """The trained policy of a run.
 
     Args:
         folder: of the run, a path or a string.
+        env: for the folder of a `jaxes.fit`, which cannot name its objects: the environment that was trained on.
+        policy: likewise, the policy.
 
     Returns:
         A `jaxes.training.Trained`, called with an observation (an array or a tree of arrays) to get an action.
 
     Raises:
         FileNotFoundError: if the folder holds no trained policy.
-        ValueError: if its settings are unknown to this version of jaxes.
+        ValueError: if its settings are unknown to this version of jaxes, if `env` and `policy` are missing, or do not
+            fit what was trained.
 
     >>> policy = jaxes.load("runs/brax-hopper-open_es-0")  # doctest: +SKIP
     >>> action = policy(observation)  # doctest: +SKIP
@@ -74,14 +77,43 @@ def load(folder: str | Path) -> Trained:
     for name in ("config.json", "policy.msgpack"):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder} holds no trained policy: it has no {name}")
-    config = settings.load(folder / "config.json")
-    env, policy = actor(config)
-    params = jax.eval_shape(policy.init, jax.random.key(0))
-    normalizer = None if config.normalize == "off" else jax.eval_shape(lambda: norm.init(env.observation))
-    blank = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), _tree(params, normalizer))
-    tree = serialization.from_bytes(blank, (folder / "policy.msgpack").read_bytes())
-    return Trained(env, policy, tree["params"], None if normalizer is None else norm.Normalizer(**tree["normalizer"]))
+    if env is None or policy is None:
+        made = actor(settings.load(folder / "config.json"))
+        env, policy = made[0] if env is None else env, made[1] if policy is None else policy
+    found = serialization.msgpack_restore((folder / "policy.msgpack").read_bytes())
+    normalizer = jax.eval_shape(lambda: norm.init(env.observation)) if found["normalizer"] else None
+    parts = jax.eval_shape(policy.init, jax.random.key(0)), normalizer
+    wanted = _plain(*jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), parts))
+    shapes = [{_name(path): np.shape(x) for path, x in jax.tree_util.tree_leaves_with_path(t)} for t in (found, wanted)]
+    if shapes[0] != shapes[1]:
+        name = min(name for name, _ in shapes[0].items() ^ shapes[1].items())
+        has, makes = (f"{list(of[name])}" if name in of else "nothing" for of in shapes)
+        raise ValueError(f"{folder} holds another policy than was given: {name} is {has}, wanted {makes}")
+    leaves = jax.tree.map(lambda _, x: x, wanted, found)
+    return Trained(env, policy, *_like(parts, leaves))
 
 
-def _tree(params: Any, normalizer: norm.Normalizer | None) -> dict[str, Any]:
-    return {"params": params, "normalizer": {} if normalizer is None else normalizer._asdict()}
+def _name(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator=".")
+
+
+def _like(parts: tuple[Any, Any], held: dict[str, Any]) -> tuple[Any, Any]:
+    """Parameters and normalizer like `parts`, from what `_plain` makes of them."""
+    params, normalizer = parts
+    try:
+        params = serialization.from_state_dict(params, held["params"])
+    except (TypeError, ValueError):
+        leaves = [held["params"][str(i)] for i in range(len(held["params"]))]
+        params = jax.tree.unflatten(jax.tree.structure(params), leaves)
+    return params, None if normalizer is None else serialization.from_state_dict(normalizer, held["normalizer"])
+
+
+def _plain(params: Any, normalizer: norm.Normalizer | None) -> dict[str, Any]:
+    """What is on disk: dicts of arrays; of a tree that Flax does not know, the leaves by their numbers."""
+    held = {} if normalizer is None else serialization.to_state_dict(normalizer)
+    try:
+        kept = serialization.to_state_dict(params)
+        serialization.msgpack_serialize({"params": kept})
+    except (TypeError, ValueError):
+        kept = {str(i): leaf for i, leaf in enumerate(jax.tree.leaves(params))}
+    return jax.device_get({"params": kept, "normalizer": held})
