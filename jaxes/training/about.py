@@ -47,7 +47,8 @@ def described(settings: Any) -> dict[str, Any]:
     values), whose strategy, problem and policy are objects without names."""
     if dataclasses.is_dataclass(settings) and not isinstance(settings, type):
         return dataclasses.asdict(settings)
-    return {"written_by": "jaxes.fit", "settings": {} if settings is None else {**settings}}
+    given: Mapping[str, Any] = {} if settings is None else settings
+    return {"written_by": "jaxes.fit", "settings": dict(given)}
 
 
 def write(folder: Path, settings: Mapping[str, Any]) -> None:
