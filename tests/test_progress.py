@@ -1,7 +1,10 @@
 """What a person sees of a long run."""
 
 import io
+import re
 import sys
+
+import pytest
 
 from jaxes.support.progress import Progress
 
@@ -21,9 +24,19 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_terminal_gets_a_bar_with_generation_score_speed_and_time_left(monkeypatch):
+def terminal(monkeypatch, columns=120):
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    return screen
+
+
+def lines(screen):
+    return [line.strip() for line in re.split(r"[\r\n]+", screen.getvalue()) if line.strip()]
+
+
+def test_a_terminal_gets_a_bar_with_generation_score_speed_and_time_left(monkeypatch):
+    screen = terminal(monkeypatch)
     bar = Progress("brax/{odd}", {"generations": 200, "seconds": 1000.0})
     bar.say("compiling, 3 s")
     bar.show(ROW, None, START)
@@ -31,12 +44,52 @@ def test_a_terminal_gets_a_bar_with_generation_score_speed_and_time_left(monkeyp
     bar.show({**ROW, "generation": 100, "seconds": 200.0}, 123.4, START)
     bar.close("generations reached")
     text = screen.getvalue()
-    assert "compiling, 3 s" in text
-    assert "brax/{odd}  25% |" in text
-    assert "generation 50 · mean 7.25 · 81.2k steps/s · 5:00 left" in text
+    assert "brax/{odd} compiling, 3 s" in text
+    assert "brax/{odd}  25% |█████               | generation 50 · mean 7.25 · 81.2k steps/s · 5:00 left" in text
     assert "5:00 left · next 25%" in text
     assert "generation 100 · score 123.4 · 81.2k steps/s · 3:20 left" in text
     assert text.endswith("brax/{odd}: generations reached\n")
+
+
+@pytest.mark.parametrize(
+    ("columns", "line"),
+    [
+        (120, "gymnasium/Hopper-v5  25% |█████               | generation 50 · mean 7.25 · 81.2k steps/s · 5:00 left"),
+        (80, "gymnasium/Hopper-v5  25% |██▌       | gen 50 · mean 7.25 · 81.2k/s · 5:00 left"),
+        (60, "Hopper-v5  25% gen 50 · mean 7.25 · 81.2k/s · 5:00 left"),
+        (45, "gen 50 · mean 7.25 · 81.2k/s · 5:00 left"),
+    ],
+)
+def test_a_narrow_terminal_loses_the_bar_before_the_words(columns, line, monkeypatch):
+    screen = terminal(monkeypatch, columns)
+    bar = Progress("gymnasium/Hopper-v5", {"generations": 200, "seconds": 1000.0})
+    bar.show(ROW, None, START)
+    assert lines(screen)[-1] == line
+    assert len(line) < columns
+    bar.part(0.4)
+    assert all(len(line) < columns for line in lines(screen))
+    bar.close()
+
+
+def test_the_first_generation_of_workers_is_shown_as_soon_as_it_moves(monkeypatch):
+    screen = terminal(monkeypatch)
+    bar = Progress("gymnasium/Hopper-v5", {"seconds": 1000.0})
+    bar.say("starting worker processes")
+    bar.part(0.0)
+    assert lines(screen)[-1] == "gymnasium/Hopper-v5 starting worker processes"
+    bar.part(0.5)
+    assert lines(screen)[-1] == "gymnasium/Hopper-v5 first generation 50%"
+    bar.show(ROW, None, START)
+    assert "generation 50" in lines(screen)[-1]
+    bar.close()
+
+
+def test_what_is_measured_has_its_name(monkeypatch):
+    screen = terminal(monkeypatch)
+    bar = Progress("minimize", {"steps": 4e6}, measure="lowest", unit="evaluations")
+    bar.show(ROW, 0.5, START)
+    assert "generation 50 · lowest 0.5 · 81.2k evaluations/s" in lines(screen)[-1]
+    bar.close()
 
 
 def test_a_log_file_gets_few_plain_lines(monkeypatch):

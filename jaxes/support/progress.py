@@ -1,47 +1,66 @@
 """What a person sees of a long run: a bar in a terminal or notebook, a line now and then in a log file."""
 
+import os
 import sys
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Progress:
     """Shows how far a run is.
 
+    A terminal gets one line that fits into its width. Where it is narrow the bar is shortened first, then words; the
+    generation, the score, the speed and the time that is left stay.
+
     Args:
         title: stands before the bar.
         limits: name -> when to stop (generations, steps, seconds), for the bar's length; may be empty.
         enabled: False shows nothing.
+        measure: what a score is called.
+        unit: what is counted as steps.
     """
 
     LOG_SECONDS = 15.0  # between two lines in a log file
 
-    def __init__(self, title: str, limits: dict[str, float], enabled: bool = True):
-        self._title, self._limits = title, limits
+    def __init__(
+        self,
+        title: str,
+        limits: dict[str, float],
+        enabled: bool = True,
+        measure: str = "score",
+        unit: str = "steps",
+    ):
+        self._title, self._limits, self._measure, self._unit = title, limits, measure, unit
         self._bar: Any = None
-        self._text = "starting"
+        self._done: float | None = None
+        self._parts, self._saying = [_Part("starting")], True
         self._last_line = -float("inf")
-        self._interactive = sys.stderr.isatty() or "ipykernel" in sys.modules
+        self._terminal = sys.stderr.isatty()
         self._enabled = enabled
-        if enabled and self._interactive:
+        if enabled and (self._terminal or "ipykernel" in sys.modules):
             from tqdm.auto import tqdm
 
             name = title.replace("{", "{{").replace("}", "}}")
-            bar = f"{name} {{percentage:3.0f}}% |{{bar:20}}| {{desc}}" if limits else f"{name} {{desc}}"
-            self._bar = tqdm(total=1.0, bar_format=bar, dynamic_ncols=True, file=sys.stderr)
-            self._bar.set_description_str(self._text)
+            wide = f"{name} {{percentage:3.0f}}% |{{bar:20}}| {{desc}}" if limits else f"{name} {{desc}}"
+            form = "{desc}" if self._terminal else wide
+            self._bar = tqdm(total=1.0, bar_format=form, dynamic_ncols=True, file=sys.stderr)
+            self._draw()
 
     def part(self, share: float) -> None:
         """Show how much of the next generation there is."""
-        if self._bar is not None:
-            self._bar.set_description_str(f"{self._text} · next {share:.0%}")
+        if share <= 0:
+            return
+        if self._saying:
+            self._parts = [_Part(f"first generation {share:.0%}")]
+            self._draw()
+        else:
+            self._draw(_Part(f"next {share:.0%}", optional=True))
 
     def say(self, text: str) -> None:
         """Show a state of affairs, such as compiling."""
-        self._text = text
-        if self._bar is not None:
-            self._bar.set_description_str(text)
-        elif self._enabled and time.monotonic() - self._last_line > self.LOG_SECONDS:
+        self._parts, self._saying = [_Part(text)], True
+        self._draw()
+        if self._bar is None and self._enabled and time.monotonic() - self._last_line > self.LOG_SECONDS:
             self._line(text)
 
     def show(self, row: dict[str, Any], score: float | None, start: dict[str, float]) -> None:
@@ -55,19 +74,20 @@ class Progress:
         if not self._enabled:
             return
         now = {"generations": row["generation"], "steps": row.get("steps") or 0, "seconds": row["seconds"]}
-        done = max((now[name] / limit for name, limit in self._limits.items()), default=0.0)
         rates = [(limit - now[name]) * _pace(now, start, name) for name, limit in self._limits.items()]
-        parts = [f"generation {row['generation']}"]
-        parts.append(f"score {score:.4g}" if score is not None else f"mean {row['mean']:.4g}")
+        value, name = (row["mean"], "mean") if score is None else (score, self._measure)
+        parts = [_Part(f"generation {row['generation']}", f"gen {row['generation']}")]
+        parts.append(_Part(f"{name} {value:.4g}"))
         if row.get("steps_per_second"):
-            parts.append(f"{_short(row['steps_per_second'])} steps/s")
-        parts.append(f"{_clock(min(rates))} left" if rates else f"{_clock(row['seconds'])}")
-        self._text = text = " · ".join(parts)
+            speed = _short(row["steps_per_second"])
+            parts.append(_Part(f"{speed} {self._unit}/s", f"{speed}/s"))
+        parts.append(_Part(f"{_clock(min(rates))} left" if rates else _clock(row["seconds"])))
+        self._parts, self._saying = parts, False
+        self._done = max((min(now[name] / limit, 1.0) for name, limit in self._limits.items()), default=None)
         if self._bar is not None:
-            self._bar.n = min(done, 1.0)
-            self._bar.set_description_str(text)
+            self._draw()
         elif row["evaluation"] is not None or time.monotonic() - self._last_line > self.LOG_SECONDS:
-            self._line(text)
+            self._line(_SEPARATOR.join(part.text for part in parts))
 
     def close(self, text: str = "") -> None:
         """End the bar; leave it and `text` on the screen."""
@@ -78,9 +98,76 @@ class Progress:
             self._line(text)
         self._enabled = False
 
+    def _draw(self, *more: "_Part") -> None:
+        if self._bar is None:
+            return
+        parts = [*self._parts, *more]
+        self._bar.n = self._done or 0.0
+        shown = _SEPARATOR.join(part.text for part in parts)
+        self._bar.set_description_str(
+            fitted(self._title, self._done, parts, _columns() - 1) if self._terminal else shown
+        )
+
     def _line(self, text: str) -> None:
         self._last_line = time.monotonic()
         print(f"{self._title}: {text}", file=sys.stderr, flush=True)
+
+
+class _Part(NamedTuple):
+    """A part of the line."""
+
+    text: str
+    short: str = ""  # in a narrow terminal
+    optional: bool = False  # whether it is left out in a narrow one
+
+
+_SEPARATOR = " · "
+
+
+def fitted(title: str, done: float | None, parts: list[_Part], width: int) -> str:
+    """The longest form of the line that has at most `width` columns.
+
+    >>> parts = [_Part("generation 7", "gen 7"), _Part("score 3"), _Part("next 40%", optional=True)]
+    >>> fitted("brax/ant", 0.25, parts, 60)
+    'brax/ant  25% |██▌       | generation 7 · score 3 · next 40%'
+    >>> fitted("brax/ant", 0.25, parts, 41)
+    'brax/ant  25% gen 7 · score 3 · next 40%'
+    >>> fitted("brax/ant", 0.25, parts, 25)
+    'ant  25% gen 7 · score 3'
+    """
+    every = [part.text for part in parts]
+    short = [part.short or part.text for part in parts]
+    least = [part.short or part.text for part in parts if not part.optional]
+    name = title.rpartition("/")[2]
+    share = "" if done is None else f" {done:4.0%}"
+    bars = [] if done is None else [f" {done:4.0%} |{_drawn(done, length)}|" for length in (20, 10, 5)]
+    forms = [(title + bar, words) for words in (every, short) for bar in bars]
+    forms += [(title + share, short), (name + share, short), (name + share, least)]
+    forms += [(name, least), ("", least)]
+    line = ""
+    for head, words in forms:
+        line = f"{head} {_SEPARATOR.join(words)}".strip()
+        if len(line) <= width:
+            return line
+    return line[:width]
+
+
+def _drawn(done: float, length: int) -> str:
+    """A bar of `length` columns."""
+    eighths = round(8 * length * done)
+    full, rest = divmod(eighths, 8)
+    return ("█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")).ljust(length)
+
+
+def _columns() -> int:
+    """The width of the terminal that stderr is."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isdigit() and int(told) > 0:
+        return int(told)
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
 
 
 def _pace(now: dict[str, float], start: dict[str, float], name: str) -> float:

@@ -45,10 +45,9 @@ def versions() -> dict[str, str]:
 def described(settings: Any) -> dict[str, Any]:
     """What a folder says of its run: a `Config` whole, or what the caller of `jaxes.fit` has to say (None or names and
     values), whose strategy, problem and policy are objects without names."""
-    if dataclasses.is_dataclass(settings) and not isinstance(settings, type):
-        return dataclasses.asdict(settings)
-    given: Mapping[str, Any] = {} if settings is None else settings
-    return {"written_by": "jaxes.fit", "settings": dict(given)}
+    if isinstance(settings, Mapping) or settings is None:
+        return {"written_by": "jaxes.fit", "settings": {**(settings or {})}}
+    return dataclasses.asdict(settings)
 
 
 def write(folder: Path, settings: Mapping[str, Any]) -> None:
