@@ -3,12 +3,17 @@
 Braun, Lange, Toussaint: "Stein Variational Evolution Strategies", UAI 2025, arXiv:2410.10390, Algorithm 1: the step of
 each mean is its own CMA step plus the repulsion of the kernel.
 
-Three things differ from the paper, because the step size of CMA goes to zero at an optimum, unlike a sampler's; each
-was found necessary by trial. First, the repulsion is multiplied by the particle's sigma^2. The gradient of the kernel
-has the units of a gradient of a log-density, 1/parameters, and CMA's own step is about sigma^2 times such a gradient;
-so the two have the same units, and the search does not depend on the scale of the parameters. Second, the evolution
-paths see the CMA step alone. Third, the kernel is never narrower than the search distributions, `h >= 2 n sigma^2`.
-Without the last two, repulsion and step size drive each other to infinity.
+Four things differ from the paper, because the step size of CMA goes to zero at an optimum, unlike a sampler's, and
+because a push that is met by selection would drive the step size up and the step size the push, to infinity:
+
+- Steps are preconditioned alike. CMA's own step is about sigma^2 C times the gradient of a log-density; so is the
+  repulsion, sigma^2 C times the gradient of the kernel. It fades at an optimum, goes where the search is wide, and does
+  not depend on the scale of the parameters.
+- The kernel is never narrower than the search distributions, `h >= 2 sigma^2 trace(C)`.
+- A generation's push is at most `sqrt(n c_sigma / ((2 - c_sigma) mu_eff))` standard deviations: pushes of that size, for
+  ever in one direction, add up to an evolution path of usual length, sqrt(n).
+- The evolution paths see the CMA step alone, so that random selection leaves sigma as it is; but sigma grows no faster
+  than by the path of the particle's real steps, which is short where the push and selection cancel each other.
 """
 
 from typing import Any, NamedTuple
@@ -20,6 +25,7 @@ from jax import lax
 from jaxes.blocks import Block, Comm
 from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.strategies.cma_es import cma_es
+from jaxes.strategies.parts import evolution_paths as paths
 from jaxes.strategies.parts import flat, stein
 from jaxes.strategies.parts.members import as_array, read_ids
 from jaxes.strategy import Strategy, summarize
@@ -33,6 +39,7 @@ class State(NamedTuple):
     mean: Any  # leaves [particles, ...]: the parameters of every particle
     sigma: jax.Array  # float[particles]: step sizes
     particles: Any  # the rest of the states of cma_es, leaves [particles, ...]
+    pushed: jax.Array  # float[particles, n]: evolution path of the pushes, in the coordinates of path_sigma
     best: jax.Array  # int32[]: the particle whose members ranked best in the last generation
     bandwidth: jax.Array  # float[]: width of the kernel, in units of the median heuristic's
     repulsion: jax.Array  # float[]: weight of the force between particles
@@ -80,6 +87,7 @@ def sv_cma_es(
     checks.adapted("sigma", sigma)
     each = stein.check(population_size, particles, pairs=False)
     inner = cma_es(each, sigma, active=active)
+    effective = paths.logarithmic(each)[1]
     numbers = {"bandwidth": bandwidth, "repulsion": repulsion}
     default = sigma
 
@@ -96,6 +104,7 @@ def sv_cma_es(
             mean=means,
             sigma=every.sigma,
             particles=rest_of(every),
+            pushed=jnp.zeros_like(every.path_sigma),
             best=jnp.int32(0),
             **start_all(numbers, {"bandwidth": bandwidth, "repulsion": repulsion}, {}, dtype),
         )
@@ -121,24 +130,41 @@ def sv_cma_es(
     def tell(state, fitness, comm: Comm = "blocks"):
         dtype = state.sigma.dtype
         fitness = checks.fitness(fitness, population_size, dtype)
-        rows = jax.vmap(lambda x: trees.ravel(x, dtype))(state.mean)
-        square = state.sigma**2
-        own = 2 * rows.shape[1] * jnp.mean(square)  # mean squared distance between the members of one particle
-        apart = state.repulsion * square[:, None] * stein.kernel(rows, state.bandwidth, own)[1]
+        apart = force(state)
 
         def one(given):
-            index, values, push = given
-            told = inner.tell(particle(state, index), values)[0]
-            return rest_of(told), told.sigma, flat.moved(told.mean, push)
+            index, values, apart = given
+            old = particle(state, index)
+            told = inner.tell(old, values)[0]
+            white = state.repulsion * old.sigma * flat.times(old.root.T, apart)
+            most = jnp.sqrt(white.size * old.c_sigma / ((2 - old.c_sigma) * effective))
+            white = white * jnp.minimum(1, most / jnp.maximum(flat.norm(white), jnp.finfo(dtype).tiny))
+            push = old.sigma * flat.times(old.root, white)
+            mean, rest = flat.moved_exactly(told.mean, told.rest, push)
+            pushed = paths.cumulated(state.pushed[index], old.c_sigma, effective, white)
+            path = told.path_sigma
+            excess = jnp.maximum(flat.norm(path) - flat.norm(path + pushed), 0) * (1 / paths.expected_length(path.size))
+            sigma = told.sigma * jnp.exp(-old.c_sigma / old.d_sigma * excess)
+            return rest_of(told._replace(rest=rest)), sigma, mean, pushed
 
         given = (jnp.arange(particles), fitness.reshape(particles, each), apart)
-        rest, sigma, mean = lax.map(one, given, batch_size=max(1, particles // blocks))
+        new = lax.map(one, given, batch_size=max(1, particles // blocks))
         some = ~jnp.all(jnp.isnan(fitness))
-        new = (rest, sigma, mean, stein.leader(fitness, particles))
-        rest, sigma, mean, best = trees.where(some, new, (state.particles, state.sigma, state.mean, state.best))
+        old = (state.particles, state.sigma, state.mean, state.pushed, state.best)
+        rest, sigma, mean, pushed, best = trees.where(some, (*new, stein.leader(fitness, particles)), old)
         info = summarize(fitness, state.mean, mean, state.sigma)
         step = state.step + 1
-        return State(state.key, step, mean, sigma, rest, best, **follow_all(numbers, state, step)), info
+        return State(state.key, step, mean, sigma, rest, pushed, best, **follow_all(numbers, state, step)), info
+
+    def force(state):
+        """float[particles, n]: what drives particles apart, the gradient of the kernel."""
+        rows = jax.vmap(lambda x: trees.ravel(x, state.sigma.dtype))(state.mean)
+        rows = rows - jnp.mean(rows, axis=0, keepdims=True)
+        width = state.sigma * jnp.sqrt(jnp.sum(state.particles.root**2, axis=(1, 2)))  # distance of members from means
+        # Lengths are squared in a unit in which no square overflows.
+        per_unit = 1 / jnp.maximum(jnp.maximum(jnp.max(width), jnp.max(jnp.abs(rows))), jnp.finfo(rows.dtype).tiny)
+        own = 2 * jnp.mean((width * per_unit) ** 2)
+        return per_unit * stein.kernel(rows * per_unit, state.bandwidth, own)[1]
 
     def recommend(state):
         return jax.tree.map(lambda x: x[state.best], state.mean)

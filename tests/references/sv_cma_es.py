@@ -1,6 +1,6 @@
 """Stein variational CMA-ES (Braun et al. 2025): CMA-ES (Hansen 2016, without negative weights) in every particle, whose
-mean also makes the step of the repulsion of an RBF kernel; as in ours, times sigma^2, not seen by the
-paths, and with h >= 2 n sigma^2."""
+mean is also pushed by an RBF kernel; as in ours, times sigma^2 C, bounded, with h >= 2 sigma^2 trace(C), and seen by the
+path of the step size only where that one is shorter then."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ class Reference:
         count, n = self.x.shape
         self.repulsion, self.bandwidth = repulsion, bandwidth
         self.s, self.C, self.root = np.full(count, sigma), np.stack([np.eye(n)] * count), np.stack([np.eye(n)] * count)
-        self.p_s, self.p_c, self.g = np.zeros((count, n)), np.zeros((count, n)), 0
+        self.p_s, self.p_c, self.p_r, self.g = np.zeros((count, n)), np.zeros((count, n)), np.zeros((count, n)), 0
 
     def ask(self, noise, roots=None):
         """noise: float64[particles, members, n]; roots: A with A A^T = C, the symmetric one if not given."""
@@ -33,7 +33,7 @@ class Reference:
         chi = np.sqrt(n) * (1 - 1 / (4 * n) + 1 / (21 * n**2))
         square = ((self.x[:, None] - self.x[None]) ** 2).sum(2)
         h = self.bandwidth * np.median(square[np.triu_indices(count, 1)]) / np.log(count)
-        h = max(h, 2 * n * np.mean(self.s**2))
+        h = max(h, 2 * np.mean([s**2 * np.trace(A @ A.T) for s, A in zip(self.s, self.root, strict=True)]))
         k = np.exp(-square / h)
         means = []
         for i in range(count):
@@ -48,6 +48,10 @@ class Reference:
             self.p_c[i] = (1 - c_c) * self.p_c[i] + h_s * np.sqrt(c_c * (2 - c_c) * mueff) * step
             kept = 1 + c_1 * (1 - h_s) * c_c * (2 - c_c) - c_1 - c_mu
             self.C[i] = kept * self.C[i] + c_1 * np.outer(self.p_c[i], self.p_c[i]) + c_mu * (y.T * w) @ y
-            means.append(self.x[i] + self.s[i] * step + self.repulsion * self.s[i] ** 2 * push)
+            push = self.repulsion * self.s[i] * self.root[i].T @ push
+            push *= min(1, np.sqrt(n * c_s / ((2 - c_s) * mueff)) / np.linalg.norm(push))
+            self.p_r[i] = (1 - c_s) * self.p_r[i] + np.sqrt(c_s * (2 - c_s) * mueff) * push
+            means.append(self.x[i] + self.s[i] * (step + self.root[i] @ push))
+            norm = min(norm, np.linalg.norm(self.p_s[i] + self.p_r[i]))
             self.s[i] *= np.exp(c_s / d_s * (norm / chi - 1))
         self.x, self.g = np.array(means), self.g + 1

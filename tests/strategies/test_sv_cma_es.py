@@ -31,6 +31,52 @@ def test_step_by_step(x64):
         np.testing.assert_allclose(root @ change @ root.transpose(0, 2, 1), reference.C, rtol=1e-5, atol=1e-8)
 
 
+def ends(n, population_size, particles, objective, generations):
+    """float[seeds]: sigma at the end and the best value found."""
+    strategy = jaxes.sv_cma_es(population_size, 0.3, particles=particles)
+    step = jaxes.generation(strategy, jaxes.problem(jaxes.minimize(objective)))
+
+    @quick
+    @jax.vmap
+    def run(key):
+        (state, _), infos = jax.lax.scan(step, (strategy.init(key, jnp.ones(n)), ()), length=generations)
+        return jnp.max(state.sigma), jnp.max(-objective(strategy.recommend(state))), jnp.max(infos.sigma)
+
+    return map(np.asarray, run(jax.random.split(KEY, 4)))
+
+
+@pytest.mark.parametrize(("n", "population_size", "particles"), [(3, 64, 4), (1, 24, 3), (6, 32, 2)])
+def test_particles_at_one_optimum_converge(n, population_size, particles):
+    """Where all are pushed away from the same optimum, step sizes still go to zero."""
+    sigma, best, largest = ends(n, population_size, particles, lambda x: jnp.sum(x**2), 150)
+    assert (best > -1e-8).all() and (sigma < 1e-4).all() and (largest < 10).all(), (best, sigma, largest)
+
+
+@pytest.mark.slow
+def test_particles_in_a_valley_converge():
+    """On Rosenbrock's function the push is across the valley too, whose width the covariance knows."""
+    rosenbrock = lambda x: jnp.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
+    _, best, largest = ends(3, 64, 4, lambda x: rosenbrock(x - 0.5), 1000)
+    assert (best > -1e-8).all() and (largest < 1e5).all(), (best, largest)
+
+
+def test_repulsion_spreads_particles_and_leaves_sigma_as_it_is():
+    """Where all values are equal, particles that began close together part, and sigma walks at random as without."""
+    strategy = jaxes.sv_cma_es(32, 0.3, particles=4, spread=0.03)
+
+    @quick
+    def end(repulsion, key):
+        step = lambda state, _: (strategy.tell(state, jnp.zeros(32))[0], None)
+        state = jax.lax.scan(step, strategy.init(key, jnp.zeros(5), repulsion=repulsion), length=20)[0]
+        return jnp.mean(jnp.std(state.mean, axis=0)), jnp.mean(jnp.log(state.sigma / 0.3))
+
+    end = jax.vmap(jax.vmap(end, (None, 0)), (0, None))
+    spread, drift = map(np.asarray, end(jnp.array([0.0, 1.0]), jax.random.split(KEY, 32)))
+    without, with_it = spread.mean(1)
+    assert with_it > 1.3 * without, (with_it, without)
+    assert (abs(drift.mean(1)) < 0.15).all(), drift.mean(1)
+
+
 @pytest.mark.slow
 def test_without_repulsion_particles_are_searches_alone(x64):
     """Each particle of sv_cma_es is a cma_es, and reaches what that one reaches."""
