@@ -178,6 +178,9 @@ class Restless(gymnasium.Env):
     def reset(self, *, seed=None, options=None):
         return np.random.default_rng().uniform(-1, 1, 2).astype(np.float32), {}
 
+    def step(self, action):
+        return self.reset()[0], 0.0, False, False, {}
+
 
 class Framed(gymnasium.Env):
     """Shows a picture and a vector."""
@@ -216,11 +219,6 @@ def test_dictionaries_of_boxes_are_trees():
     assert lanes.observations["picture"][:, 0, 0, 0].tolist() == [1, 0]
     with pytest.raises(ValueError, match="mlp"):
         rl.mlp(env)
-
-
-def test_what_a_policy_cannot_read_is_refused():
-    with pytest.raises(ValueError, match="must have observations that are a Box or a Dict of them"):
-        jaxes.envs.make("gymnasium/FrozenLake-v1")
 
 
 def test_its_functions_do_not_compile():

@@ -14,7 +14,8 @@ NAMES = {
         supervised sv_cma_es sv_open_es training unrolled vd_cma_es vmap wrappers xnes
     """,
     "jaxes.envs": """
-        Box Discrete Env EnvState Listed SUITES action_size check listing make names observation_size repeated
+        Box Discrete Env EnvState Listed MultiDiscrete SUITES action_size check check_name listing make names
+        observation_size repeated
     """,
     "jaxes.envs.tetris": """
         Afterstates FEATURES Game MAX_STEPS NAMES SHAPES bcts bertsekas dellacherie heights make place table

@@ -1,12 +1,14 @@
 """Environments behind one protocol. Importing this costs nothing; a suite is imported when `make` needs it."""
 
-from jaxes.envs.protocol import Box, Discrete, Env, EnvState, action_size, observation_size
-from jaxes.envs.registry import SUITES, Listed, check, listing, make, names
+from jaxes.envs.contract import check
+from jaxes.envs.protocol import Box, Discrete, Env, EnvState, MultiDiscrete, action_size, observation_size
+from jaxes.envs.registry import SUITES, Listed, check_name, listing, make, names
 from jaxes.envs.repeat import repeated
 
 __all__ = [
     "make",
     "check",
+    "check_name",
     "names",
     "listing",
     "Listed",
@@ -16,6 +18,7 @@ __all__ = [
     "EnvState",
     "Box",
     "Discrete",
+    "MultiDiscrete",
     "observation_size",
     "action_size",
 ]

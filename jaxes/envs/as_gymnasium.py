@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from jaxes.envs import own
-from jaxes.envs.protocol import Discrete, Env
+from jaxes.envs.protocol import Box, Discrete, Env, MultiDiscrete
 from jaxes.support import checks
 
 try:
@@ -34,10 +34,13 @@ class AsGymnasium(gymnasium.Env):
             raise ValueError(f"render_mode must be one of {self.metadata['render_modes']} or None, got {render_mode!r}")
         self.render_mode, self._env = render_mode, env
         self.observation_space = _space(env.observation)
-        if isinstance(env.action, Discrete):
-            self.action_space = gymnasium.spaces.Discrete(env.action.n)
-        else:
-            self.action_space = gymnasium.spaces.Box(env.action.low, env.action.high, dtype=np.float32)
+        match env.action:
+            case Discrete(n):
+                self.action_space = gymnasium.spaces.Discrete(n)
+            case MultiDiscrete(counts):
+                self.action_space = gymnasium.spaces.MultiDiscrete(list(counts))
+            case Box(low, high):
+                self.action_space = gymnasium.spaces.Box(low, high, dtype=np.float32)
         self._reset, self._step = jax.jit(env.reset), jax.jit(env.step)
         self._state: Any = None
 

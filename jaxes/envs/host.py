@@ -5,7 +5,7 @@ from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
-from jaxes.envs.protocol import Box, Discrete, Env
+from jaxes.envs.protocol import Box, Discrete, Env, MultiDiscrete
 
 
 class Lanes(Protocol):
@@ -31,11 +31,16 @@ class Lanes(Protocol):
         ...
 
 
+def for_policies(dtype: Any) -> Any:
+    """The dtype in which policies read what lanes observe: that of the lanes, or float32 for numbers of 64 bits."""
+    return np.float32 if np.dtype(dtype).itemsize >= 8 else np.dtype(dtype)
+
+
 def host_env(
     name: str,
     lanes: Callable[[int], Lanes],
     observation: Any,
-    action: Box | Discrete,
+    action: Box | Discrete | MultiDiscrete,
     max_steps: int,
     step_seconds: float = 0.0,
     film: Callable[..., list[np.ndarray]] | None = None,

@@ -20,6 +20,12 @@ class Discrete(NamedTuple):
     n: int
 
 
+class MultiDiscrete(NamedTuple):
+    """Actions that are vectors of integers: the i-th one is one of 0, ..., counts[i] - 1."""
+
+    counts: tuple[int, ...]
+
+
 class EnvState(NamedTuple):
     """One moment of one environment."""
 
@@ -46,7 +52,7 @@ class Env(NamedTuple):
     reset: Callable[[jax.Array], EnvState]  # (key) -> state
     step: Callable[[EnvState, jax.Array], EnvState]  # (state, action) -> state
     observation: Any  # tree of jax.ShapeDtypeStruct
-    action: Box | Discrete
+    action: Box | Discrete | MultiDiscrete
     max_steps: int  # the usual time limit of an episode, in steps
     step_seconds: float = 0.0  # simulated seconds of one step, 0 if it simulates no time
     frames: Callable[..., list[np.ndarray]] | None = None  # ([physics, ...]) -> pictures uint8[height, width, 3]
@@ -67,10 +73,16 @@ def observation_size(env: Env) -> int:
 
 
 def action_size(env: Env) -> int:
-    """How many numbers one action of a `Box` has, or how many choices there are in a `Discrete`.
+    """How many numbers one action of a `Box` or a `MultiDiscrete` has, or how many choices there are in a `Discrete`.
 
     >>> import jaxes
     >>> action_size(jaxes.envs.make("jaxes/CyclicMDP"))
     3
     """
-    return env.action.n if isinstance(env.action, Discrete) else int(np.prod(env.action.low.shape))
+    match env.action:
+        case Discrete(n):
+            return n
+        case MultiDiscrete(counts):
+            return len(counts)
+        case Box(low, _):
+            return int(np.prod(low.shape))

@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 from typing import Any, NamedTuple
 
+from jaxes.envs import contract
 from jaxes.envs.protocol import Discrete, Env
 from jaxes.support import checks
 
@@ -62,18 +63,18 @@ def make(name: str, **options: Any) -> Env:
     >>> env.observation.shape, env.action.low.shape, env.max_steps
     ((5,), (1,), 1000)
     """
-    check(name)
+    check_name(name)
     suite, short = name.split("/", 1)
-    return importlib.import_module(SUITES[suite].module).make(short, **options)
+    return contract.known(importlib.import_module(SUITES[suite].module).make(short, **options))
 
 
-def check(name: str) -> None:
+def check_name(name: str) -> None:
     """Raise ValueError unless there may be an environment of this name, a string SUITE/NAME.
 
     Some suites have more environments than they list; a name that begins with such a suite passes.
 
     >>> from jaxes import envs
-    >>> envs.check("brax/hoper")
+    >>> envs.check_name("brax/hoper")
     Traceback (most recent call last):
     ValueError: unknown environment 'brax/hoper'; did you mean brax/hopper, brax/pusher, brax/reacher?
     """

@@ -6,6 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
+from jaxes.envs import contract
 from jaxes.envs.host import Repeated
 from jaxes.envs.protocol import Env, EnvState
 from jaxes.support import checks
@@ -32,6 +33,7 @@ def repeated(env: Env, times: int) -> Env:
     >>> env.max_steps, env.step_seconds, env.observation.shape
     (250, 0.04, (5,))
     """
+    contract.fields(env)
     checks.count("times", times)
     if times == 1:
         return env

@@ -52,7 +52,8 @@ RATIOS = {
 def begin(normalizer: norm.Normalizer | None, shift: jax.Array, cap: Cap) -> State:
     """The state before the first generation."""
     zero = Counter.zero()
-    return State(normalizer, *(zero,) * len(COUNTERS), jnp.int32(0), shift, cap)
+    counts = dict.fromkeys(COUNTERS, zero)
+    return State(normalizer=normalizer, **counts, generation=jnp.int32(0), shift=shift, cap=cap)
 
 
 def settle(episodes: Episodes) -> tuple[jax.Array, Sums]:
@@ -86,11 +87,11 @@ def settle(episodes: Episodes) -> tuple[jax.Array, Sums]:
 def update(state: State, sums: Sums, shift: Number) -> State:
     """The state after a generation; `shift` is a number or an optax schedule over generations."""
     return State(
-        None if state.normalizer is None else norm.update(state.normalizer, sums.moments),
-        *(getattr(state, name).plus(getattr(sums, name)) for name in COUNTERS),
-        state.generation + 1,
-        follow(shift, state.shift, state.generation + 1),
-        state.cap.update(sums.episodes, sums.truncated, sums.steps),
+        normalizer=None if state.normalizer is None else norm.update(state.normalizer, sums.moments),
+        **{name: getattr(state, name).plus(getattr(sums, name)) for name in COUNTERS},
+        generation=state.generation + 1,
+        shift=follow(shift, state.shift, state.generation + 1),
+        cap=state.cap.update(sums.episodes, sums.truncated, sums.steps),
     )
 
 

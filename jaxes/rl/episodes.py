@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxes import lowrank
+from jaxes.envs import contract
 from jaxes.envs.protocol import Env
 from jaxes.rl import normalizer as norm
 from jaxes.rl.policies.policy import Policy
@@ -167,7 +168,7 @@ def play(
     m, e = keys.shape
     count = m * e
     setup = Setup(
-        env=env,
+        env=contract.checked(env),
         policy=policy,
         members=members,
         common=None,

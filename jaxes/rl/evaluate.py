@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxes.envs import contract
 from jaxes.envs.protocol import Env
 from jaxes.rl.episodes import Episodes, play
 from jaxes.rl.normalizer import Normalizer
@@ -40,6 +41,7 @@ def evaluation(
     >>> evaluate(policy.init(jax.random.key(0)), None, jax.random.key(1)).returns.shape
     (3,)
     """
+    env = contract.checked(env)
     checks.count("episodes", episodes)
     if env.lanes is not None:
         from jaxes.rl.host.engine import evaluation as on_cpus  # needs jax.export, and with it a package of its own

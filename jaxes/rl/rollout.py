@@ -5,6 +5,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
+from jaxes.envs import contract
 from jaxes.envs.protocol import Env
 from jaxes.problem import Problem
 from jaxes.rl import accounting, settings
@@ -44,7 +45,7 @@ def rollout(
     (`jaxes.rl.normalizer`). Evaluation (`jaxes.rl.evaluation`) knows no cap, clipping, shift, bonus or noise.
 
     Args:
-        env: from `jaxes.envs.make`, or your own.
+        env: from `jaxes.envs.make`, or your own, which `jaxes.envs.check` looks at first.
         policy: from `jaxes.rl.mlp`, `jaxes.rl.policy` or others.
         episodes: how many episodes a member plays; its fitness is their mean return.
         least_steps: a member plays more episodes until it has taken this many steps too; with several `episodes`, until
@@ -81,6 +82,7 @@ def rollout(
         A `Problem` whose state is a `jaxes.rl.accounting.State`, and whose fitness is float32[members].
 
     Raises:
+        TypeError, ValueError: if `env` is no environment, see `jaxes.envs.check`.
         ValueError: for settings that make no sense; when evaluated, for more lanes than episodes.
 
     >>> import jax, jaxes
@@ -94,6 +96,7 @@ def rollout(
     >>> int(state.episodes)
     8
     """
+    env = contract.checked(env)
     given = settings.read(
         env,
         episodes=episodes,

@@ -12,8 +12,8 @@ import jax
 import numpy as np
 
 from jaxes.envs.host import host_env, threaded_step
-from jaxes.envs.protocol import Env
-from jaxes.envs.suites.gymnasium import actions_of, shapes
+from jaxes.envs.protocol import Box, Discrete, Env
+from jaxes.envs.suites import spaces
 from jaxes.support import checks
 
 # The ones that `jaxes envs` lists; any other of `envpool.list_all_envs()` for one player works too.
@@ -30,8 +30,8 @@ def make(name: str, **options: Any) -> Env:
 
     Raises:
         ImportError: without EnvPool; the message says what to install.
-        ValueError: if there is no such environment, it is for several players, its observations are not boxes (or
-            dictionaries of boxes), or its actions are neither a box nor a choice.
+        ValueError: if there is no such environment, it is for several players, its observations have
+            no fixed size, or its actions are neither a box nor a choice.
     """
     package = _package()
     checks.choice("EnvPool environment", name, package.list_all_envs())
@@ -40,7 +40,9 @@ def make(name: str, **options: Any) -> Env:
         seen, acted = spec.gymnasium_observation_space, spec.gymnasium_action_space
     if spec.config.max_num_players > 1:
         raise ValueError(f"envpool/{name} must be for one player, it is for {spec.config.max_num_players}")
-    observation, action = shapes(name, seen), actions_of(name, acted)
+    if not isinstance(spaces.actions(name, acted).action, Box | Discrete):
+        raise ValueError(f"envpool/{name} must have actions that are a Box or a Discrete, got {acted}")
+    observation, action = spaces.observations(name, seen).shapes, spaces.actions(name, acted).action
     lanes, film = functools.partial(EnvPoolLanes, name, options), functools.partial(_film, name, options)
     on_screen = ".mujoco." in type(spec).__mro__[1].__module__  # it draws those nowhere else
     limit = spec.config.max_episode_steps
@@ -76,8 +78,12 @@ class EnvPoolLanes:
         self._pools: list[Any] = [None] * count
         self._first = np.zeros(1, np.int32)
         with _quiet():
-            seen = shapes(name, _one(name, options, 0).observation_space)
-        self.observations = jax.tree.map(lambda x: np.zeros((count, *x.shape), x.dtype), seen)
+            pool = _one(name, options, 0)
+        observations, actions = (
+            spaces.observations(name, pool.observation_space),
+            spaces.actions(name, pool.action_space),
+        )
+        self.observations, self._write, self._give = observations.blank(count), observations.write, actions.give
 
     def reset(self, lane: int, seed: int) -> None:
         self._pools[lane] = _one(self._name, self._options, seed)
@@ -89,8 +95,7 @@ class EnvPoolLanes:
         return threaded_step(lanes, send, lambda lane: self._pools[lane].recv()[:4], self._see)
 
     def _see(self, lane: int, observation: Any) -> None:
-        for seen, x in zip(jax.tree.leaves(self.observations), jax.tree.leaves(observation), strict=True):
-            seen[lane] = x[0]
+        self._write(self.observations, lane, jax.tree.map(lambda x: x[0], observation))
 
 
 def _film(name: str, options: dict[str, Any], seed: int, actions: list[Any], every: int) -> list[np.ndarray]:

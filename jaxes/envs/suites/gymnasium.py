@@ -1,15 +1,21 @@
-"""Any environment of gymnasium by its id: each lane has its own, made by `gymnasium.make` and stepped alone."""
+"""Any environment of gymnasium by its id: each lane has its own, made by `gymnasium.make` and stepped alone.
+
+Wrappers stay, whoever has put them there. Only the outermost time limit is taken off, because the rollout limits time
+(`Env.max_steps`), and so are the two wrappers that merely check how they are called.
+"""
 
 import functools
+import importlib
 import os
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from jaxes.envs.host import host_env
-from jaxes.envs.protocol import Box, Discrete, Env
+from jaxes.envs.protocol import Discrete, Env
+from jaxes.envs.suites import spaces
 from jaxes.support import checks
 
 # The ones that `jaxes envs` lists; any other id that gymnasium knows works too.
@@ -38,55 +44,109 @@ SIZES = {
 NO_LIMIT = 10_000  # steps of an episode where gymnasium names no limit
 
 
+class Made(NamedTuple):
+    """What `gymnasium.make` has made."""
+
+    env: Any  # without the outermost time limit
+    limit: int  # in steps
+
+
 def make(name: str, **options: Any) -> Env:
-    """The environment "gymnasium/`name`".
+    """The environment "gymnasium/`name`": what `gymnasium.make` gives, with all its wrappers.
+
+    Observations are those of its space: boxes as they are, also in dictionaries and tuples in which one has two or more
+    dimensions (a picture); all others as one vector, in which choices are one-hot, as by gymnasium's
+    `FlattenObservation`.
 
     Args:
-        name: gymnasium's id, such as "CartPole-v1", or "package:Name-v0" for a package that registers its own.
-        **options: for the environment.
+        name: gymnasium's id, such as "CartPole-v1"; "CartPole" for the newest version; "module:Name-v0" for a module
+            that registers it. Worker processes need a module where your own script registers an id.
+        **options: for `gymnasium.make`, and through it for the environment.
 
     Raises:
         ImportError: without gymnasium; the message says what to install.
-        ValueError: if gymnasium does not know the id, its observations are not boxes (or dictionaries of boxes), or its
-            actions are neither a box nor a choice.
+        ValueError: if gymnasium does not know the id, observations have no fixed size, actions are neither a box nor
+            choices, or the environment does not keep gymnasium's interface.
     """
-    env = raw(name, options)
-    import gymnasium
-
-    first, again = (jax.tree.leaves(env.reset(seed=1)[0]) for _ in range(2))
-    if not all(np.array_equal(x, y) for x, y in zip(first, again, strict=True)):
-        warnings.warn(f"{name} ignores the seed of its reset: runs on it cannot be repeated", stacklevel=3)
-    lanes = functools.partial(GymnasiumLanes, name, options)
-    limit = gymnasium.spec(name.rpartition(":")[2]).max_episode_steps or NO_LIMIT
+    name = newest(name)
+    env, limit = made(name, options)
+    observations, actions = _read(name, env)
+    _try(name, env, observations, actions)
     seconds = 1 / env.metadata["render_fps"] if env.metadata.get("render_fps") else 0.0
-    film_of = functools.partial(_film, name, options)
-    observation = shapes(name, env.observation_space)
-    return host_env(
-        f"gymnasium/{name}", lanes, observation, actions_of(name, env.action_space), limit, seconds, film_of
-    )
+    arguments = name, options, spec(name)
+    lanes, film_of = functools.partial(GymnasiumLanes, *arguments), functools.partial(_film, *arguments)
+    env.close()
+    return host_env(f"gymnasium/{name}", lanes, observations.shapes, actions.action, limit, seconds, film_of)
 
 
-def raw(name: str, options: dict[str, Any], extra: str = "gymnasium") -> Any:
-    """gymnasium's environment without wrappers.
-
-    Raises:
-        ImportError: without gymnasium or what the environment needs; the message names the extra to install.
-        ValueError: if there is no such environment.
-    """
+def package(extra: str = "gymnasium") -> Any:
+    """gymnasium itself; an ImportError that names the extra to install if it is missing."""
     os.environ.setdefault("SDL_AUDIODRIVER", "dummy")  # pygame, which draws, would look for a sound card and complain
     try:
         import gymnasium
     except ImportError as error:
         raise checks.extra("gymnasium", extra, error) from None
+    return gymnasium
+
+
+def newest(name: str) -> str:
+    """The same id, with the newest version if it has none; the module in front of it is imported.
+
+    Raises:
+        ValueError: if there is no such module, or no such id.
+    """
+    gymnasium = package()
+    module, colon, short = name.rpartition(":")
+    if module:
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            raise ValueError(f"gymnasium/{name} needs the module {module}, and there is none here: {error}") from None
+    if short in gymnasium.registry:
+        return name
+    registration = gymnasium.envs.registration
     try:
-        return gymnasium.make(name, **options).unwrapped
+        namespace, kind, version = registration.parse_env_id(short)
+        found = None if version is not None else registration.find_highest_version(namespace, kind)
+        if found is not None:
+            return f"{module}{colon}{registration.get_env_id(namespace, kind, found)}"
+        gymnasium.spec(short)
+    except gymnasium.error.Error as error:
+        raise ValueError(f"gymnasium has no environment {short!r}: {error}") from None
+    return name
+
+
+def spec(name: str) -> Any:
+    """The specification of an id, which worker processes are told, so that they make the same."""
+    return package().spec(name.rpartition(":")[2])
+
+
+def made(name: str, options: dict[str, Any], extra: str = "gymnasium") -> Made:
+    """gymnasium's environment.
+
+    Raises:
+        ImportError: without gymnasium or what the environment needs; the message names the extra to install.
+        ValueError: if there is no such environment, or it has the interface of gym.
+    """
+    gymnasium = package(extra)
+    try:
+        env = gymnasium.make(name, **{"disable_env_checker": True, **options})
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         raise checks.extra(name, extra, error) from None
     except gymnasium.error.Error as error:
         raise ValueError(f"gymnasium has no environment {name!r}: {error}") from None
+    except TypeError as error:
+        raise ValueError(f"gymnasium could not make {name!r}: {error}") from None
+    wrappers, limits, inner = gymnasium.wrappers, [], env
+    while isinstance(inner, gymnasium.Wrapper):
+        limits += [inner._max_episode_steps] if isinstance(inner, wrappers.TimeLimit) else []
+        inner = inner.env
+    while type(env) in (wrappers.TimeLimit, wrappers.OrderEnforcing, wrappers.PassiveEnvChecker):
+        env = env.env
+    return Made(env, min(limits, default=NO_LIMIT))
 
 
-def film(env: Any, seed: int, actions: list[np.ndarray], every: int) -> list[np.ndarray]:
+def film(env: Any, seed: int, actions: list[Any], every: int) -> list[np.ndarray]:
     """Pictures of the episode with these actions; `env` was made with `render_mode="rgb_array"`."""
     env.reset(seed=seed)
     frames = [env.render()]
@@ -98,59 +158,84 @@ def film(env: Any, seed: int, actions: list[np.ndarray], every: int) -> list[np.
     return frames
 
 
-def _film(name: str, options: dict[str, Any], seed: int, actions: list[np.ndarray], every: int) -> list[np.ndarray]:
-    return film(raw(name, {**options, "render_mode": "rgb_array"}), seed, actions, every)
+def _film(name: str, options: dict[str, Any], spec: Any, seed: int, actions: list[Any], every: int) -> list[np.ndarray]:
+    package().registry[spec.id] = spec
+    env = made(name, {**options, "render_mode": "rgb_array"}).env
+    give = spaces.actions(name, env.action_space).give
+    return film(env, seed, [give(action) for action in actions], every)
 
 
 class GymnasiumLanes:
     """An environment for each lane (`jaxes.envs.host.Lanes`)."""
 
-    def __init__(self, name: str, options: dict[str, Any], count: int):
-        self._envs = [raw(name, options) for _ in range(count)]
-        space = self._envs[0].observation_space
-        self.observations = jax.tree.map(lambda x: np.zeros((count, *x.shape), x.dtype), _arrays(space))
-        self._choices = not hasattr(self._envs[0].action_space, "low")
+    def __init__(self, name: str, options: dict[str, Any], spec: Any, count: int):
+        package().registry[spec.id] = spec
+        self._name, self._envs = name, [made(name, options).env for _ in range(count)]
+        observations, actions = _read(name, self._envs[0])
+        self.observations, self._write, self._give = observations.blank(count), observations.write, actions.give
 
     def reset(self, lane: int, seed: int) -> None:
-        observation, _ = self._envs[lane].reset(seed=seed)
-        self._see(lane, observation)
+        self._write(self.observations, lane, _begun(self._name, self._envs[lane], seed))
 
     def step(self, lanes: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         rewards, done = np.zeros(len(lanes)), np.zeros(len(lanes), bool)
+        envs, write, give, seen = self._envs, self._write, self._give, self.observations
         for k, lane in enumerate(lanes.tolist()):
-            action = int(actions[k]) if self._choices else actions[k]
-            observation, rewards[k], ended, cut, _ = self._envs[lane].step(action)
+            observation, reward, ended, cut, _ = envs[lane].step(give(actions[k]))
+            rewards[k] = reward if isinstance(reward, float) else _number(self._name, reward)
             done[k] = ended or cut
-            self._see(lane, observation)
+            write(seen, lane, observation)
         return rewards, done
 
-    def _see(self, lane: int, observation: Any) -> None:
-        for seen, x in zip(jax.tree.leaves(self.observations), jax.tree.leaves(observation), strict=True):
-            seen[lane] = x
+
+def _read(name: str, env: Any) -> tuple[spaces.Observations, spaces.Actions]:
+    return spaces.observations(name, env.observation_space), spaces.actions(name, env.action_space)
 
 
-def _arrays(space: Any) -> Any:
-    """The shapes and dtypes of the boxes in a space: in a dictionary if the space is one."""
-    spaces = getattr(space, "spaces", None)
-    if isinstance(spaces, dict):
-        return {name: _arrays(part) for name, part in spaces.items()}
-    return jax.ShapeDtypeStruct(space.shape, space.dtype) if hasattr(space, "low") else space
+def _begun(name: str, env: Any, seed: int) -> Any:
+    """The first observation of an episode; raises ValueError for the interface of gym before version 0.26."""
+    out = env.reset(seed=seed)
+    if not (isinstance(out, tuple) and len(out) == 2 and isinstance(out[1], dict)):
+        raise ValueError(
+            f"reset of {name} must return (observation, info) with a dict as info, got {type(out).__name__}: it has "
+            "the interface of gym before 0.26; shimmy's GymV21CompatibilityV0 gives it gymnasium's"
+        )
+    return out[0]
 
 
-def shapes(name: str, space: Any) -> Any:
-    """The observations of a space, a tree of `jax.ShapeDtypeStruct`; float64 becomes float32."""
-    tree = _arrays(space)
-    for leaf in jax.tree.leaves(tree):
-        if not isinstance(leaf, jax.ShapeDtypeStruct):
-            raise ValueError(f"{name} must have observations that are a Box or a Dict of them, got {leaf}")
-    small = lambda dtype: np.float32 if dtype == np.float64 else dtype
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, small(x.dtype)), tree)
+def _number(name: str, reward: Any) -> float:
+    value = np.asarray(reward)
+    if value.size != 1 or value.dtype.kind not in "biuf":
+        raise ValueError(f"reward of {name} must be one number, got {reward!r}")
+    return float(value.reshape(()))
 
 
-def actions_of(name: str, space: Any) -> Box | Discrete:
-    """The actions of a space."""
-    if hasattr(space, "low"):
-        return Box(space.low.astype(np.float32), space.high.astype(np.float32))
-    if hasattr(space, "n") and getattr(space, "start", 0) == 0 and space.shape == ():
-        return Discrete(int(space.n))
-    raise ValueError(f"{name} must have actions that are a Box or a Discrete from 0 on, got {space}")
+def _try(name: str, env: Any, observations: spaces.Observations, actions: spaces.Actions) -> None:
+    """Reset and step it once; ValueError where it does not keep gymnasium's interface."""
+    try:
+        first, again = (_written(observations, _begun(name, env, 1)) for _ in range(2))
+    except TypeError as error:
+        if "seed" not in str(error):
+            raise
+        raise ValueError(
+            f"reset of {name} must take a seed, as gymnasium's interface has it: {error}; shimmy's "
+            "GymV21CompatibilityV0 gives it to an environment of gym"
+        ) from None
+    if not all(np.array_equal(x, y, equal_nan=True) for x, y in zip(first, again, strict=True)):
+        warnings.warn(f"{name} ignores the seed of its reset: runs on it cannot be repeated", stacklevel=4)
+    env.action_space.seed(0)
+    out = env.step(env.action_space.sample())
+    if not isinstance(out, tuple) or len(out) != 5:
+        got = f"a tuple of {len(out)}" if isinstance(out, tuple) else type(out).__name__
+        raise ValueError(
+            f"step of {name} must return (observation, reward, terminated, truncated, info), got {got}: it has the "
+            "interface of gym before 0.26; shimmy's GymV21CompatibilityV0 gives it gymnasium's"
+        )
+    _written(observations, out[0])
+    _number(name, out[1])
+
+
+def _written(observations: spaces.Observations, observation: Any) -> list[np.ndarray]:
+    arrays = observations.blank(1)
+    observations.write(arrays, 0, observation)
+    return jax.tree.leaves(arrays)

@@ -51,30 +51,56 @@ def make(name: str, **options: Any) -> Env:
 
     Args:
         name: gymnasium's id, such as "HalfCheetah-v5".
-        **options: for gymnasium's environment, such as `ctrl_cost_weight=0.1`.
+        **options: for `gymnasium.make`, such as `ctrl_cost_weight=0.1`. Where they ask for observations that are not
+            computed here, or the id was registered anew, gymnasium's own environments are stepped instead.
 
     Raises:
         ImportError: without gymnasium or MuJoCo; the message says what to install.
     """
-    env = _gymnasium(name, options)
+    env, limit = _made(name, options)
+    if not _as_here(name, options, env):
+        from jaxes.envs.suites import gymnasium
+
+        with quiet():
+            return gymnasium.make(name, **options)._replace(name=f"mujoco/{name}")
     lanes = functools.partial(MujocoLanes, name, options)
     observation = jax.ShapeDtypeStruct(env.observation_space.shape, np.float32)
     action = Box(env.action_space.low, env.action_space.high)
     film = functools.partial(_film, name, options)
-    return host_env(f"mujoco/{name}", lanes, observation, action, MAX_STEPS[name], float(env.dt), film)
+    return host_env(f"mujoco/{name}", lanes, observation, action, limit, float(env.dt), film)
 
 
-def _gymnasium(name: str, options: dict[str, Any], **drawn: Any) -> Any:
-    from jaxes.envs.suites.gymnasium import raw
+def _made(name: str, options: dict[str, Any], **drawn: Any) -> Any:
+    from jaxes.envs.suites.gymnasium import made
 
     with quiet():
-        return raw(name, {**options, **drawn}, extra="mujoco")
+        return made(name, {**options, **drawn}, extra="mujoco")
+
+
+def _as_here(name: str, options: dict[str, Any], env: Any) -> bool:
+    """Whether `MujocoLanes` gives the same bits as gymnasium's environment, which is tried where there are options."""
+    if env.unwrapped is not env or not type(env).__module__.startswith("gymnasium.envs.mujoco."):
+        return False
+    if not options:
+        return True
+    try:
+        lanes = MujocoLanes(name, options, 1)
+        lanes.reset(0, 0)
+        same, random = np.array_equal(env.reset(seed=0)[0], lanes.observations[0]), np.random.default_rng(0)
+        for _ in range(100):
+            action = random.uniform(env.action_space.low, env.action_space.high).astype(np.float32)
+            observation, reward, ended, *_ = env.step(action)
+            rewards, done = lanes.step(np.zeros(1, int), action[None])
+            same &= np.array_equal(observation, lanes.observations[0]) and (reward, ended) == (rewards[0], done[0])
+    except (ValueError, AttributeError, IndexError):  # of shapes and fields that are not those of the task
+        return False
+    return bool(same)
 
 
 def _film(name: str, options: dict[str, Any], seed: int, actions: list[np.ndarray], every: int) -> list[np.ndarray]:
     from jaxes.envs.suites.gymnasium import film
 
-    return film(_gymnasium(name, options, render_mode="rgb_array"), seed, actions, every)
+    return film(_made(name, options, render_mode="rgb_array").env, seed, actions, every)
 
 
 class MujocoLanes:
@@ -84,7 +110,7 @@ class MujocoLanes:
         import mujoco
 
         self._mujoco = mujoco
-        self._env: Any = _gymnasium(name, options)
+        self._env: Any = _made(name, options).env
         self._model, self._data, self._frame_skip = self._env.model, self._env.data, self._env.frame_skip
         model, physics = self._model, mujoco.mjtState.mjSTATE_FULLPHYSICS
         if mujoco.mj_stateSize(model, physics) != 1 + model.nq + model.nv + model.na:  # 1: the time
@@ -159,7 +185,8 @@ class _Task:
         observations = self.observe(now)
         healthy = self.healthy(now)
         rewards = self.reward(before, now, actions, healthy)
-        return observations, rewards, ~healthy
+        ends = getattr(self.env, "_terminate_when_unhealthy", True)
+        return observations, rewards, ~healthy if ends else np.zeros(len(healthy), bool)
 
     def healthy(self, now: dict[str, Any]) -> np.ndarray:
         return np.ones(len(now["qpos"]), bool)

@@ -15,7 +15,7 @@ from jaxes.rl.episodes import Episodes
 from jaxes.rl.host import programs
 from jaxes.rl.host.fleet import Fleet
 from jaxes.rl.host.player import Job, Results
-from jaxes.rl.host.pool import Pool
+from jaxes.rl.host.pool import Pool, pickled
 from jaxes.rl.policies.policy import Policy
 from jaxes.rl.reward import Pay
 from jaxes.rl.settings import Settings
@@ -42,7 +42,9 @@ class Engine:
     """Plays members of any strategy with one policy, in worker processes."""
 
     def __init__(self, env: Env, policy: Policy, training: bool, **where: Any):
-        """`where` has workers, lanes and ray, see `pool`."""
+        """`where` has workers, lanes and ray, see `pool`; ValueError if other processes cannot make the lanes."""
+        if where.get("workers") != 0:
+            pickled(env)
         self._env, self._policy, self._training, self._where = env, policy, training, where
         self._loaded: dict[Any, tuple[Pool, int]] = {}
         self._tell: Callable[[float], None] = lambda share: None
@@ -108,7 +110,7 @@ class Engine:
             shift,
             pay,
             *_known(normalizer),
-            None if probe is None else int(jax.random.bits(probe, (), jnp.uint32)),
+            0 if probe is None else int(jax.random.bits(probe, (), jnp.uint32)),
         )
         return workers.play(number, job, self._tell)
 

@@ -6,13 +6,13 @@ process. (The policy is always computed for a batch of the same size.)
 
 import time
 from collections import deque
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxes.envs.host import Lanes
+from jaxes.envs.host import Lanes, for_policies
 from jaxes.rl import normalizer as norm
 from jaxes.rl.host import programs
 from jaxes.rl.host.programs import Program
@@ -37,7 +37,7 @@ class Job(NamedTuple):
     center: list[np.ndarray]  # float64, a leaf of the observation each: their mean so far; none without a normalizer
     spread: list[np.ndarray] | None  # likewise: their standard deviations; None if nothing is known yet
     reach: float  # of the normalizer
-    probe: int | None  # seed of a reset that stands in for both
+    probe: int  # seed of a reset that stands in for both then
 
 
 class Results(NamedTuple):
@@ -64,8 +64,11 @@ class Player:
         self._common_of = programs.load(program.common)
         self._shapes = program.params, program.memory
         self._remembers = bool(program.memory)
-        self._seen = [np.zeros(x.shape, _small(x.dtype)) for x in jax.tree.leaves(lanes.observations)]
+        self._seen = [np.zeros(x.shape, for_policies(x.dtype)) for x in jax.tree.leaves(lanes.observations)]
         self._raw = jax.tree.leaves(lanes.observations)
+        kinds = [(x.shape, x.dtype) for x in self._seen]
+        if kinds != program.observation:
+            raise ValueError(f"lanes observe arrays of {kinds}, and env.observation promises {program.observation}")
         self.acting = 0.0
         """Seconds spent in the policy since the job began."""
         self.playing = 0.0
@@ -132,6 +135,10 @@ class Player:
         self.acting += time.perf_counter() - acting
         self._watch(busy)
         rewards, done = self._lanes.step(busy, actions[busy])
+        rewards, done = np.asarray(rewards, float), np.asarray(done, bool)
+        if rewards.shape != busy.shape or done.shape != busy.shape:
+            shapes = f"{rewards.shape} and {done.shape}"
+            raise ValueError(f"lanes must give a reward and an end for each of {len(busy)} steps, got shapes {shapes}")
         self._returns[busy] += self._job.pay(rewards, self._t[busy], self._job.shift)
         self._t[busy] += 1
         self._lengths[busy] += 1
@@ -240,7 +247,3 @@ def _joined(parts: list[Results], summed: list[np.ndarray]) -> Results:
         none, rows = np.zeros(0, np.int64), [np.zeros((0, *x.shape[1:])) for x in summed]
         return Results(none, np.zeros(0), *(none,) * 6, rows, rows)
     return Results(*jax.tree.map(lambda *x: np.concatenate(x), *parts))
-
-
-def _small(dtype: Any) -> Any:
-    return np.float32 if dtype == np.float64 else dtype

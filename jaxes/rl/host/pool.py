@@ -2,6 +2,7 @@
 
 import atexit
 import pickle
+import pickletools
 import time
 import weakref
 from collections import deque
@@ -52,7 +53,7 @@ class Pool:
         if missing > 0:
             least = 0 if self.workers else 1
             for _ in range(min(missing, max(self.launcher.room(), least))):
-                self.workers.append(self.launcher.new(self._pickled(), self.lanes))
+                self.workers.append(self.launcher.new(pickled(self.env), self.lanes))
 
     def load(self, program: Program) -> int:
         """Give all workers a program; the number that it has from now on."""
@@ -110,14 +111,28 @@ class Pool:
         except EOFError:
             raise RuntimeError(f"a worker of {self.env.name} died at the start ({worker.close()})") from None
 
-    def _pickled(self) -> bytes:
-        try:
-            return pickle.dumps(self.env.lanes)
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise ValueError(
-                f"the lanes of {self.env.name} must be a module's function or a functools.partial of one, so that "
-                f"other processes can make them ({error}); workers=0 plays in this process"
-            ) from None
+
+def pickled(env: Env) -> bytes:
+    """The lanes of an environment as other processes get them.
+
+    Raises:
+        ValueError: if they cannot be sent, or other processes could not make them.
+    """
+    try:
+        sent = pickle.dumps(env.lanes)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise ValueError(
+            f"the lanes of {env.name} must be a module's function or a functools.partial of one, so that "
+            f"other processes can make them ({error}); workers=0 plays in this process"
+        ) from None
+    names = [str(name) for _, name, _ in pickletools.genops(sent) if isinstance(name, str)]
+    if any(name.partition(":")[0].partition(" ")[0] == "__main__" for name in names):
+        raise ValueError(
+            f"{env.name} is made by what your own script defines, and worker processes do not run that script: put it "
+            "into a module and import it (an id of gymnasium may be given as 'gymnasium/module:Name-v0'), or give "
+            "workers=0 to play in this process"
+        )
+    return sent
 
 
 class _Round:

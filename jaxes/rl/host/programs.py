@@ -31,6 +31,7 @@ class Program(NamedTuple):
     t int32[lanes]) -> (actions [lanes, ...], memory)"""
     params: list[tuple[tuple[int, ...], Any]]  # shapes and dtypes, with an axis of lanes in front
     memory: list[tuple[tuple[int, ...], Any]]
+    observation: list[tuple[tuple[int, ...], Any]]
     lanes: int
     at_once: int  # members that enter in one call
 
@@ -114,6 +115,7 @@ def make(
         ),
         [(x.shape, x.dtype) for x in params_leaves],
         [(x.shape, x.dtype) for x in memory_leaves],
+        [(x.shape, x.dtype) for x in _shapes(observation)],
         lanes,
         at_once,
     )

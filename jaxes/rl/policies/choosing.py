@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxes.envs import contract
 from jaxes.envs.protocol import Discrete, Env
 from jaxes.rl.policies.networks import ACTIVATIONS, kernels
 from jaxes.rl.policies.policy import Policy, policy
@@ -68,6 +69,7 @@ def values(
     >>> rl.values(env, last_scale=0.0).init(jax.random.key(0))["params"]["Dense_0"]["kernel"].shape
     (22, 1)
     """
+    contract.fields(env)
     if not describes_choices(env):
         raise ValueError(
             "values needs choices, and observations {'features': float32[choices, f], 'allowed': bool[choices]}, such "

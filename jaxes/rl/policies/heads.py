@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxes.envs.protocol import Box, Discrete, Env, action_size
+from jaxes.envs import contract
+from jaxes.envs.protocol import Box, Discrete, Env, MultiDiscrete, action_size
 from jaxes.support import checks
 
 
@@ -90,22 +91,31 @@ def gaussian(env: Env) -> Head:
 
 
 def categorical(env: Env, sample: bool = False) -> Head:
-    """The choice that scores highest.
+    """The choice that scores highest; for vectors of choices, each number's own.
 
     Args:
         env: gives the number of choices.
         sample: in training draw a choice instead, with the outputs as logits.
     """
-    if not isinstance(env.action, Discrete):
+    if isinstance(env.action, Box):
         raise ValueError(
             f"head 'categorical' needs discrete actions; {env.name} has vectors: use 'tanh', 'clip' or 'bins:10'"
         )
 
-    def act(y, key=None):
+    def choose(y, key):
         choice = jax.random.categorical(key, y) if sample and key is not None else jnp.argmax(y)
         return choice.astype(jnp.int32)
 
-    return Head(env.action.n, act, random=sample)
+    if isinstance(env.action, Discrete):
+        return Head(env.action.n, lambda y, key=None: choose(y, key), random=sample)
+    counts = env.action.counts
+    ends = np.cumsum(counts)[:-1].tolist()
+
+    def act(y, key=None):
+        keys = [None] * len(counts) if key is None else jax.random.split(key, len(counts))
+        return jnp.stack([choose(part, own) for part, own in zip(jnp.split(y, ends), keys, strict=True)])
+
+    return Head(sum(counts), act, random=sample)
 
 
 def noisy(head: Head, env: Env, std: float) -> Head:
@@ -121,7 +131,7 @@ def noisy(head: Head, env: Env, std: float) -> Head:
     if std == 0:
         return head
     if not isinstance(env.action, Box):
-        raise ValueError(f"action_noise needs vector actions; {env.name} has {action_size(env)} choices: leave it at 0")
+        raise ValueError(f"action_noise needs vector actions; {env.name} has {_choices(env)}: leave it at 0")
     low, high = env.action.low, env.action.high
 
     def act(y, key=None):
@@ -141,6 +151,9 @@ def head(env: Env, name: str) -> Head:
     >>> head(jaxes.envs.make("jaxes/cartpole_swingup"), "bins:5").outputs
     5
     """
+    contract.fields(env)
+    if not isinstance(name, str):
+        raise TypeError(f"head must be a name such as 'tanh', got {name!r}")
     kind, _, rest = name.partition(":")
     if kind == "bins" and rest.isascii() and rest.isdigit():
         return bins(env, int(rest))
@@ -170,10 +183,13 @@ _PLAIN: dict[str, Callable[[Env], Head]] = {
 
 def _box(env: Env, name: str):
     if not isinstance(env.action, Box):
-        raise ValueError(
-            f"head {name!r} needs vector actions; {env.name} has {action_size(env)} choices: use 'categorical'"
-        )
+        raise ValueError(f"head {name!r} needs vector actions; {env.name} has {_choices(env)}: use 'categorical'")
     return env.action.low, env.action.high
+
+
+def _choices(env: Env) -> str:
+    several = isinstance(env.action, MultiDiscrete)
+    return f"vectors of {action_size(env)} choices" if several else f"{action_size(env)} choices"
 
 
 def _limited_box(env: Env, name: str):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from jaxes.envs import contract
 from jaxes.envs.protocol import Env
 from jaxes.rl.policies import heads
 from jaxes.rl.policies.choosing import describes_choices
@@ -172,6 +173,7 @@ def _recurrent(
 
 
 def _check(env: Env, network: str, dimensions: int, hidden, activation: str, initialization: str) -> None:
+    contract.fields(env)
     checks.one_of("activation", activation, ACTIVATIONS)
     checks.one_of("initialization", initialization, INITIALIZATIONS)
     if not all(map(checks.is_integer, hidden)):

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxes.envs.protocol import Discrete, Env
+from jaxes.envs import contract
+from jaxes.envs.protocol import Box, Discrete, Env, MultiDiscrete
 from jaxes.support import checks
 
 
@@ -31,9 +32,10 @@ def reference_batch(env: Env, key: jax.Array, size: int = 128, *, steps: int = 1
     >>> jax.eval_shape(lambda key: rl.reference_batch(env, key, size=8), jax.random.key(0)).shape
     (8, 5)
     """
+    env = contract.checked(env)
     checks.count("size", size)
     checks.count("steps", steps)
-    if not isinstance(env.action, Discrete) and not np.isfinite([env.action.low, env.action.high]).all():
+    if isinstance(env.action, Box) and not np.isfinite([env.action.low, env.action.high]).all():
         raise ValueError(f"env must have actions with finite limits to draw them from; {env.name} has some without")
     steps = min(steps, env.max_steps)
     if env.lanes is not None:
@@ -78,18 +80,23 @@ def _walk(env: Env, lanes: Any, lane: np.ndarray, seed: int, steps: int) -> int:
     lanes.reset(0, seed)
     random = np.random.default_rng([seed, 1])
     for t in range(steps):
-        if isinstance(env.action, Discrete):
-            action = random.integers(env.action.n, size=1)
-        else:
-            low, high = env.action.low, env.action.high
-            action = random.uniform(low, high, (1, *low.shape)).astype(np.float32)
+        match env.action:
+            case Discrete(n):
+                action = random.integers(n, size=1)
+            case MultiDiscrete(counts):
+                action = random.integers(counts)[None]
+            case Box(low, high):
+                action = random.uniform(low, high, (1, *low.shape)).astype(np.float32)
         if lanes.step(lane, action)[1][0]:
             return t + 1
     return steps + 1
 
 
 def _random_action(env: Env, key: jax.Array) -> jax.Array:
-    if isinstance(env.action, Discrete):
-        return jax.random.randint(key, (), 0, env.action.n, jnp.int32)
-    low, high = env.action.low, env.action.high
-    return jax.random.uniform(key, low.shape, jnp.float32, low, high)
+    match env.action:
+        case Discrete(n):
+            return jax.random.randint(key, (), 0, n, jnp.int32)
+        case MultiDiscrete(counts):
+            return jax.random.randint(key, (len(counts),), 0, jnp.array(counts, jnp.int32), jnp.int32)
+        case Box(low, high):
+            return jax.random.uniform(key, low.shape, jnp.float32, low, high)
