@@ -10,8 +10,8 @@ because a push that is met by selection would drive the step size up and the ste
   repulsion, sigma^2 C times the gradient of the kernel. It fades at an optimum, goes where the search is wide, and does
   not depend on the scale of the parameters.
 - The kernel is never narrower than the search distributions, `h >= 2 sigma^2 trace(C)`.
-- A generation's push is at most `sqrt(n c_sigma / ((2 - c_sigma) mu_eff))` standard deviations: pushes of that size, for
-  ever in one direction, add up to an evolution path of usual length, sqrt(n).
+- A generation's push is at most `sqrt(n c_sigma / ((2 - c_sigma) mu_eff))` standard deviations: pushes of that size,
+  for ever in one direction, add up to an evolution path of usual length, sqrt(n).
 - The evolution paths see the CMA step alone, so that random selection leaves sigma as it is; but sigma grows no faster
   than by the path of the particle's real steps, which is short where the push and selection cancel each other.
 """
