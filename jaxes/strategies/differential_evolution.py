@@ -107,7 +107,9 @@ def differential_evolution(
             wide = lambda tree: jax.tree.map(lambda leaf: leaf.astype(factor.dtype), tree)
             v = jax.tree.map(lambda x, b, *r: mutant(x, b, r, factor), *map(wide, (x, best, *r)))
             mask = crossed(cross, state.recombination, strategy[-3:], x)
-            return jax.tree.map(lambda m, new, old: jnp.where(m, new.astype(old.dtype), old), mask, v, x)
+            return jax.tree.map(
+                lambda m, new, old: jnp.where(m & _held(new, old), new.astype(old.dtype), old), mask, v, x
+            )
 
         trials = jax.vmap(trial)(ids, populations.choice_keys(state, ids))
         return trees.where(state.step == 0, populations.take(state.population, ids), trials)
@@ -149,6 +151,14 @@ def distinct(key: jax.Array, i: jax.Array, size: int, count: int) -> list[jax.Ar
         taken = jnp.sort(jnp.append(taken, r))
         out.append(r)
     return out
+
+
+def _held(new: jax.Array, old: jax.Array) -> jax.Array:
+    """Where a mutant's number is within a quarter of what the parameter's dtype holds.
+
+    A number that no fitness depends on spreads without end; where it would overflow, the old one stays.
+    """
+    return jnp.abs(new) <= 0.25 * float(jnp.finfo(old.dtype).max)
 
 
 def crossed(key: jax.Array, chance: jax.Array, crossover: str, like: Any) -> Any:

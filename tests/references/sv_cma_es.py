@@ -1,7 +1,7 @@
 """Stein variational CMA-ES (Braun et al. 2025): CMA-ES (Hansen 2016, without negative weights) in every particle.
 
-Its mean is also pushed by an RBF kernel; as in ours, times sigma^2 C, bounded, with h >= 2 sigma^2 trace(C), and seen by
-the path of the step size only where that one is shorter then.
+Its mean is also pushed by an RBF kernel; as in ours, times sigma^2 C, bounded, with h >= 2 sigma^2 trace(C), and seen
+by the path of the step size only where that one is shorter then.
 """
 
 import numpy as np

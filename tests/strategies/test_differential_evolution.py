@@ -134,7 +134,7 @@ def test_crossover():
 
 
 def test_strategy():
-    with pytest.raises(ValueError, match="unknown strategy 'best1'; did you mean best1exp, best1bin"):
+    with pytest.raises(ValueError, match="unknown strategy 'best1'; did you mean best1"):
         jaxes.differential_evolution(8, strategy="best1")
 
 
@@ -146,3 +146,18 @@ def test_population_for_the_strategy():
 def test_unknown_number():
     with pytest.raises(TypeError, match="unknown number 'momentum'; it takes sigma"):
         jaxes.differential_evolution(8).init(jax.random.key(0), jnp.zeros(2), momentum=0.9)
+
+
+def test_a_number_without_effect_stays_finite():
+    """It spreads without end, because nothing selects it; the number that has an effect is found."""
+    strategy = jaxes.differential_evolution(12, 1.0)
+    step = jaxes.generation(strategy, jaxes.problem(lambda x: -((x[0] - 3) ** 2)))
+
+    @quick
+    def end():
+        return jax.lax.scan(step, (strategy.init(jax.random.key(0), jnp.ones(2)), ()), length=3000)[0][0]
+
+    state = end()
+    assert jnp.isfinite(state.population).all() and jnp.isfinite(state.sigma) and state.sigma > 1e30
+    np.testing.assert_allclose(strategy.recommend(state)[0], 3, rtol=1e-6)
+    assert jnp.isfinite(strategy.ask(state)).all()

@@ -132,5 +132,9 @@ def tell_best(
 def dispersion(population: Any) -> jax.Array:
     """float[]: root mean square distance from the population's center, per coordinate."""
     wide = jax.tree.map(lambda x: x.astype(trees.number_dtype(x)), population)
-    center = jax.tree.map(lambda x: x - jnp.mean(x, axis=0, keepdims=True), wide)
-    return trees.norm(center) * trees.size(population) ** -0.5
+    # In a unit in which neither a sum nor a square overflows.
+    largest = jnp.max(jnp.stack([jnp.max(jnp.abs(x)) for x in jax.tree.leaves(wide)]))
+    unit = jnp.maximum(largest, jnp.finfo(largest.dtype).tiny)
+    inside = trees.scaled(1 / unit, wide)
+    center = jax.tree.map(lambda x: x - jnp.mean(x, axis=0, keepdims=True), inside)
+    return unit * (trees.norm(center) * trees.size(population) ** -0.5)
