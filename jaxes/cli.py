@@ -1,7 +1,6 @@
 """The command line: `jaxes train | evaluate | plot | render | bench | envs | strategies`."""
 
 import dataclasses
-import inspect
 import os
 import signal
 import subprocess
@@ -9,10 +8,11 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import tyro
 
+from jaxes.support import checks
 from jaxes.training.compiling import at_work, leave
 from jaxes.training.config import LIMITS, WHERE, Config
 
@@ -24,9 +24,9 @@ class Train(Config):
     """Train a policy on an environment, or continue a run."""
 
     env: tyro.conf.Positional[str] = ""
-    """Environment, SUITE/NAME; `jaxes envs` lists them. Not with --resume."""
+    """Environment, SUITE/NAME (`jaxes envs` lists them), or your own, MODULE:NAME. Not with --resume."""
     out: Path | None = None
-    """Folder of the run; runs/ENV-STRATEGY-SEED by default."""
+    """Folder of the run."""
     resume: Path | None = None
     """Folder of a run to go on with; beside it only new limits (generations, steps, seconds, target) may be given, and
     who plays and computes (workers, ray, devices, comm)."""
@@ -65,12 +65,12 @@ class Plot:
     In the folder of a search by `jaxes.minimize_function` it draws optimization.png.
     """
 
-    runs: tyro.conf.Positional[tuple[Path, ...]]
-    """Folders."""
+    runs: tyro.conf.Positional[tuple[Path, ...]] = ()
+    """Folders; what else a pattern such as runs/* finds is left out."""
     out: Path | None = None
-    """The picture that compares several runs; runs/compare.png by default."""
-    x: str = "steps"
-    """steps, seconds or generation."""
+    """The picture, of the run or of the comparison; by default reward.png in the folder, and compare.png beside."""
+    x: str | None = None
+    """The horizontal axis: steps (if the runs count them), seconds or generation."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,10 +99,16 @@ class Bench:
 class Envs:
     """List the environments with the sizes of their observations and actions, their time limits, and what they need."""
 
+    names: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Only those with one of these words in their names, for example brax or cartpole."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Strategies:
     """List the strategies and the settings that each one has."""
+
+    names: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Those to describe in full, for example cma_es."""
 
 
 def train(args: Train) -> int:
@@ -133,6 +139,12 @@ def train(args: Train) -> int:
         processes = _joined(args, config)
         folder = args.out or default_folder(config)
         reports = training.train(config, folder, progress=args.progress, processes=processes)
+        if config.target is not None and args.target is None:
+            print(
+                f"{config.env}: ends at a score of {config.target:g} on fresh episodes, the preset's target; "
+                "--target none goes on",
+                file=sys.stderr,
+            )
     stop = _consume(reports)
     processes.leave()
     if not processes.first:
@@ -182,12 +194,13 @@ def evaluate(args: Evaluate) -> int:
     import numpy as np
 
     from jaxes import training
+    from jaxes.training import config
 
-    if args.episodes < 1:
-        raise ValueError(f"episodes must be 1 or more, got {args.episodes}")
+    checks.count("episodes", args.episodes)
+    key = jax.random.key(config.seed(args.seed))
     policy = training.load(args.run)
     print(f"{policy.env.name}: playing {args.episodes} episodes", file=sys.stderr)
-    out = jax.device_get(policy.evaluate(jax.random.key(args.seed), args.episodes))
+    out = jax.device_get(policy.evaluate(key, args.episodes))
     score = out.returns
     spread = f"median {np.median(score):.1f}, {score.min():.1f} to {score.max():.1f}"
     print(f"score    {np.mean(score):.1f} ± {np.std(score):.1f}, {spread}")
@@ -200,12 +213,33 @@ def evaluate(args: Evaluate) -> int:
 def plot(args: Plot) -> int:
     from jaxes.training import plots
 
+    if args.x is not None:
+        checks.one_of("x", args.x, plots.AXES)
+    if not args.runs:
+        raise ValueError("plot needs folders of runs, such as runs/*")
     searches = [run for run in args.runs if (run / "history.json").exists()]
-    for run in args.runs:
-        print(plots.optimization(run) if run in searches else plots.reward(run))
-    if len(args.runs) > 1 and not searches:
-        print(plots.compare(args.runs, args.out or Path("runs/compare.png"), args.x))
+    runs = [run for run in args.runs if (run / "metrics.jsonl").exists()]
+    if not searches and not runs:
+        names = ", ".join(map(str, args.runs[:3])) + (" ..." if len(args.runs) > 3 else "")
+        raise FileNotFoundError(f"{names} holds no run to plot: no metrics.jsonl, and no history.json of a search")
+    for folder in args.runs:
+        if folder.is_dir() and folder not in (*runs, *searches):
+            print(f"{folder} holds no run to plot", file=sys.stderr)
+    alone = len(runs) + len(searches) == 1
+    if args.out is not None and not alone and len(runs) < 2:
+        raise ValueError("out is the picture of one run or of the comparison of several, and searches are not compared")
+    for run in searches:
+        print(plots.optimization(run, args.out if alone else None))
+    for run in runs:
+        print(plots.reward(run, args.out if alone else None, args.x))
+    if len(runs) > 1:
+        print(plots.compare(runs, args.out or _common(runs) / "compare.png", args.x))
     return 0
+
+
+def _common(runs: list[Path]) -> Path:
+    """The folder that all runs are in."""
+    return Path(os.path.commonpath([run.absolute().parent for run in runs])).resolve()
 
 
 def render(args: Render) -> int:
@@ -222,8 +256,6 @@ def render(args: Render) -> int:
 
 
 def bench(args: Bench) -> int:
-    from jaxes.support import checks
-
     folder = Path(__file__).parents[1] / "benchmarks"
     if not folder.is_dir():
         raise FileNotFoundError("benchmarks come with the source tree, not with the installed package: clone it first")
@@ -232,26 +264,35 @@ def bench(args: Bench) -> int:
     return subprocess.run([sys.executable, script, *args.arguments], check=False).returncode
 
 
-def list_envs(_: Envs) -> int:
-    from jaxes import envs
+def list_envs(args: Envs) -> int:
+    from jaxes.training import catalog
 
-    print(f"{'environment':34} {'observation':>11}  {'action':11} {'steps':>5}")
-    for row in envs.listing():
-        action = f"{row.action.n} choices" if isinstance(row.action, envs.Discrete) else row.action
-        needs = "" if row.extra is None else f"  needs: pip install 'jaxes[{row.extra}]'"
-        print(f"{row.name:34} {row.observation:11}  {action!s:11} {row.max_steps:5}{needs}")
+    print(*catalog.environments(args.names), sep="\n")
     return 0
 
 
-def list_strategies(_: Strategies) -> int:
-    from jaxes.strategies import STRATEGIES
+def list_strategies(args: Strategies) -> int:
+    from jaxes.training import catalog
 
-    for name, factory in STRATEGIES.items():
-        line = (inspect.getdoc(inspect.getmodule(factory)) or "").splitlines()[0]
-        settings = [p for p in inspect.signature(factory).parameters if p != "population_size"]
-        print(f"{name}\n    {line}\n    {' '.join(settings)}")
+    print(*catalog.strategies(args.names), sep="\n")
     return 0
 
+
+def _explained(command: type) -> type:
+    """The command with what its help says in place of "default: None"."""
+    from jaxes.training import hints
+
+    types = get_type_hints(command, include_extras=True)
+    for field in dataclasses.fields(command):
+        if field.default in (None, "", ()):
+            hint = hints.default(field.name) if command is Train else ""
+            note = tyro.conf.arg(help_behavior_hint=hint, metavar=hints.form(field.name, types[field.name]))
+            command.__annotations__[field.name] = Annotated[types[field.name], note]
+    return command
+
+
+for _command in (Train, Plot, Render, Envs, Strategies, Bench):
+    _explained(_command)
 
 Command = (
     Annotated[Train, tyro.conf.subcommand("train")]
@@ -276,17 +317,12 @@ _COMMANDS: dict[type, Callable[[Any], int]] = {
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exits with 0, 2 for bad input, or 128 + the signal that interrupted it."""
-    args = tyro.cli(
-        Command,
-        prog="jaxes",
-        args=arguments,
-        description="Evolution strategies in JAX.",
-        config=(tyro.conf.OmitSubcommandPrefixes,),
-    )
-    if arguments is None and not isinstance(args, Train):
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing to save: ends compilers too, which hear of nothing else
     try:
-        code = _COMMANDS[type(args)](args)
+        code = _command_line(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `jaxes envs | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
     except (ValueError, TypeError, OSError, ImportError) as error:
         if os.environ.get("JAXES_TRACEBACK"):
             raise
@@ -303,6 +339,27 @@ def main(arguments: list[str] | None = None) -> None:
     if code and (_among_others() or at_work()):
         leave(code)  # a usual exit would wait for them
     sys.exit(code)
+
+
+def _command_line(arguments: list[str] | None) -> int:
+    given = sys.argv[1:] if arguments is None else arguments
+    if given == ["--version"]:
+        import jaxes
+
+        print(f"jaxes {jaxes.__version__}")
+        return 0
+    args = tyro.cli(
+        Command,
+        prog="jaxes",
+        args=given,
+        description="Evolution strategies in JAX. `jaxes --version` tells the version.",
+        config=(tyro.conf.OmitSubcommandPrefixes,),
+    )
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # where MODULE:NAME may be
+    if arguments is None and not isinstance(args, Train):
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing to save: ends compilers too, which hear of nothing else
+    return _COMMANDS[type(args)](args)
 
 
 def _among_others() -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -114,6 +115,97 @@ def test_plot_draws_again_and_compares(run, tmp_path, capsys):
     assert (tmp_path / "both.png").exists()
 
 
+def test_plot_takes_what_a_pattern_finds(run, tmp_path, capsys):
+    for name in ("one", "other"):
+        shutil.copytree(run, tmp_path / name)
+    (tmp_path / "empty").mkdir()
+    for _ in range(2):  # the second time compare.png is among them
+        assert call("plot", *sorted(tmp_path.iterdir())) == 0
+        told = capsys.readouterr()
+        pictures = [tmp_path / name for name in ("one/reward.png", "other/reward.png", "compare.png")]
+        assert told.out.split() == list(map(str, pictures))
+        assert f"{tmp_path / 'empty'} holds no run to plot" in told.err
+
+
+def test_the_picture_of_one_run_goes_where_it_is_wanted(run, tmp_path, capsys):
+    assert call("plot", run, "--x", "seconds", "--out", tmp_path / "mine.png") == 0
+    assert capsys.readouterr().out.split() == [str(tmp_path / "mine.png")]
+    assert (tmp_path / "mine.png").exists()
+
+
+def test_the_version_is_told(capsys):
+    assert call("--version") == 0
+    assert capsys.readouterr().out == f"jaxes {jaxes.__version__}\n"
+
+
+def test_the_help_says_what_stands_for_what_is_not_given(capsys):
+    assert call("train", "--help") == 0
+    told = capsys.readouterr().out
+    assert "None" not in told
+    assert "the preset's, usually" in told
+
+
+@pytest.mark.parametrize("arguments", [["envs"], ["strategies"], ["train", "--help"]])
+def test_nobody_has_to_read_to_the_end(arguments):
+    process = start(*arguments)
+    process.stdout.read(40)
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait(60)) == ("", 0)
+    process.stderr.close()
+
+
+def test_some_envs_and_one_strategy(capsys):
+    assert call("envs", "brax/") == 0
+    rows = capsys.readouterr().out.splitlines()[1:]
+    assert rows and all(row.startswith("brax/") for row in rows)
+    assert call("strategies", "cma_es") == 0
+    told = capsys.readouterr().out
+    assert "arXiv:1604.00772" in told
+    assert "    active               true      whether the worse half takes variance away" in told
+
+
+def test_resuming_is_quiet_about_its_checkpoint(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    process = start("train", "--resume", tmp_path / "run", "--generations", 30, "--no-video")
+    _, error = process.communicate(timeout=300)
+    assert process.returncode == 0
+    assert "WARNING" not in error and "absl" not in error
+
+
+def test_the_folder_of_fit_is_understood_as_far_as_possible(tmp_path, capsys):
+    env, folder = chase(), tmp_path / "fit"
+    policy = jaxes.rl.mlp(env, hidden=(4,))
+    problem, params = jaxes.rl.rollout(env, policy), policy.init(jax.random.key(1))
+    options = {"key": jax.random.key(0), "progress": False, "out": folder, "settings": {"env": "toys/chase", "lr": 0.1}}
+    (*_, last) = jaxes.fit(jaxes.open_es(8), problem, params, generations=3, **options)
+    assert json.loads((folder / "config.json").read_text())["settings"] == {"env": "toys/chase", "lr": 0.1}
+    loaded = jaxes.load(folder, env=env, policy=policy)
+    assert all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(loaded.params), jax.tree.leaves(last.params)))
+    assert loaded.normalizer.count == last.problem_state.normalizer.count
+    assert loaded.evaluate(jax.random.key(2), 3).returns.shape == (3,)
+    assert call("plot", folder) == 0
+    for arguments in (["evaluate", folder], ["render", folder], ["train", "--resume", folder, "--generations", 9]):
+        assert call(*arguments) == 2
+        assert "was written by jaxes.fit from Python objects" in capsys.readouterr().err
+    (*_, last) = jaxes.fit(jaxes.open_es(8), problem, params, generations=5, resume=True, **options)
+    assert last.generation == 5
+    with pytest.raises(ValueError, match=r"jaxes.load\('.*fit', env=env, policy=policy\)"):
+        jaxes.load(folder)
+    with pytest.raises(ValueError, match=r"another policy than was given: .* is \[4\], wanted \[5\]"):
+        jaxes.load(folder, env=env, policy=jaxes.rl.mlp(env, hidden=(5,)))
+
+
+def test_the_target_of_a_preset_is_announced(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(jaxes.envs, "make", lambda name: chase())
+    monkeypatch.setitem(jaxes.training.config.PRESETS, "brax/ant", {"target": -1e9, "generations": 20})
+    assert call("train", "brax/ant", *TINY, "--out", tmp_path / "run") == 0
+    told = capsys.readouterr().err
+    assert "brax/ant: ends at a score of -1e+09 on fresh episodes, the preset's target; --target none goes on" in told
+    assert "target reached at generation 4" in told
+    assert call("train", "brax/ant", *TINY, "--target", "none", "--out", tmp_path / "other") == 0
+    assert metrics.read(tmp_path / "other")[-1]["generation"] == 20
+
+
 def test_envs_and_strategies_are_listed(capsys):
     assert call("envs") == 0
     rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()}
@@ -136,6 +228,18 @@ def test_envs_and_strategies_are_listed(capsys):
         (["train", "--resume", "nowhere"], "nowhere holds no run to resume"),
         (["evaluate", "nowhere"], "nowhere holds no trained policy"),
         (["plot", "nowhere"], "nowhere holds no run to plot"),
+        (["plot"], "plot needs folders of runs, such as runs/*"),
+        (["plot", "nowhere", "--x", "time"], "x must be 'steps', 'seconds' or 'generation', got 'time'"),
+        (["train", "zork"], "unknown environment 'zork'; known: ale/Alien-v5, "),
+        (["envs", "zzz"], "unknown environment 'zzz'; "),
+        (["strategies", "cma"], "unknown strategy 'cma'; did you mean cma_es"),
+        (["evaluate", "nowhere", "--episodes", "0"], "episodes must be an int of 1 or more, got 0"),
+        (["evaluate", "nowhere", "--seed", "-1"], "seed must be an int from 0 to 4294967295, got -1"),
+        (
+            ["train", "brax/ant", "--strategy", "cma_es", "--options", "c_m=x"],
+            "c_m of cma_es must be a number, got 'x'",
+        ),
+        (["train", "brax/ant", "--generations", "-3"], "generations must be an int of 1 or more, got -3"),
         (["bench", "corectness"], "unknown benchmark 'corectness'; did you mean correctness"),
     ],
 )
@@ -175,7 +279,7 @@ def test_ctrl_c_saves_and_the_resumed_run_ends_with_the_bits_of_an_undisturbed_o
     assert digest(tmp_path / "cut") == digest(tmp_path / "whole")
 
 
-KILLED = ["brax/inverted_pendulum", *TINY, "--generations", 6000]  # takes a minute
+KILLED = ["brax/inverted_pendulum", *TINY, "--generations", 2500]  # takes about 40 seconds
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import inspect
 import json
 import math
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -19,9 +20,17 @@ from jaxes.training.presets import PRESETS
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_every_setting_of_a_strategy_can_be_given(name):
-    takes = set(inspect.signature(STRATEGIES[name]).parameters) - set(settings._STRATEGY) - set(settings._PYTHON_ONLY)
-    config = Config("brax/hopper", strategy=name, options=tuple(f"{option}=0.5" for option in takes))
-    assert settings.strategy_options(settings.complete(config)).items() >= dict.fromkeys(takes, 0.5).items()
+    takes = inspect.signature(STRATEGIES[name]).parameters
+    names = set(takes) - set(settings._STRATEGY) - set(settings._PYTHON_ONLY)
+    values: dict[str, float | str] = dict.fromkeys(names, 0.5)
+    for option in names:  # whole numbers and words have such defaults
+        kinds = get_args(takes[option].annotation) or (takes[option].annotation,)
+        if float not in kinds and Any not in kinds:
+            values[option] = 2 if int in kinds else takes[option].default
+    config = Config(
+        "brax/hopper", strategy=name, options=tuple(f"{option}={value}" for option, value in values.items())
+    )
+    assert settings.strategy_options(settings.complete(config)).items() >= values.items()
 
 
 def test_options_are_numbers_booleans_or_words():
@@ -70,6 +79,14 @@ def test_a_limit_that_is_given_replaces_those_of_the_preset():
     assert (config.generations, config.steps, config.seconds, config.target) == (3, None, None, None)
 
 
+def test_the_target_of_the_preset_can_be_declined():
+    env, preset = "brax/inverted_pendulum", PRESETS["brax/inverted_pendulum"]
+    assert settings.complete(Config(env)).target == preset["target"]
+    without = settings.complete(Config(env, target="none"))
+    assert without.target is None and without.seconds == preset["seconds"]
+    assert settings.resumed(settings.complete(Config(env)), {"target": "none"}) == without
+
+
 def test_settings_survive_the_disk(tmp_path):
     config = settings.complete(Config("brax/hopper", hidden=(3, 4), options=(), target=5.0, normalize="off"))
     about.write(tmp_path, about.described(config))
@@ -101,6 +118,18 @@ def test_unknown_settings_on_disk_are_named(tmp_path):
             {"env": "brax/ant", "strategy": "cma_es", "options": ("c_n=1",)},
             "unknown option of cma_es 'c_n'; did you mean c_",
         ),
+        (
+            {"env": "brax/ant", "strategy": "cma_es", "options": ("c_m=abc",)},
+            "option c_m of cma_es must be a number, got 'abc'",
+        ),
+        ({"env": "brax/ant", "strategy": "cma_es", "options": ("c_m=nan",)}, "must be a number, got 'nan'"),
+        ({"env": "brax/ant", "strategy": "cma_es", "options": ("c_m=",)}, "must be a number, got ''"),
+        ({"env": "brax/ant", "strategy": "cma_es", "options": ("c_m=[1]",)}, "must be a number, got '\\[1\\]'"),
+        ({"env": "brax/ant", "strategy": "cma_es", "options": ("active=1",)}, "must be true or false, got '1'"),
+        ({"env": "brax/ant", "strategy": "cma_es", "options": ("interval=1.5",)}, "a whole number, got '1.5'"),
+        ({"env": "brax/ant", "strategy": "guided_es", "options": ("surrogates=now",)}, "unknown surrogates of"),
+        ({"env": "brax/ant", "target": "no"}, "target must be a number that is finite, got 'no'"),
+        ({"env": "brax/ant", "track": "paper"}, "unknown tracker 'paper'; known: wandb, mlflow, trackio"),
         ({"env": "brax/ant", "options": ("c_m",)}, "options must be given as NAME=VALUE, got 'c_m'"),
         ({"env": "brax/ant", "network": "cnn"}, "unknown network 'cnn'; did you mean cnn:"),
         (

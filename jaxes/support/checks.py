@@ -149,13 +149,18 @@ def adapted(name: str, value: Any) -> None:
 
 
 def choice(what: str, name: str, known: Iterable[str]) -> str:
-    """Return `name` if it is known; raise with the nearest names otherwise."""
+    """Return `name` if it is known; raise with the nearest names otherwise, or with some if none is near."""
     known = list(known)
     if name in known:
         return name
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    lower = {other.lower(): other for other in known}
+    inside = [other for low, other in lower.items() if isinstance(name, str) and len(name) > 2 and name.lower() in low]
+    close = difflib.get_close_matches(str(name).lower(), lower, n=3, cutoff=0.4)
+    inside.sort(key=len)
+    near = list(dict.fromkeys([*inside, *(lower[low] for low in close)]))[:3]
+    some = known if len(known) <= 12 else [*known[:6], f"and {len(known) - 6} others"]
     raise ValueError(
-        f"unknown {what} {name!r}; " + (f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(known)}")
+        f"unknown {what} {name!r}; " + (f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(some)}")
     )
 
 

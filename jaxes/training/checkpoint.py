@@ -33,7 +33,8 @@ class Checkpoints:
             enable_async_checkpointing=False,
             multiprocessing_options=alone,
         )
-        self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
+        handler = ocp.StandardCheckpointHandler(multiprocessing_options=alone)
+        self._manager = ocp.CheckpointManager(folder.absolute(), options=options, item_handlers=handler)
 
     @property
     def latest(self) -> int | None:

@@ -3,8 +3,9 @@
 import dataclasses
 import inspect
 import json
+import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 from jaxes import envs
 from jaxes.noise import NOISES
@@ -64,8 +65,7 @@ class Config:
     hidden: tuple[int, ...] | None = None
     """Sizes of the hidden layers; for gru and lstm of the cells, for cnn of the dense layers."""
     head: str | None = None
-    """tanh (default), clip, bins:COUNT, bins:VALUE,VALUE,..., gaussian; for choices categorical (default) or
-    categorical:sample."""
+    """tanh, clip, bins:COUNT, bins:VALUE,VALUE,..., gaussian; for choices categorical or categorical:sample."""
     activation: str | None = None
     """tanh, relu, elu or silu."""
     last_scale: float | None = None
@@ -106,7 +106,7 @@ class Config:
     check_every: int | None = None
     """Steps between two looks at which episodes have ended."""
     workers: int | None = None
-    """Processes that play an environment which runs on CPUs (mujoco, gymnasium); by default one for each core."""
+    """Processes that play an environment which runs on CPUs (mujoco, gymnasium)."""
     ray: str | None = None
     """Address of a Ray cluster that plays such an environment instead, for example HOST:6379."""
 
@@ -115,8 +115,8 @@ class Config:
     """Devices that the population is spread over (of each process, if there are several). A CPU is divided into so
     many. They must divide blocks."""
     comm: Literal["scalars", "blocks", "psum"] | None = None
-    """What devices send beside fitness: nothing (scalars), the sums of noise of each block (blocks, the default), or of
-    each device (psum)."""
+    """What devices send beside fitness: nothing (scalars), the sums of noise of each block (blocks), or of each device
+    (psum)."""
     strict: bool = False
     """Whether every number of devices gives the same bits, which takes some percent more time."""
 
@@ -127,21 +127,26 @@ class Config:
     """Stop after this many environment steps in all (evaluation does not count)."""
     seconds: float | None = None
     """Stop after this many seconds of training in all, with compiling included."""
-    target: float | None = None
-    """Stop when an evaluation's mean score reaches this."""
+    target: float | Literal["none"] | None = None
+    """Stop when the mean score of an evaluation reaches this, and that of four times as many fresh episodes too; none
+    to go on whatever the score is."""
 
     # evaluation and bookkeeping
     evaluate_every: int = 10
     """Generations between two evaluations."""
     report_every: int | None = None
-    """Generations between two rows of the metrics; None has one about every second."""
+    """Generations between two rows of the metrics."""
     evaluation_episodes: int = 16
     """Held-out episodes of one evaluation."""
     seed: int = 0
     """Seed of all randomness."""
     random: Literal["threefry2x32", "threefry4x32", "philox4x32"] = "threefry2x32"
     """Implementation of the random keys."""
+    track: Literal["wandb", "mlflow", "trackio"] | None = None
+    """Where else to send metrics, settings and pictures, beside the folder; needs the extra of that name."""
 
+
+TRACKERS = ("wandb", "mlflow", "trackio")
 
 NETWORKS = ("mlp", "gru", "lstm", "cnn:nature", "cnn:a3c", "values")
 
@@ -171,11 +176,16 @@ def complete(config: Config) -> Config:
     for name, known in (("shaping", SHAPINGS), ("noise", NOISES)):
         if getattr(config, name) is not None:
             checks.choice(name, getattr(config, name), known)
+    none = config.target == "none"
+    if none:
+        config = dataclasses.replace(config, target=None)
     Limits(**{name: getattr(config, name) for name in LIMITS}).check()
     checks.count("evaluate_every", config.evaluate_every)
     checks.count("evaluation_episodes", config.evaluation_episodes)
     if config.report_every is not None:
         checks.count("report_every", config.report_every)
+    if config.track is not None:
+        checks.choice("tracker", config.track, TRACKERS)
     seed(config.seed)
     takes = inspect.signature(factory).parameters
     has = [name for name in _STRATEGY if name in takes]
@@ -197,6 +207,8 @@ def complete(config: Config) -> Config:
         preset.pop("hidden")
     if config.virtual_batch_norm or config.network.startswith(("cnn", "values")):
         preset["normalize"] = "off"
+    if none:
+        preset.pop("target", None)
     if any(getattr(config, name) is not None for name in LIMITS):
         preset = {name: value for name, value in preset.items() if name not in LIMITS}
     fill = {name: value for name, value in preset.items() if getattr(config, name) is None}
@@ -229,11 +241,26 @@ def other_options(config: Config) -> dict[str, Any]:
         if not equals:
             raise ValueError(f"options must be given as NAME=VALUE, got {text!r}")
         checks.choice(f"option of {config.strategy}", name, known)
-        try:
-            found[name] = json.loads(value)
-        except ValueError:
-            found[name] = value
+        found[name] = _option(config.strategy, name, value, takes[name].annotation)
     return found
+
+
+def _option(strategy: str, name: str, text: str, annotation: Any) -> Any:
+    """The value of an option, of the kind that the strategy's factory takes: a number, a word or a bool."""
+    kinds = [kind for kind in get_args(annotation) or (annotation,) if kind is not type(None)]
+    if get_origin(annotation) is Literal:
+        return checks.choice(f"{name} of {strategy}", text, kinds)
+    if kinds == [str]:
+        return text
+    try:
+        kind = {bool: {"true": True, "false": False}.__getitem__, int: int}.get(kinds[0], float)
+        value = kind(text.lower())
+    except (KeyError, ValueError):
+        value = None
+    if value is None or not math.isfinite(value):
+        wanted = {bool: "true or false", int: "a whole number"}.get(kinds[0], "a number")
+        raise ValueError(f"option {name} of {strategy} must be {wanted}, got {text!r}")
+    return value
 
 
 def network_settings(network: str) -> list[str]:
@@ -281,9 +308,11 @@ def resumed(config: Config, changes: dict[str, Any]) -> Config:
     """The same settings with some changes.
 
     They come in three groups: limits, players (`workers`, `ray`) and devices (`devices`, `comm`). A change in a group
-    replaces the whole group.
+    replaces the whole group; the target "none" only takes the target away.
     """
     values = dataclasses.asdict(config)
+    if changes.get("target") == "none":  # the other limits stay
+        values["target"], changes = None, {name: value for name, value in changes.items() if name != "target"}
     for group in (LIMITS, PLAYERS, DEVICES):
         if set(group) & set(changes):
             values |= dict.fromkeys(group)
