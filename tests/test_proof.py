@@ -12,6 +12,9 @@ every = pytest.mark.parametrize(
 )
 # They read values, or compare them over generations; their docstrings say so.
 BY_VALUE = {"esmc", "ars", "guided_es", "asebo", "gesmr_ga", "simulated_annealing"}
+# Their papers' rules change sigma where fitness is noise: they refit to an elite, expect progress, or take a path that
+# stays where it is for one that moves.
+BIASED = {"cem", "rm_es", "iamalgam", "iamalgam, univariate", "cr_fm_nes"}
 
 
 def test_every_strategy_has_a_setting():
@@ -39,9 +42,14 @@ def test_failures_cost_little_and_break_nothing(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, setting in proof.SETTINGS.items() if setting.searches])
 def test_no_drift_under_random_fitness(name):
-    drift = proof.drift(name)
+    """Of the mean for all; of sigma for all whose rule has none, and as much as the reference's for the others."""
+    drift = proof.drift(name, generations=300 if name in BIASED else 1000)  # before sigma is zero
     assert abs(drift.mean) < 3
-    assert abs(drift.log_sigma) < 0.05
+    if name in BIASED:
+        ours, theirs = proof.shrinkage(name)
+        assert abs(ours - theirs) < 0.025
+    else:
+        assert abs(drift.log_sigma) < 0.05
 
 
 @pytest.mark.slow
