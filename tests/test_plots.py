@@ -2,30 +2,38 @@
 
 import json
 
+import numpy as np
 import pytest
 from matplotlib import image
 
 from jaxes.training import plots
 
 
+def row(g, score=1.5, **more):
+    """A row of generation `g`, evaluated every fourth."""
+    told = {"evaluation": score * g, "evaluation_std": 0.5} if g % 4 == 0 else {}
+    numbers = {"generation": g, "steps": 10 * g, "seconds": 0.1 * g, "best": 2.0 * g, "mean": g if g != 5 else None}
+    return numbers | {"evaluation": None, "evaluation_std": None, **told, **more}
+
+
+def made(folder, rows, **config):
+    folder.mkdir()
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    if config:
+        (folder / "config.json").write_text(json.dumps({"strategy": "open_es", "versions": {"jax": "1"}, **config}))
+    return folder
+
+
 @pytest.fixture
 def run(tmp_path):
-    folder = tmp_path / "run"
-    folder.mkdir()
-    rows = [
-        {
-            "generation": g,
-            "steps": 10 * g,
-            "seconds": 0.1 * g,
-            "best": 2.0 * g,
-            "mean": g if g != 5 else None,
-            "elites": 3,
-        }
-        | {"evaluation": 1.5 * g if g % 4 == 0 else None, "evaluation_std": 0.5 if g % 4 == 0 else None}
-        for g in range(1, 21)
-    ]
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return folder
+    more = {"episode_length": 7.0, "sigma": 0.1, "grad_norm": 3.0}
+    return made(tmp_path / "run", [row(g, **more) for g in range(1, 21)])
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures instead of pictures."""
+    monkeypatch.setattr(plots, "_write", lambda figure, path: figure)
 
 
 def test_reward_draws_a_picture_beside_the_metrics(run):
@@ -35,8 +43,73 @@ def test_reward_draws_a_picture_beside_the_metrics(run):
     assert not list(run.glob(".*tmp"))
 
 
-def test_compare_draws_several_runs(run, tmp_path):
+def test_reward_has_a_panel_for_each_number_that_the_run_has(run, drawn, tmp_path):
+    labels = lambda figure: [axes.get_ylabel() for axes in figure.axes]
+    figure = plots.reward(run)
+    assert labels(figure) == ["score", "episode length", "sigma", "gradient norm"]
+    assert {axes.get_xlabel() for axes in figure.axes} == {"environment steps"}
+    (sigma,) = figure.axes[2].get_lines()
+    assert list(sigma.get_xdata()) == [10 * g for g in range(1, 21)] and set(sigma.get_ydata()) == {0.1}
+    rows = [{**row(g), "sigma": 0.1, "steps": None, "grad_norm": None} for g in range(1, 9)]
+    figure = plots.reward(made(tmp_path / "other", rows))
+    assert labels(figure) == ["score", "sigma"]
+    assert {axes.get_xlabel() for axes in figure.axes} == {"generations"}
+    assert plots.reward(run, x="seconds").axes[0].get_xlabel() == "seconds"
+
+
+def test_the_title_tells_the_score_that_was_confirmed(drawn, tmp_path):
+    rows = [row(g) for g in range(1, 9)]
+    named = {"env": "brax/ant", "seed": 3, "target": 11.0}
+    title = lambda run: plots.reward(run)._suptitle.get_text()
+    assert title(made(tmp_path / "a", rows, **named)) == "brax/ant, open_es, seed 3: 12 after 8 generations, 1 s"
+    rows[-1]["confirmation"] = 11.5
+    assert ": 11.5 on fresh episodes after 8 generations" in title(made(tmp_path / "b", rows, **named))
+    lines = {line.get_label() for line in plots.reward(tmp_path / "b").axes[0].get_lines()}
+    assert {"target 11", "fresh episodes", "evaluation ± 1 std"} <= lines
+
+
+def test_compare_draws_a_picture(run, tmp_path):
     assert image.imread(plots.compare([run, run], tmp_path / "both.png", x="seconds")).shape[:2] == (576, 900)
+
+
+def test_compare_has_a_panel_an_environment_and_a_curve_for_each_setting(drawn, tmp_path):
+    runs = []
+    for env, sigma, seed, score in (
+        ("brax/ant", 0.1, 0, 1.0),
+        ("brax/ant", 0.1, 1, 3.0),
+        ("brax/ant", 0.2, 0, 5.0),
+        ("brax/reacher", 0.1, 0, 7.0),
+    ):
+        rows = [row(g, score) for g in range(1, 9)]
+        runs.append(made(tmp_path / f"{len(runs)}", rows, env=env, sigma=sigma, seed=seed, generations=seed))
+    ant, reacher = plots.compare(runs, tmp_path / "all.png").axes
+    assert (ant.get_title("left"), reacher.get_title("left")) == ("brax/ant", "brax/reacher")
+    assert [line.get_label() for line in ant.get_lines()] == ["sigma 0.1 (2 seeds)", "sigma 0.2"]
+    assert [line.get_label() for line in reacher.get_lines()] == ["open_es"]
+    mean, alone = ant.get_lines()
+    assert list(mean.get_xdata()) == [40, 80]
+    assert list(mean.get_ydata()) == [8.0, 16.0] and list(alone.get_ydata()) == [20.0, 40.0]
+    (band,) = ant.collections
+    assert band.get_paths()[0].vertices[:, 1].min() == 4.0 and band.get_paths()[0].vertices[:, 1].max() == 24.0
+
+
+def test_runs_of_which_nothing_says_what_they_are_keep_their_names(run, drawn, tmp_path):
+    other = made(tmp_path / "other", [row(g) for g in range(1, 9)])
+    (axes,) = plots.compare([run, other], tmp_path / "all.png").axes
+    assert [line.get_label() for line in axes.get_lines()] == ["run", "other"]
+
+
+def test_a_sweep_is_a_curve_a_setting(drawn):
+    scores = np.array([[[1.0, 2.0], [3.0, 6.0]], [[0.0, 0.0], [0.0, 0.0]]])
+    (axes,) = plots.sweep(["sigma 0.1", "sigma 0.2"], scores, [5, 10], "sweep.png", "brax/ant").axes
+    first, second = axes.get_lines()
+    assert (first.get_label(), list(first.get_xdata()), list(first.get_ydata())) == ("sigma 0.1", [5, 10], [2.0, 4.0])
+    assert list(second.get_ydata()) == [0.0, 0.0] and len(axes.collections) == 2
+
+
+def test_another_axis_is_refused(run, tmp_path):
+    with pytest.raises(ValueError, match="x must be 'steps', 'seconds' or 'generation', got 'time'"):
+        plots.compare([run], tmp_path / "x.png", x="time")
 
 
 def test_an_empty_folder_is_named(tmp_path):

@@ -256,7 +256,8 @@ def _curve(rows: list[dict[str, Any]], x: str) -> tuple[list[float], list[float]
 
 
 def _band(axes: Any, curves: list[tuple[list[float], list[float]]], color: str, label: str) -> None:
-    """Draw the mean of curves where all of them are, with a band of one standard deviation."""
+    """Draw the mean of curves from where all have begun, with a band of one standard deviation; a curve that ends
+    before the others keeps its last value."""
     import numpy as np
 
     curves = [curve for curve in curves if curve[0]]
@@ -264,8 +265,7 @@ def _band(axes: Any, curves: list[tuple[list[float], list[float]]], color: str, 
         axes.plot([], [], color=color, label=label)
         return
     at = np.unique(np.concatenate([curve[0] for curve in curves]))
-    low, high = max(curve[0][0] for curve in curves), min(curve[0][-1] for curve in curves)
-    at = at[(at >= low) & (at <= high)] if low <= high else np.array(curves[0][0])
+    at = at[at >= max(curve[0][0] for curve in curves)]
     values = np.array([np.interp(at, *curve) for curve in curves])
     mean, std = values.mean(0), values.std(0)
     axes.plot(at, mean, color=color, linewidth=1.8, label=label)
