@@ -15,7 +15,7 @@ NAMES = {
     """,
     "jaxes.envs": """
         Box Discrete Env EnvState Listed MultiDiscrete SUITES action_size check check_name listing make names
-        observation_size repeated
+        observation_size register repeated
     """,
     "jaxes.envs.tetris": """
         Afterstates FEATURES Game MAX_STEPS NAMES SHAPES bcts bertsekas dellacherie heights make place table

@@ -2,7 +2,7 @@
 
 from jaxes.envs.contract import check
 from jaxes.envs.protocol import Box, Discrete, Env, EnvState, MultiDiscrete, action_size, observation_size
-from jaxes.envs.registry import SUITES, Listed, check_name, listing, make, names
+from jaxes.envs.registry import SUITES, Listed, check_name, listing, make, names, register
 from jaxes.envs.repeat import repeated
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "check",
     "check_name",
     "names",
+    "register",
     "listing",
     "Listed",
     "SUITES",

@@ -1,7 +1,11 @@
-"""Every environment has one name, SUITE/NAME."""
+"""Every environment has one name: SUITE/NAME, or MODULE:NAME for what a module of your own holds."""
 
+import difflib
 import importlib
 import importlib.util
+import os
+import sys
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from jaxes.envs import contract
@@ -44,19 +48,58 @@ SUITES = {
 }
 
 
-def make(name: str, **options: Any) -> Env:
-    """Make the environment SUITE/NAME.
+_own: dict[str, Callable[..., Env]] = {}
+
+
+def register(name: str, make: Callable[..., Env]) -> None:
+    """Give an environment of your own a name, for `jaxes.envs.make` and the command line.
+
+    The command line knows it in a process that has registered it: `jaxes train module:me/Name` imports the module
+    first. Without any registration, `jaxes train module:make` finds a function or an `Env` in a module.
 
     Args:
-        name: such as "brax/ant"; `jaxes envs` lists all names.
+        name: such as "me/Name"; what is before the slash must be no suite of jaxes.
+        make: `make(**options) -> Env`.
+
+    Raises:
+        ValueError: if the name is of another form, or taken by another function.
+        TypeError: if `make` is no function.
+
+    >>> import jaxes
+    >>> jaxes.envs.register("docs/Twice", lambda: jaxes.envs.repeated(jaxes.envs.make("jaxes/cartpole_swingup"), 2))
+    >>> jaxes.envs.make("docs/Twice").max_steps
+    500
+    """
+    suite, slash, short = name.partition("/") if isinstance(name, str) else ("", "", "")
+    if not (suite and slash and short) or ":" in name:
+        raise ValueError(f"name must be of the form 'me/Name', got {name!r}")
+    if suite in SUITES:
+        raise ValueError(f"name must not begin with {suite}/, which is a suite of jaxes; got {name!r}")
+    if isinstance(make, Env) or not callable(make):
+        raise TypeError(f"make must be a function that returns a jaxes.envs.Env, such as lambda: env; got {make!r}")
+    where = lambda function: (getattr(function, "__module__", None), getattr(function, "__qualname__", function))
+    if where(_own.get(name, make)) != where(make):  # the same function may be defined anew, as notebooks do
+        raise ValueError(f"name {name!r} is taken by another environment")
+    _own[name] = make
+
+
+def make(name: str, **options: Any) -> Env:
+    """Make an environment by its name.
+
+    Args:
+        name: SUITE/NAME such as "brax/ant", of which `jaxes envs` lists all; a name of your own, see `register`; or
+            MODULE:NAME for a function `(**options) -> Env`, or an `Env`, in a module that can be imported (also from
+            the current folder).
         **options: for the suite (`backend="spring"` for Brax) and for the environment.
 
     Returns:
-        An `Env`; its observations are a tree of arrays and its actions a `Box` or a `Discrete`.
+        An `Env`; its observations are a tree of arrays and its actions a `Box`, a `Discrete` or a `MultiDiscrete`. Your
+        own are checked by `jaxes.envs.check`.
 
     Raises:
         ValueError: if there is no such name; the message has the nearest names.
         ImportError: if the suite's package is missing; the message says what to install.
+        TypeError: if what your own name stands for makes no environment, or knows no such option.
 
     >>> import jaxes
     >>> env = jaxes.envs.make("jaxes/cartpole_swingup")
@@ -64,33 +107,94 @@ def make(name: str, **options: Any) -> Env:
     ((5,), (1,), 1000)
     """
     check_name(name)
+    if (found := _found(name)) is not None:
+        return contract.checked(_made(name, found, options))
     suite, short = name.split("/", 1)
     return contract.known(importlib.import_module(SUITES[suite].module).make(short, **options))
 
 
 def check_name(name: str) -> None:
-    """Raise ValueError unless there may be an environment of this name, a string SUITE/NAME.
+    """Raise ValueError unless there may be an environment of this name, a string.
 
-    Some suites have more environments than they list; a name that begins with such a suite passes.
+    Some suites have more environments than they list; a name that begins with such a suite passes. The module of
+    MODULE:NAME is imported.
 
     >>> from jaxes import envs
     >>> envs.check_name("brax/hoper")
     Traceback (most recent call last):
     ValueError: unknown environment 'brax/hoper'; did you mean brax/hopper, brax/pusher, brax/reacher?
     """
+    if not isinstance(name, str):
+        raise ValueError(f"env must be the name of an environment, such as 'brax/ant', got {name!r}")
     suite = name.partition("/")[0]
-    if not (suite in SUITES and SUITES[suite].open and "/" in name):
+    if (suite in SUITES and SUITES[suite].open and "/" in name) or _found(name) is not None:
+        return
+    try:
         checks.choice("environment", name, names())
+    except ValueError as error:
+        own = "" if suite in SUITES else "; your own: jaxes.envs.register, or MODULE:NAME"
+        raise ValueError(f"{error}{own}") from None
+
+
+def _found(name: str) -> Any:
+    """What a name of the user's own stands for; None for names of suites."""
+    if name in _own:
+        return _own[name]
+    module_name, colon, short = name.partition(":")
+    if not colon or "/" in module_name:
+        return None
+    module = _imported(name, module_name)
+    if short in _own:
+        return _own[short]
+    found = module
+    for part in short.split("."):
+        if not hasattr(found, part):
+            near = difflib.get_close_matches(part, [x for x in dir(found) if not x.startswith("_")], n=3)
+            hint = f"; did you mean {', '.join(near)}?" if near else ""
+            raise ValueError(f"environment {name!r}: the module {module_name} has no {short}{hint}")
+        found = getattr(found, part)
+    return found
+
+
+def _imported(name: str, module: str) -> Any:
+    """A module, also of the current folder, which the scripts of a package do not look into."""
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise ValueError(f"environment {name!r}: {module!r} is no name of a module")
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise
+        raise ValueError(f"environment {name!r}: there is no module {module} here or among those installed") from None
+
+
+def _made(name: str, found: Any, options: dict[str, Any]) -> Env:
+    if isinstance(found, Env):
+        if options:
+            raise TypeError(f"environment {name!r} is an Env and has no options, got {', '.join(options)}")
+        return found
+    if not callable(found):
+        raise TypeError(f"environment {name!r} must be an Env or a function that returns one, got {found!r}")
+    try:
+        env = found(**options)
+    except TypeError as error:
+        raise TypeError(f"environment {name!r} could not be made with {options or 'no options'}: {error}") from error
+    if not isinstance(env, Env):
+        raise TypeError(f"environment {name!r} must give a jaxes.envs.Env, got {type(env).__name__}")
+    return env
 
 
 def names() -> list[str]:
-    """The names of all environments that are listed, whether their packages are installed or not.
+    """The names of all environments that are listed, whether their packages are installed or not, and your own.
 
     >>> from jaxes import envs
     >>> "jaxes/tetris" in envs.names()
     True
     """
-    return [f"{suite}/{name}" for suite in SUITES for name in importlib.import_module(SUITES[suite].module).MAX_STEPS]
+    listed = [(suite, importlib.import_module(SUITES[suite].module).MAX_STEPS) for suite in SUITES]
+    return [f"{suite}/{name}" for suite, limits in listed for name in limits] + list(_own)
 
 
 def listing() -> list[Listed]:

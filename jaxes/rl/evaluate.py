@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxes.envs import contract
 from jaxes.envs.protocol import Env
+from jaxes.rl.accounting import State
 from jaxes.rl.episodes import Episodes, play
 from jaxes.rl.normalizer import Normalizer
 from jaxes.rl.policies.policy import Policy
@@ -16,7 +17,7 @@ from jaxes.support import checks
 
 def evaluation(
     env: Env, policy: Policy, *, episodes: int = 16, workers: int | None = None, ray: str | None = None
-) -> Callable[[Any, Normalizer | None, jax.Array], Episodes]:
+) -> Callable[[Any, Normalizer | State | None, jax.Array], Episodes]:
     """A function that plays full episodes with one set of parameters, without noise.
 
     Args:
@@ -28,7 +29,8 @@ def evaluation(
 
     Returns:
         `fn(params, normalizer, key) -> Episodes` with leaves [episodes]: compile it once by `jax.jit` and call it
-        often. For an environment that runs on CPUs it is a plain function, not to be compiled.
+        often. For an environment that runs on CPUs it is a plain function, not to be compiled. In place of a normalizer
+        (or None) it takes the state of a rollout too, which holds one: so it is what `jaxes.fit(evaluate=...)` wants.
 
     Raises:
         ValueError: if `episodes` is not an int of 1 or more.
@@ -46,9 +48,11 @@ def evaluation(
     if env.lanes is not None:
         from jaxes.rl.host.engine import evaluation as on_cpus  # needs jax.export, and with it a package of its own
 
-        return on_cpus(env, policy, episodes, workers=workers, ray=ray)
+        play_on_cpus = on_cpus(env, policy, episodes, workers=workers, ray=ray)
+        return lambda params, normalizer, key: play_on_cpus(params, _normalizer(normalizer), key)
 
     def run(params, normalizer, key):
+        normalizer = _normalizer(normalizer)
         member = lambda: jax.tree.map(lambda x: x[None], params)
         keys = jax.random.split(key, (1, episodes))
         out = play(env, policy, member, keys, normalizer, env.max_steps, check_every=25)
@@ -56,6 +60,16 @@ def evaluation(
         return out._replace(**only)
 
     return run
+
+
+def _normalizer(given: Any) -> Normalizer | None:
+    found = getattr(given, "normalizer", given)
+    if found is not None and not isinstance(found, Normalizer):
+        raise TypeError(
+            "normalizer must be a jaxes.rl.Normalizer, None for raw observations, or the state of a jaxes.rl.rollout, "
+            f"got {type(given).__name__}"
+        )
+    return found
 
 
 def uncapped_mean(episodes: Episodes) -> tuple[jax.Array, jax.Array]:

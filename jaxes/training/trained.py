@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import serialization
 
 from jaxes import rl
-from jaxes.envs import Env
+from jaxes.envs import Box, Discrete, Env, MultiDiscrete
 from jaxes.rl import normalizer as norm
 from jaxes.rl.policies.policy import Policy
 from jaxes.training import config as settings
@@ -19,22 +20,59 @@ from jaxes.training.actor import actor
 class Trained:
     """A policy with its parameters and its normalizer, ready to act.
 
-    Call it with an observation to get an action, a NumPy array. A recurrent policy remembers the episode between calls,
-    until `reset`.
+    Call it with an observation, or with several at once (leaves [k, ...]), to get an action or as many, as a NumPy
+    array. A recurrent policy remembers its episode, or those k episodes, between calls, until `reset`.
     """
 
     def __init__(self, env: Env, policy: Policy, params: Any, normalizer: norm.Normalizer | None):
         self.env, self.policy, self.params, self.normalizer = env, policy, params, normalizer
         self._act, self._start = jax.jit(self._apply), jax.jit(policy.start)
+        self._act_many = jax.jit(jax.vmap(self._apply))
         self.reset()
+
+    def __repr__(self) -> str:
+        return f"Trained({self.env.name}: from {_spelled(self.env.observation)} to {_action(self.env)})"
 
     def reset(self) -> None:
         """Forget the episode so far."""
-        self._memory = self._start(self.params)
+        self._memory: Any = None
+        self._count: int | None = None  # episodes that the memory is of; None for one without an axis
 
     def __call__(self, observation: Any) -> np.ndarray:
-        action, self._memory = self._act(self._memory, observation)
+        observation, count = self._read(observation)
+        if self._memory is None or not jax.tree.leaves(self._memory):
+            many = lambda x: jnp.broadcast_to(x, (count, *x.shape))
+            start = self._start(self.params)
+            self._memory, self._count = start if count is None else jax.tree.map(many, start), count
+        if count != self._count:
+            one = lambda n: "one episode" if n is None else f"{n} episodes"
+            raise ValueError(
+                f"observation must be of {one(self._count)}, which this policy remembers, got that of {one(count)}: "
+                "call reset() to begin others"
+            )
+        action, self._memory = (self._act if count is None else self._act_many)(self._memory, observation)
         return np.asarray(action)
+
+    def _read(self, observation: Any) -> tuple[Any, int | None]:
+        """The observation as arrays of the right dtypes, and how many it is: None for one without an axis for that."""
+        leaves, tree = jax.tree.flatten(self.env.observation)
+        try:
+            arrays = [np.asarray(part) for part in tree.flatten_up_to(observation)]
+        except ValueError:
+            raise self._refusal(observation) from None
+        front = {_front(x.shape, leaf.shape) for x, leaf in zip(arrays, leaves, strict=True)}
+        if len(front) > 1 or None in front or not all(map(_castable, arrays, leaves)):
+            raise self._refusal(tree.unflatten(arrays))
+        (count,) = front
+        with np.errstate(over="ignore"):  # a float64 that no float32 reaches is infinite
+            cast = [x.astype(leaf.dtype) for x, leaf in zip(arrays, leaves, strict=True)]
+        return tree.unflatten(cast), count[0] if count else None
+
+    def _refusal(self, observation: Any) -> ValueError:
+        wanted, got = _spelled(self.env.observation), _spelled(observation)
+        return ValueError(
+            f"observation must be one of {self.env.name}, {wanted}, or several with an axis in front; got {got}"
+        )
 
     def evaluate(self, key: jax.Array, episodes: int = 16) -> rl.Episodes:
         """Play full episodes from a key; the leaves of the result are [episodes]."""
@@ -45,6 +83,36 @@ class Trained:
         if self.normalizer is not None:
             observation = norm.normalize(self.normalizer, observation)
         return self.policy.act(self.params, memory, observation)
+
+
+def _front(shape: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The axis that a shape has in front of the wanted one, () if it has none; None if it is another shape."""
+    front = len(shape) - len(wanted)
+    return shape[:front] if front in (0, 1) and shape[front:] == wanted else None
+
+
+def _castable(x: np.ndarray, leaf: Any) -> bool:
+    """Whether the numbers of an array may be those of a leaf: no float becomes an integer."""
+    rank = {"b": 0, "i": 1, "u": 1, "f": 2}
+    wanted = rank.get(np.dtype(leaf.dtype).kind, 2)  # bfloat16 is of the kind "V"
+    return rank.get(x.dtype.kind, 3) <= wanted
+
+
+def _spelled(tree: Any) -> str:
+    """The dtypes and shapes of a tree of arrays."""
+    one = lambda x: f"{x.dtype}{list(x.shape)}" if hasattr(x, "dtype") else type(x).__name__
+    text = str(jax.tree.map(one, tree))
+    return text.replace("'", "") if hasattr(tree, "dtype") else text
+
+
+def _action(env: Env) -> str:
+    match env.action:
+        case Box(low, high):
+            return f"float32{list(low.shape)} in [{low.min():g}, {high.max():g}]"
+        case Discrete(n):
+            return f"int32[] below {n}"
+        case MultiDiscrete(counts):
+            return f"int32[{len(counts)}] below {list(counts)}"
 
 
 def save(folder: Path, params: Any, normalizer: norm.Normalizer | None) -> None:

@@ -1,0 +1,130 @@
+"""Trained policies that are called by hand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import toys
+
+import jaxes
+from jaxes import rl
+from jaxes.envs import Discrete, MultiDiscrete
+from jaxes.training.trained import Trained
+
+KEY = jax.random.key(0)
+ENV = toys.chase()
+
+
+def trained(env, make=rl.mlp, normalizer=True, **options):
+    policy = make(env, (4,), **options)
+    moments = rl.normalizer.init(env.observation)._replace(count=jnp.float32(9), squares=jnp.full(2, 36.0))
+    return Trained(env, policy, policy.init(KEY), moments if normalizer else None)
+
+
+@pytest.mark.parametrize("env", [ENV, ENV._replace(action=Discrete(3)), ENV._replace(action=MultiDiscrete((2, 3)))])
+def test_several_observations_give_several_actions(env):
+    policy = trained(env, head="tanh" if env is ENV else "categorical")
+    several = np.random.default_rng(0).normal(size=(7, 2)).astype(np.float32)
+    one_by_one = np.stack([policy(x) for x in several])
+    together = policy(several)
+    assert together.shape == one_by_one.shape and together.dtype == one_by_one.dtype
+    np.testing.assert_allclose(together, one_by_one, rtol=1e-6)
+    assert policy(several[:1]).shape == one_by_one[:1].shape
+    assert len(np.unique(together, axis=0)) > 1
+
+
+def test_a_recurrent_policy_remembers_each_of_several_episodes():
+    policy = trained(ENV, rl.gru)
+    seen = np.random.default_rng(0).normal(size=(5, 3, 2))
+    together = np.stack([policy(x) for x in seen])
+    for i in range(3):
+        policy.reset()
+        np.testing.assert_allclose([policy(x) for x in seen[:, i]], together[:, i], rtol=1e-5)
+    with pytest.raises(
+        ValueError, match=r"must be of one episode, which this policy remembers, got that of 3 episodes"
+    ):
+        policy(seen[0])
+    policy.reset()
+    policy(seen[0])
+    with pytest.raises(ValueError, match=r"must be of 3 episodes, which this policy remembers, got that of 2 episodes"):
+        policy(seen[0, :2])
+
+
+def test_lists_and_other_dtypes_are_taken():
+    policy = trained(ENV)
+    want = policy(np.float32([1, 2]))
+    for same in ([1, 2], (1.0, 2.0), np.array([1, 2]), np.array([1.0, 2.0]), jnp.array([1, 2]), [np.float64(1), 2]):
+        np.testing.assert_array_equal(policy(same), want)
+    assert np.isfinite(policy(np.array([1e300, 0.0]))).all()
+
+
+@pytest.mark.parametrize(
+    ("given", "got"),
+    [
+        (np.zeros(3), r"float64\[3\]"),
+        (np.zeros((2, 3, 2), np.float32), r"float32\[2, 3, 2\]"),
+        (np.zeros((2, 1), np.float32), r"float32\[2, 1\]"),
+        (1.0, r"float64\[\]"),
+        ("ab", r"<U2\[\]"),
+        (None, "NoneType|object"),
+        ([[1, 2], [3]], r"\[\['int', 'int'\], \['int'\]\]"),
+    ],
+)
+def test_another_shape_is_refused_in_a_sentence(given, got):
+    wanted = r"observation must be one of toys/chase, float32\[2\], or several with an axis in front; got "
+    with pytest.raises(ValueError, match=wanted + f"({got})"):
+        trained(ENV)(given)
+
+
+def test_trees_of_observations():
+    env = toys.clock(nested=True)
+    policy = Trained(env, toys.linear(), jnp.ones(2), None)
+    one = {"time": np.zeros(1), "start": np.float32(0.5)}
+    several = {"time": np.zeros((3, 1)), "start": np.full(3, 0.5)}
+    np.testing.assert_allclose(policy(several), np.tile(policy(one), (3, 1)))
+    for wrong in ({"time": np.zeros((3, 1)), "start": np.float32(0)}, {"time": np.zeros(1)}, np.zeros(2)):
+        with pytest.raises(
+            ValueError, match=r"observation must be one of tests/clock, {'start': 'float32\[\]', 'time'"
+        ):
+            policy(wrong)
+
+
+def test_pictures_are_no_fractions():
+    env = ENV._replace(observation=jax.ShapeDtypeStruct((2,), jnp.uint8))
+    first = rl.Policy(lambda key: (), lambda params, memory, seen, key=None: (seen[:1].astype(jnp.float32), memory))
+    policy = Trained(env, first, (), None)
+    assert policy([7, 2]).tolist() == [7.0]
+    with pytest.raises(ValueError, match=r"uint8\[2\], or several .*; got float64\[2\]"):
+        policy([0.5, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("env", "head", "text"),
+    [
+        (ENV, "tanh", "Trained(toys/chase: from float32[2] to float32[1] in [-1, 1])"),
+        (ENV._replace(action=Discrete(3)), "categorical", "Trained(toys/chase: from float32[2] to int32[] below 3)"),
+        (
+            ENV._replace(action=MultiDiscrete((2, 3))),
+            "categorical",
+            "Trained(toys/chase: from float32[2] to int32[2] below [2, 3])",
+        ),
+    ],
+)
+def test_it_tells_what_it_reads_and_gives(env, head, text):
+    assert repr(trained(env, head=head)) == text
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_an_evaluation_is_what_fit_wants(normalize):
+    policy = rl.mlp(ENV, (4,))
+    problem = rl.rollout(ENV, policy, normalize=normalize)
+    evaluate = rl.evaluation(ENV, policy, episodes=5)
+    options = {"key": KEY, "generations": 3, "evaluate": evaluate, "evaluate_every": 1, "progress": False}
+    reports = list(jaxes.fit(jaxes.open_es(8, 0.1), problem, policy.init(KEY), **options))
+    last = reports[-1]
+    want = evaluate(
+        last.params, last.problem_state.normalizer, jaxes.support.keys.stream(KEY, jaxes.support.keys.Stream.EVALUATION)
+    )
+    assert last.evaluation == pytest.approx(float(want.returns.mean()), rel=1e-5)
+    with pytest.raises(TypeError, match=r"normalizer must be a jaxes.rl.Normalizer, None for raw .*, got dict"):
+        evaluate(last.params, {}, KEY)
