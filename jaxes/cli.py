@@ -29,7 +29,7 @@ class Train(Config):
     """Folder of the run."""
     resume: Path | None = None
     """Folder of a run to go on with; beside it only new limits (generations, steps, seconds, target) may be given, and
-    who plays and computes (workers, ray, devices, comm)."""
+    who plays, computes and is told (workers, ray, devices, comm, track)."""
     progress: bool = True
     """Whether to show progress."""
     coordinator: str | None = None
@@ -113,6 +113,7 @@ class Strategies:
 
 def train(args: Train) -> int:
     from jaxes import training
+    from jaxes.training import about, metrics
 
     given = _given(args)
     if args.resume is not None:
@@ -159,6 +160,7 @@ def train(args: Train) -> int:
             render(Render(folder))
         except Exception as error:  # no OpenGL here: whatever its libraries raise
             print(f"no GIF: {error}", file=sys.stderr)
+    metrics.send_pictures(Path(folder), (about.read(folder) or {}).get("track"))
     print(f"{folder}: reward.png, metrics.jsonl, checkpoints, policy; next: jaxes evaluate {folder}", file=sys.stderr)
     return 0
 

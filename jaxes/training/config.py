@@ -155,7 +155,7 @@ LIMITS = ("generations", "steps", "seconds", "target")
 
 PLAYERS = ("workers", "ray")
 DEVICES = ("devices", "comm")
-WHERE = (*PLAYERS, *DEVICES)
+WHERE = (*PLAYERS, *DEVICES, "track")
 _STRATEGY = ["sigma", "learning_rate", "sigma_learning_rate", "weight_decay", "decay", "shaping", "noise", "antithetic"]
 _STRATEGY += ["elite_fraction", "blocks"]
 _PYTHON_ONLY = ("population_size", "tx", "weights")  # the first has a field; the others are functions
@@ -307,13 +307,13 @@ def load(path: Path) -> Config:
 def resumed(config: Config, changes: dict[str, Any]) -> Config:
     """The same settings with some changes.
 
-    They come in three groups: limits, players (`workers`, `ray`) and devices (`devices`, `comm`). A change in a group
-    replaces the whole group; the target "none" only takes the target away.
+    They come in groups: limits, players (`workers`, `ray`), devices (`devices`, `comm`), and `track`. A change in a
+    group replaces the whole group; the target "none" only takes the target away.
     """
     values = dataclasses.asdict(config)
     if changes.get("target") == "none":  # the other limits stay
         values["target"], changes = None, {name: value for name, value in changes.items() if name != "target"}
-    for group in (LIMITS, PLAYERS, DEVICES):
+    for group in (LIMITS, PLAYERS, DEVICES, ("track",)):
         if set(group) & set(changes):
             values |= dict.fromkeys(group)
     return Config(**{**values, **changes})

@@ -20,13 +20,15 @@ class Folder:
         carry: (strategy's state, problem's state): with these shapes and dtypes.
         resume: whether to go on from the newest checkpoint; from the beginning if the run was ended before the first.
         settings: what to write into `config.json`.
+        track: where else metrics go.
 
     Raises:
         FileExistsError, FileNotFoundError, OSError, ValueError: see `jaxes.fit`.
     """
 
-    def __init__(self, path: Path, carry: Any, resume: bool, settings: Mapping[str, Any]):
+    def __init__(self, path: Path, carry: Any, resume: bool, settings: Mapping[str, Any], track: str | None = None):
         self.path, self.carry, self.seconds = path, carry, 0.0
+        self._settings, self._track = settings, track
         held = path / "checkpoints"
         if resume and not held.is_dir():
             raise FileNotFoundError(f"{path} holds no run to resume: it has no checkpoints folder")
@@ -45,7 +47,7 @@ class Folder:
     def open(self) -> None:
         from jaxes.training.metrics import Recorder
 
-        self._recorder = Recorder(self.path, after=int(self.carry[0].step))
+        self._recorder = Recorder(self.path, self._settings, after=int(self.carry[0].step), track=self._track)
 
     def write(self, row: dict[str, Any]) -> None:
         self._recorder.write(row)
@@ -72,13 +74,13 @@ class Folder:
 
 
 def opened(
-    path: Path, carry: Any, resume: bool, settings: Mapping[str, Any], processes: Processes
+    path: Path, carry: Any, resume: bool, settings: Mapping[str, Any], track: str | None, processes: Processes
 ) -> tuple[Folder | None, Any, float]:
     """The folder if this process writes it, else None; the carry that all processes begin with; the seconds so far."""
     folder, fault = None, None
     if processes.first:
         try:
-            folder = Folder(path, carry, resume, settings)
+            folder = Folder(path, carry, resume, settings, track)
             carry = folder.carry
         except (OSError, ValueError) as error:
             fault = error

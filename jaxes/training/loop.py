@@ -19,7 +19,7 @@ from jaxes.strategy import Info, Strategy
 from jaxes.support import checks, keys
 from jaxes.support.keys import Stream
 from jaxes.support.progress import Progress
-from jaxes.training import about
+from jaxes.training import about, tracking
 from jaxes.training.compiling import Compiling
 from jaxes.training.config import Config
 from jaxes.training.devices import Devices
@@ -61,6 +61,7 @@ def fit(
     out: str | Path | None = None,
     resume: bool = False,
     settings: Config | Mapping[str, Any] | None = None,
+    track: str | None = None,
     progress: bool = True,
     title: str = "",
     chunk_seconds: float = 1.0,
@@ -96,6 +97,7 @@ def fit(
         resume: whether to go on from the newest checkpoint in `out`, or from the beginning where a run was ended before
             its first.
         settings: what to keep in the folder's `config.json`: names and values of your choice.
+        track: where else to send settings, metrics and pictures: "wandb", "mlflow" or "trackio".
         progress: whether to show a bar.
         title: the text before the bar; the name of the folder by default.
         chunk_seconds: about how many seconds there should be between two reports.
@@ -152,6 +154,9 @@ def fit(
             raise TypeError(f"problem must be a jaxes.Problem or a function of one member, got {problem!r}")
         problem = problem_of(problem)
     key = checks.key(key)
+    tracking.check(track)
+    if track is not None and out is None:
+        raise ValueError("track needs out: the folder that remembers where the run is tracked")
     state = strategy.init(keys.stream(key, Stream.STRATEGY), params)
     problem_state = problem.init(keys.stream(key, Stream.TASK))
     if steps is not None and "steps" not in problem.counters(problem_state):
@@ -163,7 +168,7 @@ def fit(
     chunk = devices.chunk(strategy, problem)
     carry, spent, folder = (state, problem_state), 0.0, None
     if out is not None:
-        folder, carry, spent = opened(Path(out), carry, resume, about.described(settings), processes)
+        folder, carry, spent = opened(Path(out), carry, resume, about.described(settings), track, processes)
         reached = limits.reached(int(carry[0].step), _totals(problem, carry).get("steps", 0), spent)
         if reached is not None:
             raise ValueError(

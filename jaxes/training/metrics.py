@@ -1,24 +1,27 @@
-"""The metrics of a run on disk: `metrics.jsonl`, one JSON object per chunk of generations, and TensorBoard events."""
+"""The metrics of a run on disk: `metrics.jsonl`, one JSON object per chunk of generations."""
 
 import json
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxes.training import tracking
+
 
 class Recorder:
-    """Writes rows of metrics into a run's folder.
+    """Writes rows of metrics into a run's folder, and to the trackers.
 
     Args:
         folder: of the run.
+        settings: of the run, for the trackers.
         after: rows of generations after this one are removed first. A session wrote them that was killed after its last
             checkpoint, and they are about to be made again.
+        track: where else metrics go, see `jaxes.fit`.
     """
 
-    def __init__(self, folder: Path, after: int = 0):
-        from tensorboardX import SummaryWriter
-
+    def __init__(self, folder: Path, settings: Mapping[str, Any], after: int = 0, track: str | None = None):
         self._path = folder / "metrics.jsonl"
         kept = [row for row in read(folder) if row["generation"] <= after]
         scratch = self._path.with_suffix(".tmp")
@@ -27,20 +30,37 @@ class Recorder:
         self.rows = len(kept)
         """How many rows the file has."""
         self._file = self._path.open("a")
-        self._events = SummaryWriter(str(folder), purge_step=after + 1 if after else None)
+        self._trackers = tracking.trackers(folder, settings, track, after)
 
     def write(self, row: dict[str, Any]) -> None:
         """Add one row, and flush the file."""
         self._file.write(_line(row))
         self._file.flush()
         self.rows += 1
-        for name, value in row.items():
-            if name != "generation" and value is not None and math.isfinite(value):
-                self._events.add_scalar(name, value, row["generation"])
+        for tracker in self._trackers:
+            tracker.write(tracking.grouped(row), row["generation"])
 
     def close(self) -> None:
         self._file.close()
-        self._events.close()
+        for tracker in self._trackers:
+            tracker.close()
+
+
+PICTURES = {"reward.png": "reward", "episode.gif": "episode"}
+"""The pictures of a finished run, and what trackers call them."""
+
+
+def send_pictures(folder: Path, track: str | None) -> None:
+    """Send the pictures that are in a run's folder to TensorBoard's events there, and to a tracker."""
+    there = {name: folder / file for file, name in PICTURES.items() if (folder / file).is_file()}
+    rows = read(folder)
+    if not there or not rows:
+        return
+    generation = rows[-1]["generation"]
+    for tracker in tracking.trackers(folder, {}, track, after=generation):
+        for name, path in there.items():
+            tracker.show(name, path, generation)
+        tracker.close()
 
 
 def read(folder: Path) -> list[dict[str, Any]]:

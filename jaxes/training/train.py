@@ -177,6 +177,7 @@ def _run(
         out=folder,
         resume=resume,
         settings=config,
+        track=config.track,
         progress=progress,
         title=config.env,
         mesh=mesh,
