@@ -29,7 +29,7 @@ from jaxes.lowrank.plan import Entry, Plan, planned
 from jaxes.lowrank.population import with_matrix
 from jaxes.support import checks, keys, trees
 from jaxes.support.keys import Stream
-from jaxes.support.memoized import memoized
+from jaxes.support.memoized import given, memoized, pickled
 
 _TOGETHER = 2**16
 
@@ -44,6 +44,10 @@ class Noise(NamedTuple):
     combine: Callable[[jax.Array, Any], Any]
     """`combine(weights, z) -> tree like params`: the sum of weights (float[k]) times z. It is scaled so that a sum with
     weights linear in z is unbiased: as if `E[z z^T]` were the identity"""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what the factory was given, where a factory made it."""
+        return pickled(self)
 
 
 @memoized
@@ -294,7 +298,7 @@ def colored(exponent: float = 2.0) -> Noise:
 
 
 @memoized
-def subset(which: Any, noise: Noise | None = None) -> Noise:
+def subset(which: Any, noise: Noise | str | None = None) -> Noise:
     """Perturb only some of the parameters.
 
     Args:
@@ -312,7 +316,7 @@ def subset(which: Any, noise: Noise | None = None) -> Noise:
     >>> bool((z["w"] != 0).all()), bool((z["b"] == 0).all())
     (True, True)
     """
-    inner = gaussian() if noise is None else noise
+    inner = noise_of(noise)
     if isinstance(which, int | float) and not isinstance(which, bool):
         if not 0 < which <= 1:
             raise ValueError(f"which must be a fraction in (0, 1] or a tree of booleans, got {which}")
@@ -418,3 +422,12 @@ def _weighted_sum(weights: jax.Array, z: Any) -> Any:
 NOISES: dict[str, Callable[[], Noise]] = {
     make.__name__: make for make in (gaussian, rademacher, low_rank, table, orthogonal)
 }
+
+
+def noise_of(noise: Any) -> Noise:
+    """The kind of noise that is meant by a name, by a factory or by None, which is `gaussian()`.
+
+    >>> noise_of("low_rank") is low_rank()
+    True
+    """
+    return given("noise", noise, NOISES, gaussian, Noise)

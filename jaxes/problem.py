@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from jaxes.blocks import Block, Comm, axis_devices, over_blocks
 from jaxes.lowrank.population import vmap
-from jaxes.strategy import Strategy
+from jaxes.strategy import Strategy, checked
 from jaxes.support import checks, keys
 
 
@@ -56,12 +56,30 @@ def problem(objective: Callable[[Any], jax.Array]) -> Problem:
 
     def evaluate(_, key, ask, ids):
         del key, ids
-        fitness = vmap(objective)(ask())
-        if fitness.ndim != 1:
-            raise ValueError(f"objective must return a scalar for one member, got shape {fitness.shape[1:]}")
-        return fitness, ()
+        members = ask()
+        try:
+            fitness = vmap(objective)(members)
+        except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
+            raise TypeError(
+                "objective must be a function that JAX can trace: of jax.numpy, without Python branches on values; "
+                f"jaxes.minimize_function and jaxes.ESOpt take NumPy functions. It failed: {error}"
+            ) from error
+        return _fitness(fitness), ()
 
     return Problem(init=lambda key: (), evaluate=evaluate, update=lambda state, sums: state)
+
+
+def _fitness(values: Any) -> jax.Array:
+    """What an objective has returned for many members, if it is one number for each."""
+    wanted = "objective must return one real number for one member"
+    if not hasattr(values, "dtype"):
+        got = "None" if values is None else f"a {type(values).__name__}"
+        raise TypeError(f"{wanted}, got {got}")
+    if not (jnp.issubdtype(values.dtype, jnp.floating) or jnp.issubdtype(values.dtype, jnp.integer)):
+        raise TypeError(f"{wanted}, got dtype {values.dtype}")
+    if values.ndim != 1:
+        raise ValueError(f"{wanted}, a scalar, got shape {values.shape[1:]}")
+    return values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,6 +138,7 @@ def generation_with_fitness(
     strategy: Strategy, problem: Problem, comm: Comm = "blocks"
 ) -> Callable[..., tuple[Any, Any]]:
     """`generation` that gives `(info, fitness)`, the fitness of every member beside what sums it up."""
+    strategy = checked(strategy)
     if not isinstance(problem, Problem):
         raise TypeError(f"problem must be a jaxes.Problem, got {problem!r}; jaxes.problem(objective) makes one")
     checks.choice("comm", comm, get_args(Comm))

@@ -58,7 +58,7 @@ def start_all(
     if unknown := set(overrides) - set(given):
         known = ", ".join(dict.fromkeys(("sigma", *given)))
         raise TypeError(f"init got an unknown number {unknown.pop()!r}; it takes {known}")
-    first = {name: defaults[name] if value is None else value for name, value in given.items()}
+    first = {name: defaults.get(name) if value is None else value for name, value in given.items()}
     return {
         name: start(name, overrides.get(name), value, dtype, exclusive=name in exclusive)
         for name, value in first.items()

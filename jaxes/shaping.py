@@ -10,13 +10,14 @@ value-based shaping reads NaN and `-inf` as the lowest finite fitness of the gen
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxes.support import checks, ranking
-from jaxes.support.memoized import memoized
+from jaxes.support.memoized import given, memoized
 
 Shaping = Callable[[jax.Array], jax.Array]
 
@@ -218,3 +219,12 @@ SHAPINGS: dict[str, Callable[[], Shaping]] = {
     make.__name__: make
     for make in (centered_rank, normalized_rank, centered_sign_rank, sign, identity, z_score, nes_utilities)
 }
+
+
+def shaping_of(shaping: Any, usual: Callable[[], Shaping] = centered_rank) -> Shaping:
+    """The shaping that is meant by a name, by a factory or by None, which is `usual()`.
+
+    >>> shaping_of("z_score") is z_score()
+    True
+    """
+    return given("shaping", shaping, SHAPINGS, usual, Callable)

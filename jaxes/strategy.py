@@ -1,24 +1,29 @@
 """What a strategy is: three pure functions and a way to read the answer."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, ParamSpec, Protocol
 
 import jax
 import jax.numpy as jnp
 
 from jaxes.support import trees
+from jaxes.support.labels import label_of, labelled
+from jaxes.support.memoized import memoized, pickled, recipe
+
+P = ParamSpec("P")
 
 
 class Info(NamedTuple):
-    """What one generation was like; scalars only, so that `scan` can stack it. NaN where there is no such thing."""
+    """What one generation was like; scalars only, so that `scan` can stack it. NaN where no fitness is valid."""
 
     best: jax.Array  # float[]: highest fitness
     mean: jax.Array  # float[]: mean of the valid fitnesses
     worst: jax.Array  # float[]: lowest valid fitness
     elites: jax.Array  # int32[]: members above the mean
     invalid: jax.Array  # int32[]: members whose fitness is NaN
-    grad_norm: jax.Array  # float[]: Euclidean norm of the gradient estimate
+    grad_norm: jax.Array | None  # float[]: Euclidean norm of the gradient estimate; None for strategies without one
     update_ratio: jax.Array  # float[]: norm of the parameters' change / norm of the parameters
     sigma: jax.Array  # float[]: the step size that was used (root mean square if there are many)
 
@@ -31,6 +36,7 @@ class Deviations:
     coordinates: Any  # a tree like the parameters: the standard deviation of each
     sigma: jax.Array  # float[]: the step size
     root: jax.Array | None = None  # float[n, n]: A, where members are mean + sigma * A z with a full covariance
+    mean: Any = None  # a tree like the parameters: the mean that they are around, where wrappers recommend another
     exact: bool = dataclasses.field(default=False, metadata={"static": True})
     """Whether what rounding takes off the mean is kept beside it."""
 
@@ -109,6 +115,75 @@ class Strategy(NamedTuple):
     deviations: Callable[[Any], Deviations] | None = None
     """`deviations(state)` of a Gaussian strategy whose standard deviations can be read; None for others"""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what the factory was given, where a factory made it."""
+        return pickled(self)
+
+
+def strategy_factory(make: Callable[P, Strategy]) -> Callable[P, Strategy]:
+    """A factory of strategies that returns the same strategy for the same settings, and whose functions refuse a state
+    that is no state of theirs."""
+
+    @memoized
+    @functools.wraps(make)
+    def made(*args: P.args, **kwargs: P.kwargs) -> Strategy:
+        strategy = make(*args, **kwargs)
+        if recipe(strategy) is not None:
+            return strategy  # of another factory
+        return _guarded(strategy, f"{make.__name__} with population_size={strategy.population_size}")
+
+    return made
+
+
+def _guarded(strategy: Strategy, label: str) -> Strategy:
+    """The strategy with functions that look at their state first."""
+
+    @functools.wraps(strategy.init)
+    def init(*args, **numbers):
+        return labelled(strategy.init(*args, **numbers), label)
+
+    @functools.wraps(strategy.ask)
+    def ask(state, ids=None):
+        return strategy.ask(_own(state, label), ids)
+
+    @functools.wraps(strategy.tell)
+    def tell(state, fitness, *args, **how):
+        new, info = strategy.tell(_own(state, label), fitness, *args, **how)
+        return (labelled(new, label) if label_of(state) else new), info
+
+    @functools.wraps(strategy.recommend)
+    def recommend(state):
+        return strategy.recommend(_own(state, label))
+
+    return strategy._replace(init=init, ask=ask, tell=tell, recommend=recommend)
+
+
+def is_state(value: Any) -> bool:
+    """Whether a value is the state of some strategy: a NamedTuple with a key and a step."""
+    return hasattr(value, "_fields") and hasattr(value, "key") and hasattr(value, "step")
+
+
+def _own(state: Any, label: str) -> Any:
+    """Return `state` if it may be one of the strategy with this label."""
+    wanted = f"state must be what init of this strategy ({label}) returns"
+    if not is_state(state):
+        got = f"{state.dtype}{list(state.shape)}" if hasattr(state, "dtype") else repr(type(state))
+        key = hasattr(state, "dtype") and jnp.issubdtype(state.dtype, jax.dtypes.prng_key)
+        raise TypeError(f"{wanted}, got {got}" + ("; it comes first, and no key is given: it has one" if key else ""))
+    if label_of(state) not in (None, label):
+        raise ValueError(f"{wanted}, got a state of {label_of(state)}")
+    return state
+
+
+def checked(strategy: Any) -> "Strategy":
+    """Return `strategy` if it is one; raise with what makes one otherwise."""
+    if isinstance(strategy, Strategy):
+        return strategy
+    name = strategy if isinstance(strategy, str) else getattr(strategy, "__name__", None)
+    got = f"the factory {name}" if callable(strategy) and name else repr(strategy)
+    hint = f"jaxes.{name}(population_size, sigma)" if name and name.isidentifier() else "jaxes.open_es(256, 0.02)"
+    raise TypeError(f"strategy must be a jaxes.Strategy such as {hint}, got {got}")
+
 
 class Stream(NamedTuple):
     """How a strategy learns from a block of its population while it still has the block's noise.
@@ -137,15 +212,17 @@ def summarize(fitness: jax.Array, old: Any, new: Any, sigma: Any, grad_norm: jax
     valid = ~jnp.isnan(fitness)
     count = jnp.sum(valid)
     some = count > 0
-    nan = jnp.asarray(jnp.nan, fitness.dtype)
-    mean = jnp.where(some, jnp.sum(jnp.where(valid, fitness, 0)) / jnp.maximum(count, 1).astype(fitness.dtype), nan)
+    mean = jnp.sum(jnp.where(valid, fitness, 0)) / jnp.maximum(count, 1).astype(fitness.dtype)
+    mean = jnp.where(some, mean, jnp.nan)
+    change, size = trees.norm(jax.tree.map(jnp.subtract, new, old)), trees.norm(old)
+    ratio = jnp.where(size > 0, change / jnp.where(size > 0, size, 1), jnp.where(change > 0, jnp.inf, 0))
     return Info(
-        best=jnp.where(some, jnp.max(jnp.where(valid, fitness, -jnp.inf)), nan),
+        best=jnp.where(some, jnp.max(jnp.where(valid, fitness, -jnp.inf)), jnp.nan),
         mean=mean,
-        worst=jnp.where(some, jnp.min(jnp.where(valid, fitness, jnp.inf)), nan),
+        worst=jnp.where(some, jnp.min(jnp.where(valid, fitness, jnp.inf)), jnp.nan),
         elites=jnp.sum(fitness > mean, dtype=jnp.int32),
         invalid=jnp.sum(~valid, dtype=jnp.int32),
-        grad_norm=nan if grad_norm is None else grad_norm.astype(fitness.dtype),
-        update_ratio=(trees.norm(jax.tree.map(jnp.subtract, new, old)) / trees.norm(old)).astype(fitness.dtype),
+        grad_norm=None if grad_norm is None else grad_norm.astype(fitness.dtype),
+        update_ratio=ratio.astype(fitness.dtype),
         sigma=(trees.norm(sigma) * trees.size(sigma) ** -0.5).astype(fitness.dtype),
     )

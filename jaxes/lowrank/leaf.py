@@ -57,7 +57,8 @@ class LowRank:
         a = self.a.reshape(*stack, rank, math.prod(left)).astype(self.scale.dtype)
         b = self.b.reshape(*stack, rank, math.prod(right)).astype(self.scale.dtype)
         batch = tuple(range(self.stack))
-        product = lax.dot_general(a, b, (((self.stack,), (self.stack,)), (batch, batch)))
+        numbers = (((self.stack,), (self.stack,)), (batch, batch))
+        product = lax.dot_general(a, b, numbers, precision=lax.Precision.HIGHEST)
         return (product * self.scale).reshape(*stack, *left, *right).astype(self.dtype)
 
     def dense(self) -> jax.Array:

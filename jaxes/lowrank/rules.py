@@ -118,7 +118,8 @@ def _convolution(x, m, *, dimension_numbers, feature_group_count, batch_group_co
     thin = jnp.moveaxis(thin, at, -1)
     thin = (thin * jnp.asarray(m.scale, thin.dtype)).reshape(*thin.shape[:-1], groups, rank)
     back = m.b.reshape(rank, groups, -1).astype(thin.dtype)
-    wide = jnp.einsum("...gr,rgo->...go", thin, back).reshape(*thin.shape[:-2], -1)
+    wide = jnp.einsum("...gr,rgo->...go", thin, back, precision=how.get("precision"))
+    wide = wide.reshape(*thin.shape[:-2], -1)
     return out + jnp.moveaxis(wide, -1, at).astype(out.dtype)
 
 
@@ -141,7 +142,7 @@ def _rows(m, indices, *, dimension_numbers, slice_sizes, **how):
     thin_numbers = lax.GatherDimensionNumbers((first,), (0,), (0,))
     columns = m.a.T.astype(m.dtype)
     thin = lax.gather_p.bind(columns, indices, dimension_numbers=thin_numbers, slice_sizes=(1, m.a.shape[0]), **how)
-    plain = {"precision": None, "preferred_element_type": None}
+    plain = {"precision": lax.Precision.HIGHEST, "preferred_element_type": None}  # looking up rounds nothing
     return rows + _back(thin, m.b.astype(m.dtype), m.scale, (), plain).astype(rows.dtype)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 
 from jaxes.problem import Problem, generation, problem
-from jaxes.strategy import Info, Strategy
+from jaxes.strategy import Info, Strategy, checked, is_state
 from jaxes.support import checks
 
 
@@ -34,6 +34,9 @@ def run(strategy: Strategy, objective: Callable[[Any], jax.Array], state: Any, *
     if isinstance(objective, Problem):
         raise TypeError("objective must be a function of one member, got a Problem; use jaxes.generation or jaxes.fit")
     checks.count("generations", generations)
+    checked(strategy)
+    if not is_state(state):
+        raise TypeError(f"state must come from strategy.init(key, params) or from an earlier run, got {type(state)}")
     return _run(strategy, objective, generations, state)
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxes.blocks import over_blocks
 from jaxes.lowrank.population import vmap
-from jaxes.noise import Noise, gaussian
+from jaxes.noise import Noise, noise_of
 from jaxes.strategies.parts.smoothed import members
 from jaxes.support import checks, trees
 
@@ -18,7 +18,7 @@ def es_value_and_grad(
     *,
     sigma: float = 0.1,
     population_size: int = 64,
-    noise: Noise | None = None,
+    noise: Noise | str | None = None,
     blocks: int = 1,
 ) -> Callable[[Any, jax.Array], tuple[jax.Array, Any]]:
     """Estimate value and gradient of the smoothed objective `E[objective(params + sigma * z)]` from evaluations alone.
@@ -45,7 +45,7 @@ def es_value_and_grad(
     """
     checks.population_size(population_size, antithetic=True, blocks=blocks)
     checks.number("sigma", sigma, exclusive=True)
-    noise = gaussian() if noise is None else noise
+    noise = noise_of(noise)
 
     def value_and_grad(params, key):
         params, key = checks.params(params), checks.key(key)

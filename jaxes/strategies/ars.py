@@ -13,16 +13,15 @@ import numpy as np
 import optax
 
 from jaxes.blocks import Comm
-from jaxes.noise import Noise, gaussian
+from jaxes.noise import Noise, noise_of
 from jaxes.schedules import Number
 from jaxes.shaping import z_score
 from jaxes.strategies.parts import deviations
 from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategies.parts.smoothed import smoothed
 from jaxes.strategies.parts.weights import lenient
-from jaxes.strategy import Strategy
+from jaxes.strategy import Strategy, strategy_factory
 from jaxes.support import checks, ranking, trees
-from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -35,7 +34,7 @@ class State(NamedTuple):
     optimizer: Any  # state of tx
 
 
-@memoized
+@strategy_factory
 def ars(
     population_size: int,
     sigma: Number = 0.03,
@@ -43,7 +42,7 @@ def ars(
     top: int | None = None,
     learning_rate: Number | None = None,
     tx: optax.GradientTransformation | None = None,
-    noise: Noise | None = None,
+    noise: Noise | str | None = None,
     weight_decay: Number = 0.0,
     decay: Decay = "decoupled",
     blocks: int = 1,
@@ -85,7 +84,7 @@ def ars(
     if tx is None:
         tx, learning_rate = optax.sgd(1.0), 0.02 if learning_rate is None else learning_rate
     optimizer = descent(tx, decay, learning_rate=learning_rate, weight_decay=weight_decay, sigma=sigma)
-    search = smoothed(gaussian() if noise is None else noise, population_size, blocks)
+    search = smoothed(noise_of(noise), population_size, blocks)
     first = np.arange(directions) < used
     scaled = z_score()
 

@@ -18,15 +18,14 @@ import optax
 from jaxes.blocks import Comm, over_blocks
 from jaxes.noise import gaussian
 from jaxes.schedules import Number
-from jaxes.shaping import Shaping, identity
+from jaxes.shaping import Shaping, identity, shaping_of
 from jaxes.strategies.parts import flat
 from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategies.parts.flat import by_chunks
 from jaxes.strategies.parts.subspaces import active_basis, largest_axes
 from jaxes.strategies.parts.weights import pulls
-from jaxes.strategy import Strategy
+from jaxes.strategy import Strategy, strategy_factory
 from jaxes.support import checks, keys, trees
-from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -47,7 +46,7 @@ class State(NamedTuple):
     optimizer: Any  # state of tx
 
 
-@memoized
+@strategy_factory
 def asebo(
     population_size: int,
     sigma: Number = 0.1,
@@ -60,7 +59,7 @@ def asebo(
     probability_floor: Number = 0.1,
     learning_rate: Number | None = None,
     tx: optax.GradientTransformation | None = None,
-    shaping: Shaping | None = None,
+    shaping: Shaping | str | None = None,
     weight_decay: Number = 0.0,
     decay: Decay = "decoupled",
     blocks: int = 1,
@@ -112,7 +111,7 @@ def asebo(
         "probability_floor": probability_floor,
     }
     optimizer = descent(tx, decay, learning_rate=learning_rate, weight_decay=weight_decay, **numbers)
-    shaping = identity() if shaping is None else shaping
+    shaping = shaping_of(shaping, identity)
     noise, pairs = gaussian(), population_size // 2
 
     def check_ends(given):

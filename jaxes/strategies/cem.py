@@ -14,16 +14,15 @@ import jax.numpy as jnp
 
 from jaxes.blocks import Block, Comm, over_blocks
 from jaxes.lowrank.leaf import any_low_rank
-from jaxes.noise import Noise, gaussian
+from jaxes.noise import Noise, noise_of
 from jaxes.schedules import Number
 from jaxes.shaping import Shaping, top
 from jaxes.strategies.parts import deviations, diagonal
 from jaxes.strategies.parts.diagonal import moved
 from jaxes.strategies.parts.generations import advance
 from jaxes.strategies.parts.members import from_noise
-from jaxes.strategy import Strategy, summarize
+from jaxes.strategy import Strategy, strategy_factory, summarize
 from jaxes.support import checks, keys, trees
-from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -39,7 +38,7 @@ class State(NamedTuple):
     kept: Any  # members that return in the next generation, leaves [k, ...]; None if there are none
 
 
-@memoized
+@strategy_factory
 def cem(
     population_size: int,
     sigma: float | jax.Array = 0.1,
@@ -52,7 +51,7 @@ def cem(
     high: Any = None,
     kept_fraction: float = 0.0,
     weights: Shaping | None = None,
-    noise: Noise | None = None,
+    noise: Noise | str | None = None,
     blocks: int = 1,
 ) -> Strategy:
     """The cross-entropy method.
@@ -92,7 +91,7 @@ def cem(
     checks.real("kept_fraction", kept_fraction, "in [0, 1]", lambda x: 0 <= x <= 1)
     keep = round(kept_fraction * elites)
     weigh = top(elites) if weights is None else weights
-    draw = gaussian() if noise is None else noise
+    draw = noise_of(noise)
     bounds = {"low": low, "high": high}
     numbers = {"sigma": sigma, "variance_noise": variance_noise, "minimum_sigma": minimum_sigma, "momentum": momentum}
 

@@ -23,9 +23,8 @@ from jaxes.strategies.parts import evolution_paths as paths
 from jaxes.strategies.parts.flat import by_chunks
 from jaxes.strategies.parts.generations import advance, begin
 from jaxes.strategies.parts.square_root import square_root
-from jaxes.strategy import Strategy, summarize
+from jaxes.strategy import Strategy, strategy_factory, summarize
 from jaxes.support import checks, ranking, trees
-from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -46,7 +45,7 @@ class State(NamedTuple):
     c_mu: jax.Array  # float[]: learning rate of the rank-mu update
 
 
-@memoized
+@strategy_factory
 def cma_es(
     population_size: int,
     sigma: float | jax.Array = 0.1,

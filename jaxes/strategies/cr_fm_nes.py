@@ -17,9 +17,8 @@ from jaxes.schedules import Number
 from jaxes.strategies.parts import evolution_paths as paths
 from jaxes.strategies.parts import flat, stretched
 from jaxes.strategies.parts.generations import advance, begin
-from jaxes.strategy import Strategy, summarize
+from jaxes.strategy import Strategy, strategy_factory, summarize
 from jaxes.support import checks, trees
-from jaxes.support.memoized import memoized
 
 LEAST = 0.1  # part of an entry of D that one generation leaves at least; the paper's update could make D negative
 
@@ -44,7 +43,7 @@ class State(NamedTuple):
     alpha: jax.Array  # float[]: how steeply the weights of a moving search grow with the members' distance
 
 
-@memoized
+@strategy_factory
 def cr_fm_nes(
     population_size: int,
     sigma: float | jax.Array = 0.1,

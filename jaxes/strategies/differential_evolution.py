@@ -15,9 +15,8 @@ from jaxes.blocks import Comm, over_blocks
 from jaxes.schedules import Number
 from jaxes.strategies.parts import populations
 from jaxes.strategies.parts.generations import advance, begin
-from jaxes.strategy import Strategy, summarize
+from jaxes.strategy import Strategy, strategy_factory, summarize
 from jaxes.support import checks, trees
-from jaxes.support.memoized import memoized
 
 # How many other members a mutant is made of, and the mutant for x, from the best member b, others r and the factor f.
 _MUTATIONS: dict[str, tuple[int, Callable]] = {
@@ -41,7 +40,7 @@ class State(NamedTuple):
     fitness: jax.Array  # float[population_size]: the population's, -inf before any
 
 
-@memoized
+@strategy_factory
 def differential_evolution(
     population_size: int,
     sigma: float | jax.Array = 0.1,

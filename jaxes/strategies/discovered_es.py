@@ -14,9 +14,8 @@ from jaxes.blocks import Comm
 from jaxes.schedules import Number
 from jaxes.strategies.parts import deviations, diagonal
 from jaxes.strategies.parts.generations import advance
-from jaxes.strategy import Strategy, summarize
+from jaxes.strategy import Strategy, strategy_factory, summarize
 from jaxes.support import checks, ranking, trees
-from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -29,7 +28,7 @@ class State(NamedTuple):
     sigma_learning_rate: jax.Array  # float[]: learning rate of sigma
 
 
-@memoized
+@strategy_factory
 def discovered_es(
     population_size: int,
     sigma: float | jax.Array = 0.1,

@@ -12,15 +12,14 @@ import jax.numpy as jnp
 import optax
 
 from jaxes.blocks import Block, Comm
-from jaxes.noise import Noise, gaussian
+from jaxes.noise import Noise, noise_of
 from jaxes.schedules import Number
-from jaxes.shaping import Shaping, identity
+from jaxes.shaping import Shaping, identity, shaping_of
 from jaxes.strategies.parts import deviations
 from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategies.parts.smoothed import of_generation, smoothed
-from jaxes.strategy import Strategy
+from jaxes.strategy import Strategy, strategy_factory
 from jaxes.support import checks, trees
-from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -33,15 +32,15 @@ class State(NamedTuple):
     optimizer: Any  # state of tx
 
 
-@memoized
+@strategy_factory
 def esmc(
     population_size: int,
     sigma: Number = 0.1,
     *,
     learning_rate: Number | None = None,
     tx: optax.GradientTransformation | None = None,
-    shaping: Shaping | None = None,
-    noise: Noise | None = None,
+    shaping: Shaping | str | None = None,
+    noise: Noise | str | None = None,
     weight_decay: Number = 0.0,
     decay: Decay = "decoupled",
     blocks: int = 1,
@@ -80,8 +79,8 @@ def esmc(
     if population_size < 4:
         raise ValueError(f"population_size must be 4 or more for esmc (two are the mean itself), got {population_size}")
     optimizer = descent(tx, decay, learning_rate=learning_rate, weight_decay=weight_decay, sigma=sigma)
-    shaping = identity() if shaping is None else shaping
-    noise = gaussian() if noise is None else noise
+    shaping = shaping_of(shaping, identity)
+    noise = noise_of(noise)
     fresh, pairs = of_generation(noise), population_size // 2
 
     def draw(state, which):

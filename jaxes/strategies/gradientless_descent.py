@@ -12,9 +12,8 @@ import jax
 from jaxes.blocks import Comm
 from jaxes.schedules import Number
 from jaxes.strategies.parts import populations
-from jaxes.strategy import Strategy
+from jaxes.strategy import Strategy, strategy_factory
 from jaxes.support import checks
-from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -26,7 +25,7 @@ class State(NamedTuple):
     best_fitness: jax.Array  # float[]: its fitness, -inf before any
 
 
-@memoized
+@strategy_factory
 def gradientless_descent(
     population_size: int, sigma: Number = 0.1, *, ratio: Number = 1e-3, blocks: int = 1
 ) -> Strategy:

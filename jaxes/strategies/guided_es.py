@@ -13,17 +13,16 @@ import optax
 from jaxes.blocks import Comm, over_blocks
 from jaxes.noise import gaussian
 from jaxes.schedules import Number
-from jaxes.shaping import Shaping, identity
+from jaxes.shaping import Shaping, identity, shaping_of
 from jaxes.strategies.parts import flat
 from jaxes.strategies.parts.clip_up import direction
 from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategies.parts.flat import by_chunks
 from jaxes.strategies.parts.subspaces import orthonormal
 from jaxes.strategies.parts.weights import pulls
-from jaxes.strategy import Strategy
+from jaxes.strategy import Strategy, strategy_factory
 from jaxes.support import checks, keys, trees
 from jaxes.support.keys import Stream
-from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -40,7 +39,7 @@ class State(NamedTuple):
     optimizer: Any  # state of tx
 
 
-@memoized
+@strategy_factory
 def guided_es(
     population_size: int,
     sigma: Number = 0.1,
@@ -51,7 +50,7 @@ def guided_es(
     beta: Number = 2.0,
     learning_rate: Number | None = None,
     tx: optax.GradientTransformation | None = None,
-    shaping: Shaping | None = None,
+    shaping: Shaping | str | None = None,
     weight_decay: Number = 0.0,
     decay: Decay = "decoupled",
     blocks: int = 1,
@@ -95,7 +94,7 @@ def guided_es(
     checks.one_of("surrogates", surrogates, ("past", "given"))
     rates = {"learning_rate": learning_rate, "weight_decay": weight_decay}
     optimizer = descent(tx, decay, sigma=sigma, alpha=alpha, beta=beta, **rates)
-    shaping = identity() if shaping is None else shaping
+    shaping = shaping_of(shaping, identity)
     noise, pairs = gaussian(), population_size // 2
 
     def init(key, params, **numbers) -> State:

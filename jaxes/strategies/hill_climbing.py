@@ -11,9 +11,8 @@ import jax
 from jaxes.blocks import Comm
 from jaxes.schedules import Number
 from jaxes.strategies.parts import populations
-from jaxes.strategy import Strategy
+from jaxes.strategy import Strategy, strategy_factory
 from jaxes.support import checks
-from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -24,7 +23,7 @@ class State(NamedTuple):
     best_fitness: jax.Array  # float[]: its fitness, -inf before any
 
 
-@memoized
+@strategy_factory
 def hill_climbing(population_size: int, sigma: Number = 0.1, *, blocks: int = 1) -> Strategy:
     """Stochastic hill climbing. Member 0 of the first generation is the start itself.
 

@@ -21,9 +21,8 @@ from jaxes.shaping import finite
 from jaxes.strategies.parts import flat
 from jaxes.strategies.parts.covariances import DIAGONAL, FULL
 from jaxes.strategies.parts.generations import advance, begin
-from jaxes.strategy import Strategy, summarize
+from jaxes.strategy import Strategy, strategy_factory, summarize
 from jaxes.support import checks, ranking, trees
-from jaxes.support.memoized import memoized
 
 SELECTED = 0.35  # tau, the part of the population that the Gaussian is fitted to
 PATIENCE = 25  # c_mult falls below one after this many generations without improvement, and one more per parameter
@@ -51,7 +50,7 @@ class State(NamedTuple):
     theta_sdr: jax.Array  # float[]: theta^SDR, standard deviations beyond which improvements widen the search
 
 
-@memoized
+@strategy_factory
 def iamalgam(
     population_size: int,
     sigma: float | jax.Array = 0.1,

@@ -18,9 +18,8 @@ from jaxes.strategies.parts import evolution_paths as paths
 from jaxes.strategies.parts import flat
 from jaxes.strategies.parts.flat import by_chunks
 from jaxes.strategies.parts.generations import advance, begin
-from jaxes.strategy import Strategy, summarize
+from jaxes.strategy import Strategy, strategy_factory, summarize
 from jaxes.support import checks, trees
-from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -38,7 +37,7 @@ class State(NamedTuple):
     base_c: jax.Array  # float[]: factor by which the rate falls from one direction to the next
 
 
-@memoized
+@strategy_factory
 def lm_ma_es(
     population_size: int,
     sigma: float | jax.Array = 0.1,

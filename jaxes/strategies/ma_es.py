@@ -15,9 +15,8 @@ from jaxes.strategies.parts import deviations, flat
 from jaxes.strategies.parts import evolution_paths as paths
 from jaxes.strategies.parts.flat import by_chunks
 from jaxes.strategies.parts.generations import advance, begin
-from jaxes.strategy import Strategy, summarize
+from jaxes.strategy import Strategy, strategy_factory, summarize
 from jaxes.support import checks, trees
-from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -33,7 +32,7 @@ class State(NamedTuple):
     c_mu: jax.Array  # float[]: learning rate of the rank-mu update, the paper's c_w
 
 
-@memoized
+@strategy_factory
 def ma_es(
     population_size: int,
     sigma: float | jax.Array = 0.1,

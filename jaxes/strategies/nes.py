@@ -15,12 +15,11 @@ import jax.numpy as jnp
 
 from jaxes.blocks import Comm
 from jaxes.schedules import Number
-from jaxes.shaping import Shaping, nes_utilities
+from jaxes.shaping import Shaping, nes_utilities, shaping_of
 from jaxes.strategies.parts import deviations, diagonal
 from jaxes.strategies.parts.generations import advance, begin
-from jaxes.strategy import Strategy, summarize
+from jaxes.strategy import Strategy, strategy_factory, summarize
 from jaxes.support import checks, trees
-from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -32,14 +31,14 @@ class State(NamedTuple):
     sigma_learning_rate: jax.Array  # float[]: learning rate of log(sigma)
 
 
-@memoized
+@strategy_factory
 def nes(
     population_size: int,
     sigma: Number = 0.1,
     *,
     learning_rate: Number = 1.0,
     sigma_learning_rate: Number = 1.0,
-    shaping: Shaping | None = None,
+    shaping: Shaping | str | None = None,
     blocks: int = 1,
 ) -> Strategy:
     """Natural evolution strategy with one sigma.
@@ -66,7 +65,7 @@ def nes(
     True
     """
     checks.population_size(population_size, blocks=blocks)
-    shaping = nes_utilities() if shaping is None else shaping
+    shaping = shaping_of(shaping, nes_utilities)
     numbers = {"sigma": sigma, "learning_rate": learning_rate, "sigma_learning_rate": sigma_learning_rate}
 
     def init(key, params, **given) -> State:

@@ -10,16 +10,15 @@ import jax
 import optax
 
 from jaxes.blocks import Block, Comm
-from jaxes.noise import Noise, gaussian
+from jaxes.noise import Noise, noise_of
 from jaxes.schedules import Number
-from jaxes.shaping import Shaping, identity
+from jaxes.shaping import Shaping, identity, shaping_of
 from jaxes.strategies.parts import deviations
 from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategies.parts.smoothed import smoothed
 from jaxes.strategies.parts.weights import pulls
-from jaxes.strategy import Strategy
+from jaxes.strategy import Strategy, strategy_factory
 from jaxes.support import checks, trees
-from jaxes.support.memoized import memoized
 from jaxes.unrolled import episode
 
 
@@ -33,7 +32,7 @@ class State(NamedTuple):
     optimizer: Any  # state of tx
 
 
-@memoized
+@strategy_factory
 def nres(
     population_size: int,
     sigma: Number = 0.1,
@@ -42,8 +41,8 @@ def nres(
     stagger: bool = False,
     learning_rate: Number | None = None,
     tx: optax.GradientTransformation | None = None,
-    shaping: Shaping | None = None,
-    noise: Noise | None = None,
+    shaping: Shaping | str | None = None,
+    noise: Noise | str | None = None,
     weight_decay: Number = 0.0,
     decay: Decay = "decoupled",
     blocks: int = 1,
@@ -82,8 +81,8 @@ def nres(
     checks.population_size(population_size, antithetic=True, blocks=blocks)
     checks.count("unrolls", unrolls)
     optimizer = descent(tx, decay, learning_rate=learning_rate, weight_decay=weight_decay, sigma=sigma)
-    shaping = identity() if shaping is None else shaping
-    noise = gaussian() if noise is None else noise
+    shaping = shaping_of(shaping, identity)
+    noise = noise_of(noise)
 
     def draw(state, which):
         """The noise of each pair's current episode."""

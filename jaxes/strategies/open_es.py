@@ -10,17 +10,16 @@ import jax
 import optax
 
 from jaxes.blocks import Comm
-from jaxes.noise import Noise, gaussian
+from jaxes.noise import Noise, noise_of
 from jaxes.schedules import Number
-from jaxes.shaping import Shaping, centered_rank
+from jaxes.shaping import Shaping, centered_rank, shaping_of
 from jaxes.strategies.parts import deviations
 from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategies.parts.one_pass import one_pass
 from jaxes.strategies.parts.smoothed import smoothed
 from jaxes.strategies.parts.weights import pulls
-from jaxes.strategy import Strategy
+from jaxes.strategy import Strategy, strategy_factory
 from jaxes.support import checks, trees
-from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -33,15 +32,15 @@ class State(NamedTuple):
     optimizer: Any  # state of tx
 
 
-@memoized
+@strategy_factory
 def open_es(
     population_size: int,
     sigma: Number = 0.02,
     *,
     learning_rate: Number | None = None,
     tx: optax.GradientTransformation | None = None,
-    shaping: Shaping | None = None,
-    noise: Noise | None = None,
+    shaping: Shaping | str | None = None,
+    noise: Noise | str | None = None,
     antithetic: bool = True,
     weight_decay: Number = 0.0,
     decay: Decay = "decoupled",
@@ -78,8 +77,8 @@ def open_es(
     """
     checks.population_size(population_size, antithetic=antithetic, blocks=blocks)
     optimizer = descent(tx, decay, learning_rate=learning_rate, weight_decay=weight_decay, sigma=sigma)
-    shaping = centered_rank() if shaping is None else shaping
-    noise = gaussian() if noise is None else noise
+    shaping = shaping_of(shaping, centered_rank)
+    noise = noise_of(noise)
     search = smoothed(noise, population_size, blocks, antithetic=antithetic)
 
     def init(key, params, **numbers) -> State:

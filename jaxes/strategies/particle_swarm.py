@@ -15,9 +15,8 @@ from jaxes.blocks import Comm, over_blocks
 from jaxes.schedules import Number
 from jaxes.strategies.parts import populations
 from jaxes.strategies.parts.generations import advance, begin
-from jaxes.strategy import Strategy, summarize
+from jaxes.strategy import Strategy, strategy_factory, summarize
 from jaxes.support import checks, trees
-from jaxes.support.memoized import memoized
 
 PHI = 4.1
 CHI = 2 / abs(2 - PHI - math.sqrt(PHI**2 - 4 * PHI))
@@ -36,7 +35,7 @@ class State(NamedTuple):
     fitness: jax.Array  # float[population_size]: fitness at these places, -inf before any
 
 
-@memoized
+@strategy_factory
 def particle_swarm(
     population_size: int,
     sigma: float | jax.Array = 0.1,

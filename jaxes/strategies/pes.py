@@ -12,16 +12,15 @@ import optax
 
 from jaxes.blocks import Comm, over_blocks
 from jaxes.lowrank.population import materialize
-from jaxes.noise import Noise, gaussian
+from jaxes.noise import Noise, noise_of
 from jaxes.schedules import Number
-from jaxes.shaping import Shaping, identity
+from jaxes.shaping import Shaping, identity, shaping_of
 from jaxes.strategies.parts import deviations
 from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategies.parts.smoothed import smoothed
 from jaxes.strategies.parts.weights import pulls
-from jaxes.strategy import Strategy
+from jaxes.strategy import Strategy, strategy_factory
 from jaxes.support import checks, trees
-from jaxes.support.memoized import memoized
 from jaxes.unrolled import piece
 
 
@@ -36,7 +35,7 @@ class State(NamedTuple):
     optimizer: Any  # state of tx
 
 
-@memoized
+@strategy_factory
 def pes(
     population_size: int,
     sigma: Number = 0.1,
@@ -45,8 +44,8 @@ def pes(
     stagger: bool = False,
     learning_rate: Number | None = None,
     tx: optax.GradientTransformation | None = None,
-    shaping: Shaping | None = None,
-    noise: Noise | None = None,
+    shaping: Shaping | str | None = None,
+    noise: Noise | str | None = None,
     weight_decay: Number = 0.0,
     decay: Decay = "decoupled",
     blocks: int = 1,
@@ -85,8 +84,8 @@ def pes(
     checks.population_size(population_size, antithetic=True, blocks=blocks)
     checks.count("unrolls", unrolls)
     optimizer = descent(tx, decay, learning_rate=learning_rate, weight_decay=weight_decay, sigma=sigma)
-    shaping = identity() if shaping is None else shaping
-    noise = gaussian() if noise is None else noise
+    shaping = shaping_of(shaping, identity)
+    noise = noise_of(noise)
     search, pairs = smoothed(noise, population_size, blocks), population_size // 2
 
     def init(key, params, **numbers) -> State:

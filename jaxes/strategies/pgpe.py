@@ -14,14 +14,13 @@ import optax
 
 from jaxes.blocks import Comm
 from jaxes.schedules import Number, start
-from jaxes.shaping import Shaping, centered_rank
+from jaxes.shaping import Shaping, centered_rank, shaping_of
 from jaxes.strategies.parts import deviations, diagonal
 from jaxes.strategies.parts.clip_up import clip_up
 from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategies.parts.weights import lenient
-from jaxes.strategy import Strategy
+from jaxes.strategy import Strategy, strategy_factory
 from jaxes.support import checks, trees
-from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -36,7 +35,7 @@ class State(NamedTuple):
     optimizer: Any  # state of tx
 
 
-@memoized
+@strategy_factory
 def pgpe(
     population_size: int,
     sigma: float | jax.Array = 0.1,
@@ -45,7 +44,7 @@ def pgpe(
     sigma_learning_rate: Number = 0.1,
     sigma_change: Number = 0.2,
     tx: optax.GradientTransformation | None = None,
-    shaping: Shaping | None = None,
+    shaping: Shaping | str | None = None,
     weight_decay: Number = 0.0,
     decay: Decay = "decoupled",
     blocks: int = 1,
@@ -83,7 +82,7 @@ def pgpe(
     """
     checks.population_size(population_size, antithetic=True, blocks=blocks)
     checks.adapted("sigma", sigma)
-    shaping = centered_rank() if shaping is None else shaping
+    shaping = shaping_of(shaping, centered_rank)
     by_radius = tx is None and learning_rate is None
     rates = {"sigma_learning_rate": sigma_learning_rate, "sigma_change": sigma_change, "weight_decay": weight_decay}
     optimizer = descent(clip_up(1.0) if tx is None else tx, decay, learning_rate=learning_rate, **rates)

@@ -18,9 +18,8 @@ from jaxes.strategies.parts import evolution_paths as paths
 from jaxes.strategies.parts import flat
 from jaxes.strategies.parts.flat import by_chunks
 from jaxes.strategies.parts.generations import advance, begin
-from jaxes.strategy import Strategy, summarize
+from jaxes.strategy import Strategy, strategy_factory, summarize
 from jaxes.support import checks, ranking, trees
-from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -42,7 +41,7 @@ class State(NamedTuple):
     gap: jax.Array  # float[]: T, generations between two kept paths
 
 
-@memoized
+@strategy_factory
 def rm_es(
     population_size: int,
     sigma: float | jax.Array = 0.1,

@@ -14,9 +14,8 @@ from jaxes.blocks import Comm
 from jaxes.schedules import Number
 from jaxes.strategies.parts import genetic, populations
 from jaxes.strategies.parts.generations import advance
-from jaxes.strategy import Strategy, summarize
+from jaxes.strategy import Strategy, strategy_factory, summarize
 from jaxes.support import checks
-from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -30,7 +29,7 @@ class State(NamedTuple):
     best_fitness: jax.Array  # float[]: its fitness, -inf before any
 
 
-@memoized
+@strategy_factory
 def samr_ga(
     population_size: int,
     sigma: float | jax.Array = 0.1,

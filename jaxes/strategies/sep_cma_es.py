@@ -16,9 +16,8 @@ from jaxes.schedules import Number
 from jaxes.strategies.parts import deviations, flat
 from jaxes.strategies.parts import evolution_paths as paths
 from jaxes.strategies.parts.generations import advance, begin
-from jaxes.strategy import Strategy, summarize
+from jaxes.strategy import Strategy, strategy_factory, summarize
 from jaxes.support import checks, trees
-from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -36,7 +35,7 @@ class State(NamedTuple):
     mu_cov: jax.Array  # float[]: the part 1 / mu_cov of c_cov is the rank-one update, the rest the rank-mu update
 
 
-@memoized
+@strategy_factory
 def sep_cma_es(
     population_size: int,
     sigma: float | jax.Array = 0.1,

@@ -14,9 +14,8 @@ from jaxes.schedules import Number
 from jaxes.shaping import top
 from jaxes.strategies.parts import deviations, diagonal
 from jaxes.strategies.parts.generations import advance, begin
-from jaxes.strategy import Strategy, summarize
+from jaxes.strategy import Strategy, strategy_factory, summarize
 from jaxes.support import checks
-from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -26,7 +25,7 @@ class State(NamedTuple):
     sigma: jax.Array  # float[]: standard deviation of every coordinate
 
 
-@memoized
+@strategy_factory
 def simple_es(population_size: int, sigma: Number = 0.1, *, elite_fraction: float = 0.25, blocks: int = 1) -> Strategy:
     """The simple Gaussian evolution strategy.
 

@@ -12,9 +12,8 @@ from jaxes.blocks import Comm
 from jaxes.schedules import Number
 from jaxes.strategies.parts import genetic, populations
 from jaxes.strategies.parts.generations import advance
-from jaxes.strategy import Strategy, summarize
+from jaxes.strategy import Strategy, strategy_factory, summarize
 from jaxes.support import checks
-from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -27,7 +26,7 @@ class State(NamedTuple):
     best_fitness: jax.Array  # float[]: its fitness, -inf before any
 
 
-@memoized
+@strategy_factory
 def simple_ga(population_size: int, sigma: Number = 0.1, *, elite_fraction: float = 0.2, blocks: int = 1) -> Strategy:
     """The simple genetic algorithm. The state holds only the parents; at first they are copies of the start.
 

@@ -13,12 +13,11 @@ import jax.numpy as jnp
 
 from jaxes.blocks import Comm
 from jaxes.schedules import Number
-from jaxes.shaping import Shaping, nes_utilities
+from jaxes.shaping import Shaping, nes_utilities, shaping_of
 from jaxes.strategies.parts import deviations, diagonal
 from jaxes.strategies.parts.generations import advance
-from jaxes.strategy import Strategy, summarize
+from jaxes.strategy import Strategy, strategy_factory, summarize
 from jaxes.support import checks, trees
-from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -30,14 +29,14 @@ class State(NamedTuple):
     sigma_learning_rate: jax.Array  # float[]: learning rate of log(sigma)
 
 
-@memoized
+@strategy_factory
 def snes(
     population_size: int,
     sigma: float | jax.Array = 0.1,
     *,
     learning_rate: Number = 1.0,
     sigma_learning_rate: Number | None = None,
-    shaping: Shaping | None = None,
+    shaping: Shaping | str | None = None,
     blocks: int = 1,
 ) -> Strategy:
     """Separable natural evolution strategy.
@@ -63,7 +62,7 @@ def snes(
     """
     checks.population_size(population_size, blocks=blocks)
     checks.adapted("sigma", sigma)
-    shaping = nes_utilities() if shaping is None else shaping
+    shaping = shaping_of(shaping, nes_utilities)
     numbers = {"sigma": sigma, "learning_rate": learning_rate, "sigma_learning_rate": sigma_learning_rate}
 
     def init(key, params, **given) -> State:

@@ -28,9 +28,8 @@ from jaxes.strategies.cma_es import cma_es
 from jaxes.strategies.parts import evolution_paths as paths
 from jaxes.strategies.parts import flat, stein
 from jaxes.strategies.parts.members import as_array, read_ids
-from jaxes.strategy import Strategy, summarize
+from jaxes.strategy import Strategy, strategy_factory, summarize
 from jaxes.support import checks, trees
-from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -45,7 +44,7 @@ class State(NamedTuple):
     repulsion: jax.Array  # float[]: weight of the force between particles
 
 
-@memoized
+@strategy_factory
 def sv_cma_es(
     population_size: int,
     sigma: float | jax.Array = 0.1,

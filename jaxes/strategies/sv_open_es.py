@@ -13,16 +13,15 @@ import optax
 
 from jaxes.blocks import Block, Comm, over_blocks
 from jaxes.lowrank.leaf import dense_tree
-from jaxes.noise import Noise, gaussian
+from jaxes.noise import Noise, noise_of
 from jaxes.schedules import Number, start
-from jaxes.shaping import Shaping, centered_rank
+from jaxes.shaping import Shaping, centered_rank, shaping_of
 from jaxes.strategies.parts import flat, stein
 from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategies.parts.members import from_noise, signed
 from jaxes.strategies.parts.weights import pulls
-from jaxes.strategy import Strategy
+from jaxes.strategy import Strategy, strategy_factory
 from jaxes.support import checks, keys, trees
-from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -38,7 +37,7 @@ class State(NamedTuple):
     optimizer: Any  # state of tx for each particle, leaves [particles, ...]
 
 
-@memoized
+@strategy_factory
 def sv_open_es(
     population_size: int,
     sigma: Number = 0.1,
@@ -49,8 +48,8 @@ def sv_open_es(
     repulsion: Number = 1.0,
     learning_rate: Number | None = None,
     tx: optax.GradientTransformation | None = None,
-    shaping: Shaping | None = None,
-    noise: Noise | None = None,
+    shaping: Shaping | str | None = None,
+    noise: Noise | str | None = None,
     weight_decay: Number = 0.0,
     decay: Decay = "decoupled",
     blocks: int = 1,
@@ -96,8 +95,8 @@ def sv_open_es(
     stacked = optax.GradientTransformation(jax.vmap(tx.init), jax.vmap(tx.update))
     rates = {"learning_rate": learning_rate, "weight_decay": weight_decay}
     optimizer = descent(stacked, decay, sigma=sigma, bandwidth=bandwidth, repulsion=repulsion, **rates)
-    shaping = centered_rank() if shaping is None else shaping
-    noise = gaussian() if noise is None else noise
+    shaping = shaping_of(shaping, centered_rank)
+    noise = noise_of(noise)
     default = sigma
 
     def init(key, params, *, sigma=None, **numbers) -> State:

@@ -15,9 +15,8 @@ from jaxes.schedules import Number
 from jaxes.strategies.parts import evolution_paths as paths
 from jaxes.strategies.parts import flat, stretched
 from jaxes.strategies.parts.generations import advance, begin
-from jaxes.strategy import Strategy, summarize
+from jaxes.strategy import Strategy, strategy_factory, summarize
 from jaxes.support import checks, trees
-from jaxes.support.memoized import memoized
 
 LARGEST_CHANGE = 0.7  # in one generation: of v in units of |v|, and of an entry of D in units of this entry
 
@@ -38,7 +37,7 @@ class State(NamedTuple):
     c_mu: jax.Array  # float[]: learning rate of the rank-mu update
 
 
-@memoized
+@strategy_factory
 def vd_cma_es(
     population_size: int,
     sigma: float | jax.Array = 0.1,

@@ -14,13 +14,12 @@ from jax import lax
 
 from jaxes.blocks import Comm, over_blocks
 from jaxes.schedules import Number
-from jaxes.shaping import Shaping, nes_utilities
+from jaxes.shaping import Shaping, nes_utilities, shaping_of
 from jaxes.strategies.parts import flat
 from jaxes.strategies.parts.flat import by_chunks
 from jaxes.strategies.parts.generations import advance, begin
-from jaxes.strategy import Strategy, summarize
+from jaxes.strategy import Strategy, strategy_factory, summarize
 from jaxes.support import checks, trees
-from jaxes.support.memoized import memoized
 
 
 class State(NamedTuple):
@@ -34,7 +33,7 @@ class State(NamedTuple):
     shape_learning_rate: jax.Array  # float[]: learning rate of log(B)
 
 
-@memoized
+@strategy_factory
 def xnes(
     population_size: int,
     sigma: float | jax.Array = 0.1,
@@ -42,7 +41,7 @@ def xnes(
     learning_rate: Number = 1.0,
     sigma_learning_rate: Number | None = None,
     shape_learning_rate: Number | None = None,
-    shaping: Shaping | None = None,
+    shaping: Shaping | str | None = None,
     blocks: int = 1,
 ) -> Strategy:
     """Exponential natural evolution strategy.
@@ -72,7 +71,7 @@ def xnes(
     """
     checks.population_size(population_size, blocks=blocks)
     checks.adapted("sigma", sigma)
-    shaping = nes_utilities() if shaping is None else shaping
+    shaping = shaping_of(shaping, nes_utilities)
     numbers = {
         "sigma": sigma,
         "learning_rate": learning_rate,

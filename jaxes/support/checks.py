@@ -6,13 +6,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 _PER_MEMBER_KEYS_IGNORED = ("rbg", "unsafe_rbg")
 
 
 def population_size(value: int, *, antithetic: bool = False, blocks: int = 1) -> int:
     """Return `value` if it is a population that can be cut into `blocks` (of whole antithetic pairs)."""
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"population_size must be an int, got {value!r}")
     if value < 2:
         raise ValueError(f"population_size must be 2 or more, got {value}")
@@ -55,19 +56,44 @@ def params(value: Any) -> Any:
             raise TypeError(
                 f"{name} must be a float array, got dtype {dtype}; strategies perturb every leaf they are given"
             )
+        if jnp.finfo(dtype).bits < 16:
+            raise TypeError(
+                f"{name} must have 16 bits or more, got dtype {dtype}: steps of a search would be rounded away; "
+                "keep it in bfloat16 and cast it inside the model"
+            )
         if jnp.size(leaf) == 0:
             raise ValueError(f"{name} must not be empty, got shape {jnp.shape(leaf)}")
     return jax.tree.map(lambda x: jnp.asarray(x, dtype=jnp.result_type(x)), value)
 
 
+def finite(tree: Any) -> None:
+    """Raise if a number in the tree of parameters is NaN or infinite; traced ones pass, and those of other hosts."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        if isinstance(leaf, jax.core.Tracer) or not getattr(leaf, "is_fully_addressable", True):
+            continue
+        wrong = ~np.isfinite(np.asarray(leaf))
+        if wrong.any():
+            at = tuple(int(i) for i in np.argwhere(wrong)[0])
+            name = f"params{jax.tree_util.keystr(path)}{list(at) if at else ''}"
+            raise ValueError(f"{name} must be finite, got {float(np.asarray(leaf)[at]):g}")
+
+
 def fitness(value: Any, size: int, dtype: Any) -> jax.Array:
-    """Return `value` as dtype[size]; raise if its shape is another."""
-    value = jnp.asarray(value)
+    """Return `value` as dtype[size], whole on every device; raise if its shape is another."""
+    value = gathered(jnp.asarray(value))
     if value.shape != (size,):
         raise ValueError(f"fitness must have shape ({size},), one value per member, got {value.shape}")
     if not (jnp.issubdtype(value.dtype, jnp.floating) or jnp.issubdtype(value.dtype, jnp.integer)):
         raise TypeError(f"fitness must be real numbers, got dtype {value.dtype}")
     return value.astype(dtype)
+
+
+def gathered(value: jax.Array) -> jax.Array:
+    """The array, whole on every device of its mesh if the mesh's axes are Explicit: sorting needs all of it."""
+    sharding = jax.typeof(value).sharding
+    if all(axis is None for axis in sharding.spec):
+        return value
+    return jax.sharding.reshard(value, jax.sharding.NamedSharding(sharding.mesh, jax.sharding.PartitionSpec()))
 
 
 def ids(value: Any) -> jax.Array:
@@ -79,18 +105,35 @@ def ids(value: Any) -> jax.Array:
 
 
 def number(name: str, value: Any, *, low: float = 0.0, exclusive: bool = False, below: float = float("inf")) -> None:
-    """Raise if the concrete scalar `value` lies below `low`, or not below `below` (or is NaN); traced values pass."""
-    if jnp.ndim(value) != 0:
-        raise ValueError(
-            f"{name} must be a scalar, got shape {jnp.shape(value)}; use jax.vmap over init for many values"
-        )
+    """Raise if `value` is no finite scalar, lies below `low`, or not below `below`; traced values pass."""
+    value = scalar(name, value)
     if isinstance(value, jax.core.Tracer):
         return
     fine = float(value) > low if exclusive else float(value) >= low
     if not fine:
         raise ValueError(f"{name} must be {'above' if exclusive else 'at least'} {low:g}, got {float(value):g}")
-    if float(value) >= below < float("inf"):
-        raise ValueError(f"{name} must be below {below:g}, got {float(value):g}")
+    if float(value) >= below:
+        limit = "finite" if below == float("inf") else f"below {below:g}"
+        raise ValueError(f"{name} must be {limit}, got {float(value):g}")
+
+
+def scalar(name: str, value: Any) -> Any:
+    """Return `value` if it is one real number, as a Python number, an array or traced; strings and bools are none."""
+    if not hasattr(value, "dtype"):
+        if isinstance(value, list | tuple):
+            raise ValueError(
+                f"{name} must be a scalar, got {len(value)} of them; use jax.vmap over init for many values"
+            )
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise TypeError(f"{name} must be a number, got {value!r}")
+        return value
+    if not (jnp.issubdtype(value.dtype, jnp.floating) or jnp.issubdtype(value.dtype, jnp.integer)):
+        raise TypeError(f"{name} must be a real number, got dtype {value.dtype}")
+    if jnp.ndim(value) != 0:
+        raise ValueError(
+            f"{name} must be a scalar, got shape {jnp.shape(value)}; use jax.vmap over init for many values"
+        )
+    return value
 
 
 def count(name: str, value: Any) -> None:
@@ -107,7 +150,8 @@ def integer(name: str, value: Any, low: int = 1, high: int | None = None, limit:
 
 def is_integer(value: Any, low: int = 1, high: int | None = None) -> bool:
     """Whether `value` is an int, and no bool, from `low` to `high`."""
-    return isinstance(value, int) and not isinstance(value, bool) and low <= value and (high is None or value <= high)
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return whole and low <= value and (high is None or value <= high)
 
 
 def real(name: str, value: Any, wanted: str, fits: Callable[[float], bool]) -> None:

@@ -56,8 +56,8 @@ def number_dtype(tree: Any) -> Any:
 
 
 def ravel(tree: Any, dtype: Any) -> jax.Array:
-    """All leaves as one vector dtype[size]."""
-    return jnp.concatenate([jnp.ravel(x).astype(dtype) for x in jax.tree.leaves(tree)])
+    """All leaves as one vector dtype[size], whole on every device."""
+    return jnp.concatenate([jnp.ravel(checks.gathered(jnp.asarray(x))).astype(dtype) for x in jax.tree.leaves(tree)])
 
 
 def unravel(flat: jax.Array, like: Any) -> Any:

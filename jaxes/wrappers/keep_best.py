@@ -6,15 +6,14 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.lowrank.population import materialize
-from jaxes.strategy import Strategy
+from jaxes.strategy import Strategy, strategy_factory
 from jaxes.support import checks, trees
-from jaxes.support.memoized import memoized
 from jaxes.wrappers.inside import Inside, deviations
 
 
 class _Fields(NamedTuple):
     inner: Any  # state of the strategy inside
-    best: Any  # the best member so far; the first parameters before any
+    best: Any  # the best member so far; what the strategy inside recommends before any
     best_fitness: jax.Array  # float[]: its fitness, NaN before any
 
 
@@ -22,7 +21,7 @@ class State(_Fields, Inside):
     __slots__ = ()
 
 
-@memoized
+@strategy_factory
 def keep_best(strategy: Strategy) -> Strategy:
     """The same strategy, but it recommends the best member of all generations.
 
@@ -43,7 +42,8 @@ def keep_best(strategy: Strategy) -> Strategy:
     def init(key, params, **numbers) -> State:
         params = checks.params(params)
         nan = jnp.full((), jnp.nan, trees.number_dtype(params))
-        return State(strategy.init(key, params, **numbers), params, nan)
+        inner = strategy.init(key, params, **numbers)
+        return State(inner, strategy.recommend(inner), nan)
 
     def tell(state, fitness, **how):
         fitness = checks.fitness(fitness, strategy.population_size, state.best_fitness.dtype)

@@ -10,10 +10,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.strategies.parts.members import as_array, read_ids
-from jaxes.strategy import Strategy
+from jaxes.strategy import Strategy, strategy_factory
 from jaxes.support import checks, trees
-from jaxes.support.memoized import memoized
-from jaxes.wrappers.inside import Inside, deviations
+from jaxes.wrappers.inside import Inside, deviations, has_sigma, with_sigma_times
 
 _WIDER = 1.5  # alpha_t: factor of the number of evaluations
 _TOLERATED = 0.2  # theta: the smaller, the fewer changes of rank are tolerated
@@ -29,7 +28,7 @@ class State(_Fields, Inside):
     __slots__ = ()
 
 
-@memoized
+@strategy_factory
 def reevaluated(strategy: Strategy, n: int, *, adaptive: bool = False) -> Strategy:
     """The same strategy with every member evaluated `n` times.
 
@@ -60,7 +59,7 @@ def reevaluated(strategy: Strategy, n: int, *, adaptive: bool = False) -> Strate
     def init(key, params, **given) -> State:
         dtype = trees.number_dtype(checks.params(params))
         inner = strategy.init(key, params, **given)
-        if adaptive and not hasattr(inner, "sigma"):
+        if adaptive and not has_sigma(inner):
             raise TypeError("adaptive needs a strategy whose state has a sigma")
         return State(inner, jnp.asarray(2 if adaptive else n, dtype), jnp.zeros((), dtype))
 
@@ -81,8 +80,7 @@ def reevaluated(strategy: Strategy, n: int, *, adaptive: bool = False) -> Strate
         count = jnp.where(noisy, state.evaluations * _WIDER, state.evaluations * (1 / _WIDER))
         wider = 1 + 2 / (trees.size(strategy.recommend(inner)) + 10)  # alpha_sigma
         grown = jnp.where(noisy & most, wider, 1).astype(dtype)
-        inner = inner._replace(sigma=trees.scaled(grown, inner.sigma))
-        return State(inner, jnp.clip(count, 2, n), s), info
+        return State(with_sigma_times(grown, inner), jnp.clip(count, 2, n), s), info
 
     recommend = lambda state: strategy.recommend(state.inner)
     return Strategy(init, ask, tell, recommend, size * n, strategy.blocks, deviations=deviations(strategy))

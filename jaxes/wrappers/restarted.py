@@ -13,11 +13,12 @@ import jax.numpy as jnp
 from jaxes import termination
 from jaxes.lowrank.population import materialize
 from jaxes.strategies.parts.members import as_array, read_ids
-from jaxes.strategy import Strategy
+from jaxes.strategy import Strategy, strategy_factory
 from jaxes.support import checks, keys, trees
 from jaxes.support.keys import Stream
-from jaxes.support.memoized import memoized
+from jaxes.support.labels import plain
 from jaxes.termination import Monitor, Tolerances
+from jaxes.wrappers.inside import deviations, has_sigma, with_sigma_times
 
 
 class State(NamedTuple):
@@ -27,7 +28,7 @@ class State(NamedTuple):
     monitor: Monitor  # what its stopping criteria remember
     tolerances: Tolerances  # thresholds of the criteria
     params: Any  # where the first run began
-    numbers: Any  # {name: float[]}: what init was given for the strategy inside
+    numbers: Any  # {name: float[], or a tree}: what init was given for the strategy inside
     best: Any  # like the parameters: the best member so far
     best_fitness: jax.Array  # float[]: its fitness, NaN before any
     runs: jax.Array  # int32[]: restarts so far
@@ -38,7 +39,7 @@ class State(NamedTuple):
     reasons: jax.Array  # bool[len(termination.REASONS)]: why the run before this one ended
 
 
-@memoized
+@strategy_factory
 def restarted(
     strategy: Strategy | Callable[[int], Strategy],
     *,
@@ -80,15 +81,17 @@ def restarted(
     >>> int(state.runs) > 0, bool(state.best_fitness > -1)
     (True, True)
     """
-    sizes, make = _sizes(strategy, population_size, growth, doublings)
-    parts = [make(size) for size in sizes]
-    largest, most = sizes[-1], len(sizes) - 1
+    parts = _parts(strategy, population_size, growth, doublings)
+    sizes = [part.population_size for part in parts]
+    largest, most = max(sizes), len(sizes) - 1
     thresholds = Tolerances() if tolerances is None else tolerances
     start_at = (lambda key, params: params) if begin is None else begin
 
     def init(key, params, **given) -> State:
         params, dtype = checks.params(params), trees.number_dtype(params)
-        inner = parts[0].init(checks.key(key), params, **given)
+        inner = plain(parts[0].init(checks.key(key), params, **given))
+        if growth == "bipop" and not has_sigma(inner):
+            raise TypeError("growth='bipop' needs a strategy whose state has a sigma, for runs with small steps")
         return State(
             key=key,
             step=jnp.int32(0),
@@ -96,8 +99,8 @@ def restarted(
             monitor=termination.start(params, sizes[0]),
             tolerances=jax.tree.map(lambda x: jnp.asarray(x, dtype), thresholds),
             params=params,
-            numbers={name: jnp.asarray(value, dtype) for name, value in given.items()},
-            best=params,
+            numbers=jax.tree.map(lambda x: jnp.asarray(x, dtype), given),
+            best=parts[0].recommend(inner),
             best_fitness=jnp.full((), jnp.nan, dtype),
             runs=jnp.int32(0),
             level=jnp.int32(0),
@@ -144,11 +147,11 @@ def restarted(
         level, grown, allowed, factor = _next_regime(state, regime_key, growth, most)
 
         def begun(part):
-            return part.init(run_key, start_at(begin_key, state.params), **state.numbers)
+            return plain(part.init(run_key, start_at(begin_key, state.params), **state.numbers))
 
         inner = jax.lax.switch(level, [lambda part=part: begun(part) for part in parts])
         if growth == "bipop":
-            inner = inner._replace(sigma=trees.scaled(factor, inner.sigma))
+            inner = with_sigma_times(factor, inner)
         return state._replace(
             inner=inner,
             monitor=termination.start(state.params, sizes[0]),
@@ -159,14 +162,16 @@ def restarted(
             reasons=met,
         )
 
-    return Strategy(init, ask, tell, lambda state: state.best, largest, parts[0].blocks)
+    recommend = lambda state: state.best
+    return Strategy(init, ask, tell, recommend, largest, parts[0].blocks, deviations=deviations(parts[0]))
 
 
-def _sizes(strategy, population_size, growth, doublings):
+def _parts(strategy, population_size, growth, doublings):
+    """The strategies of the runs, by level."""
     if growth is None:
         if not isinstance(strategy, Strategy):
             raise TypeError(f"strategy must be a Strategy unless growth is given, got {strategy!r}")
-        return [strategy.population_size], lambda size: strategy
+        return [strategy]
     checks.one_of("growth", growth, ("ipop", "bipop", None))
     if isinstance(strategy, Strategy) or not callable(strategy):
         raise TypeError("with growth, strategy must be a function from a population's size to a Strategy")
@@ -175,7 +180,10 @@ def _sizes(strategy, population_size, growth, doublings):
     if not checks.is_integer(doublings):
         raise ValueError(f"doublings must be 1 or more, got {doublings!r}")
     checks.population_size(population_size)
-    return [population_size * 2**level for level in range(doublings + 1)], strategy
+    parts = [strategy(population_size * 2**level) for level in range(doublings + 1)]
+    if not all(isinstance(part, Strategy) for part in parts):
+        raise TypeError(f"strategy must return a Strategy for a population's size, got {parts[0]!r}")
+    return parts
 
 
 def _told(part, state, fitness, how):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from jaxes.schedules import Number
@@ -37,7 +38,8 @@ def descent(
     """One step of an optimizer in each generation.
 
     Args:
-        tx: an optax transformation, run on the real parameter tree; Adam by default.
+        tx: an optax transformation, run on the real parameter tree; Adam by default. One that asks for a `value`, such
+            as `optax.contrib.reduce_on_plateau`, is given minus the mean fitness of the valid members.
         decay: "decoupled" takes `learning_rate * weight_decay * mean` off the mean (Loshchilov & Hutter 2019); "l2"
             adds `weight_decay * mean` to the gradient before the optimizer, as OpenAI's code does.
         default_rate: Adam's step size where `learning_rate` is None.
@@ -47,20 +49,21 @@ def descent(
     """
     checks.one_of("decay", decay, ("decoupled", "l2"))
     rate = (default_rate if tx is None else 1.0) if learning_rate is None else learning_rate
-    optimizer = optax.chain(optax.scale_by_adam(), optax.scale(-1.0)) if tx is None else tx
+    optimizer = optax.chain(optax.scale_by_adam(), optax.scale(-1.0)) if tx is None else _taken(tx)
+    value_of = (lambda fitness: {}) if tx is None else lambda fitness: {"value": _value(fitness)}
     values = {**numbers, "learning_rate": rate, "weight_decay": weight_decay}
 
     def init(key, params, **given):
         params = checks.params(params)
         with jax.numpy_dtype_promotion("standard"):
-            first = optimizer.init(params)
+            first = optimizer.init(params) if tx is None else _begun(optimizer, params)
         return {"mean": params, "optimizer": first, **begin(key, params, values, given)}
 
     def step(state, fitness, gradient, **fields):
         if decay == "l2":
             gradient = trees.add_scaled(gradient, state.weight_decay, state.mean)
         with jax.numpy_dtype_promotion("standard"):
-            update, after = optimizer.update(gradient, state.optimizer, state.mean)
+            update, after = optimizer.update(gradient, state.optimizer, state.mean, **value_of(fitness))
         mean = trees.add_scaled(state.mean, state.learning_rate, update)
         if decay == "decoupled":
             mean = trees.add_scaled(mean, -state.learning_rate * state.weight_decay, state.mean)
@@ -68,3 +71,43 @@ def descent(
         return new, summarize(fitness, state.mean, new.mean, state.sigma, trees.norm(gradient))
 
     return Descent(init, step)
+
+
+def _taken(tx: Any) -> optax.GradientTransformationExtraArgs:
+    """`tx` as a transformation that is given the value beside the gradient, whether it takes it or not."""
+    if not (callable(getattr(tx, "init", None)) and callable(getattr(tx, "update", None))):
+        if callable(tx):
+            got = f"the function {getattr(tx, '__name__', tx)}; call it"
+        else:
+            got = "several; optax.chain makes one of them" if isinstance(tx, tuple | list) else repr(tx)
+        raise TypeError(f"tx must be an optax transformation such as optax.adam(0.01), got {got}")
+    whole = optax.with_extra_args_support(tx)
+
+    def update(gradient, state, params, *, value):
+        try:
+            return whole.update(gradient, state, params, value=value)
+        except TypeError:  # takes other arguments only, such as `optax.contrib.sam`
+            return whole.update(gradient, state, params)
+
+    return optax.GradientTransformationExtraArgs(tx.init, update)
+
+
+def _begun(optimizer: optax.GradientTransformationExtraArgs, params: Any) -> Any:
+    """The optimizer's first state; raise if an update would fail for want of what a search does not have."""
+    value = jax.ShapeDtypeStruct((), trees.number_dtype(params))
+    try:
+        state = optimizer.init(params)
+        jax.eval_shape(lambda *given, value: optimizer.update(*given, value=value), params, state, params, value=value)
+    except Exception as error:
+        raise TypeError(
+            "tx must be an optax transformation that needs the gradient, the parameters and a value to descend, and "
+            f"no more; this one fails: {error}"
+        ) from error
+    return state
+
+
+def _value(fitness: jax.Array) -> jax.Array:
+    """What an optimizer descends: minus the mean fitness of the valid members."""
+    valid = ~jnp.isnan(fitness)
+    count = jnp.maximum(jnp.sum(valid), 1).astype(fitness.dtype)
+    return -jnp.sum(jnp.where(valid, fitness, 0)) / count

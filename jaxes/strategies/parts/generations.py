@@ -28,6 +28,7 @@ def begin(
         defaults: the values of numbers that depend on the parameters.
         exclusive: names of the numbers that must be above zero.
     """
+    checks.finite(params)
     values = start_all(numbers, given, defaults or {}, trees.number_dtype(params), exclusive=exclusive)
     return {"key": checks.key(key), "step": jnp.int32(0), **values}
 
