@@ -1,4 +1,4 @@
-"""The command line: `jaxes train | evaluate | plot | render | bench | envs | strategies`."""
+"""The command line: `jaxes train | sweep | evaluate | plot | render | bench | envs | strategies`."""
 
 import dataclasses
 import os
@@ -16,6 +16,7 @@ from jaxes.support import checks
 from jaxes.training.compiling import at_work, leave
 from jaxes.training.config import LIMITS, WHERE, Config
 
+SWEPT = ("sigma", "learning_rate", "sigma_learning_rate", "weight_decay")
 PROCESSES = ("coordinator", "processes", "process_id", "heartbeat", "patience")
 
 
@@ -44,6 +45,53 @@ class Train(Config):
     """Seconds to wait for the coordinator and the other processes."""
     video: bool = True
     """Whether to leave a GIF of the trained policy in the folder, where this machine can draw one."""
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    """The numbers of "0.02,0.05,0.1"."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"must be numbers with commas between them, such as 0.02,0.05, got {text!r}") from None
+
+
+Numbers = Annotated[
+    tuple[float, ...],
+    tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="X,Y,...",
+        instance_from_str=lambda given: _numbers(given[0]),
+        is_instance=lambda value: isinstance(value, tuple) and all(isinstance(part, float) for part in value),
+        str_from_instance=lambda value: [",".join(f"{part:g}" for part in value)],
+    ),
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep(Config):
+    """Train with several values of a strategy's numbers and several seeds, in one compiled program.
+
+    Every number of the strategy takes several values, with commas between them; every combination is tried.
+    """
+
+    env: tyro.conf.Positional[str] = ""
+    """Environment, SUITE/NAME (`jaxes envs` lists them), or your own, MODULE:NAME."""
+    sigma: Numbers = ()  # pyrefly: ignore[bad-override]
+    """Standard deviations of the perturbations, for example 0.02,0.05,0.1."""
+    learning_rate: Numbers = ()  # pyrefly: ignore[bad-override]
+    """Adam's step sizes (open_es), or the rates of the mean."""
+    sigma_learning_rate: Numbers = ()  # pyrefly: ignore[bad-override]
+    """Rates of the step size."""
+    weight_decay: Numbers = ()  # pyrefly: ignore[bad-override]
+    """Pulls of the parameters towards zero."""
+    options: tuple[str, ...] = ()
+    """Other numbers of the strategy, each as NAME=VALUE,VALUE,..., for example c_m=0.5,1."""
+    seeds: int = 4  # pyrefly: ignore[bad-override]
+    """How many seeds, from --seed on."""
+    out: Path | None = None
+    """Folder of the sweep."""
+    progress: bool = True
+    """Whether to show progress."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,6 +213,28 @@ def train(args: Train) -> int:
     return 0
 
 
+def sweep(args: Sweep) -> int:
+    from jaxes.training import sweeping
+
+    if not args.env:
+        raise ValueError("sweep needs an environment, such as brax/hopper; `jaxes envs` lists them")
+    numbers = {name: getattr(args, name) for name in SWEPT if getattr(args, name)}
+    fixed = []
+    for text in args.options:
+        name, _, values = text.partition("=")
+        if "," in values:
+            numbers[name] = _numbers(values)
+        else:
+            fixed.append(text)
+    values = {field.name: getattr(args, field.name) for field in dataclasses.fields(Config)}
+    config = Config(**{**values, **dict.fromkeys(SWEPT), "seeds": None, "options": tuple(fixed)})
+    folder = args.out or sweeping.default_folder(config)
+    found = sweeping.sweep(config, numbers, seeds=args.seeds, out=folder, progress=args.progress)
+    print(*sweeping.table(found), sep="\n")
+    print(f"{folder}: sweep.png, sweep.json", file=sys.stderr)
+    return 0 if found.signal is None else 128 + found.signal
+
+
 def _joined(args: Train, config: Config) -> Any:
     """Join the processes that run the command."""
     from jaxes import parallel, training
@@ -213,25 +283,28 @@ def evaluate(args: Evaluate) -> int:
 
 
 def plot(args: Plot) -> int:
-    from jaxes.training import plots
+    from jaxes.training import plots, sweeping
 
     if args.x is not None:
         checks.one_of("x", args.x, plots.AXES)
     if not args.runs:
         raise ValueError("plot needs folders of runs, such as runs/*")
+    sweeps = [run for run in args.runs if (run / sweeping.NAME).exists()]
     searches = [run for run in args.runs if (run / "history.json").exists()]
     runs = [run for run in args.runs if (run / "metrics.jsonl").exists()]
-    if not searches and not runs:
+    if not (searches or runs or sweeps):
         names = ", ".join(map(str, args.runs[:3])) + (" ..." if len(args.runs) > 3 else "")
-        raise FileNotFoundError(f"{names} holds no run to plot: no metrics.jsonl, and no history.json of a search")
+        raise FileNotFoundError(f"{names} holds no run to plot: no metrics.jsonl, history.json or sweep.json")
     for folder in args.runs:
-        if folder.is_dir() and folder not in (*runs, *searches):
+        if folder.is_dir() and folder not in (*runs, *searches, *sweeps):
             print(f"{folder} holds no run to plot", file=sys.stderr)
-    alone = len(runs) + len(searches) == 1
+    alone = len(runs) + len(searches) + len(sweeps) == 1
     if args.out is not None and not alone and len(runs) < 2:
-        raise ValueError("out is the picture of one run or of the comparison of several, and searches are not compared")
+        raise ValueError("out is the picture of one folder or of the comparison of several runs; give one folder")
     for run in searches:
         print(plots.optimization(run, args.out if alone else None))
+    for folder in sweeps:
+        print(sweeping.draw(folder, args.out if alone else None))
     for run in runs:
         print(plots.reward(run, args.out if alone else None, args.x))
     if len(runs) > 1:
@@ -287,17 +360,18 @@ def _explained(command: type) -> type:
     types = get_type_hints(command, include_extras=True)
     for field in dataclasses.fields(command):
         if field.default in (None, "", ()):
-            hint = hints.default(field.name) if command is Train else ""
+            hint = hints.default(field.name) if issubclass(command, Config) else ""
             note = tyro.conf.arg(help_behavior_hint=hint, metavar=hints.form(field.name, types[field.name]))
             command.__annotations__[field.name] = Annotated[types[field.name], note]
     return command
 
 
-for _command in (Train, Plot, Render, Envs, Strategies, Bench):
+for _command in (Train, Sweep, Plot, Render, Envs, Strategies, Bench):
     _explained(_command)
 
 Command = (
     Annotated[Train, tyro.conf.subcommand("train")]
+    | Annotated[Sweep, tyro.conf.subcommand("sweep")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Plot, tyro.conf.subcommand("plot")]
     | Annotated[Render, tyro.conf.subcommand("render")]
@@ -308,6 +382,7 @@ Command = (
 
 _COMMANDS: dict[type, Callable[[Any], int]] = {
     Train: train,
+    Sweep: sweep,
     Evaluate: evaluate,
     Plot: plot,
     Render: render,
@@ -359,7 +434,7 @@ def _command_line(arguments: list[str] | None) -> int:
     )
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # where MODULE:NAME may be
-    if arguments is None and not isinstance(args, Train):
+    if arguments is None and not isinstance(args, Config):
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing to save: ends compilers too, which hear of nothing else
     return _COMMANDS[type(args)](args)
 

@@ -44,7 +44,7 @@ NAMES = {
         Data State correct digits held_out mnist problem read_idx sine
     """,
     "jaxes.training": """
-        Config Interrupted Report Trained build fit load prepare resume to_resume train
+        Config Interrupted Report Sweep Trained build fit load prepare resume sweep to_resume train
     """,
     "jaxes.wrappers": """
         bounded integer keep_best reevaluated restarted

@@ -3,6 +3,7 @@
 from jaxes.training.config import Config
 from jaxes.training.interruption import Interrupted
 from jaxes.training.loop import Report, fit
+from jaxes.training.sweeping import Sweep, sweep
 from jaxes.training.train import build, prepare, resume, to_resume, train
 from jaxes.training.trained import Trained, load
 
@@ -10,12 +11,14 @@ __all__ = [
     "Config",
     "Interrupted",
     "Report",
+    "Sweep",
     "Trained",
     "build",
     "fit",
     "load",
     "prepare",
     "resume",
+    "sweep",
     "to_resume",
     "train",
 ]

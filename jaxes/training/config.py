@@ -240,6 +240,8 @@ def other_options(config: Config) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if not equals:
             raise ValueError(f"options must be given as NAME=VALUE, got {text!r}")
+        if not known:
+            raise ValueError(f"strategy {config.strategy!r} has no options, got {text!r}")
         checks.choice(f"option of {config.strategy}", name, known)
         found[name] = _option(config.strategy, name, value, takes[name].annotation)
     return found

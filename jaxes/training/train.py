@@ -59,13 +59,21 @@ def _plan(env: Env, policy: Policy) -> lowrank.Plan:
 
 def default_folder(config: Config, root: str | Path = "runs") -> Path:
     """`runs/ENV-STRATEGY-SEED`, followed by a number if that exists already."""
-    name = f"{config.env.replace('/', '-')}-{config.strategy}-{config.seed}"
-    path = Path(root) / name
-    count = 1
-    while path.exists():
+    return unused(Path(root) / f"{file_name(config.env)}-{config.strategy}-{config.seed}")
+
+
+def file_name(env: str) -> str:
+    """The name of an environment in the name of a folder."""
+    return env.replace("/", "-").replace(":", "-")
+
+
+def unused(path: Path) -> Path:
+    """The path, followed by a number if it exists already."""
+    found, count = path, 1
+    while found.exists():
         count += 1
-        path = Path(root) / f"{name}-{count}"
-    return path
+        found = path.with_name(f"{path.name}-{count}")
+    return found
 
 
 def train(
