@@ -221,13 +221,14 @@ def sweep(args: Sweep) -> int:
     numbers = {name: getattr(args, name) for name in SWEPT if getattr(args, name)}
     fixed = []
     for text in args.options:
-        name, _, values = text.partition("=")
-        if "," in values:
-            numbers[name] = _numbers(values)
+        name, _, value = text.partition("=")
+        if "," in value:
+            numbers[name] = _numbers(value)
         else:
             fixed.append(text)
-    values = {field.name: getattr(args, field.name) for field in dataclasses.fields(Config)}
-    config = Config(**{**values, **dict.fromkeys(SWEPT), "seeds": None, "options": tuple(fixed)})
+    values: dict[str, Any] = {field.name: getattr(args, field.name) for field in dataclasses.fields(Config)}
+    values |= {**dict.fromkeys(SWEPT), "seeds": None, "options": tuple(fixed)}
+    config = Config(**values)
     folder = args.out or sweeping.default_folder(config)
     found = sweeping.sweep(config, numbers, seeds=args.seeds, out=folder, progress=args.progress)
     print(*sweeping.table(found), sep="\n")

@@ -148,6 +148,31 @@ def test_trackio(package, tmp_path):
     assert len(package.of("finish")) == 2
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["wandb", "mlflow", "trackio"])
+def test_the_packages_themselves_take_it(kind, tmp_path, monkeypatch, capsys):
+    """Where they are installed; nothing leaves the machine."""
+    package = pytest.importorskip(kind)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
+    monkeypatch.chdir(tmp_path)
+    reports = run(tmp_path / "run", track=kind)
+    run(tmp_path / "run", generations=9, resume=True, track=kind)
+    metrics.send_pictures(tmp_path / "run", kind)
+    assert "is left out" not in capsys.readouterr().err
+    if kind == "wandb":
+        assert len(list((tmp_path / "run/wandb").glob("offline-run-*"))) == 3
+    if kind == "mlflow":
+        (found,) = package.MlflowClient().search_runs(
+            [package.MlflowClient().get_experiment_by_name("jaxes").experiment_id]
+        )
+        assert found.data.params["settings.hidden"] == "4 4"
+        history = package.MlflowClient().get_metric_history(found.info.run_id, "score/evaluation")
+        assert [(m.step, m.value) for m in history][:2] == [(r.generation, r.evaluation) for r in reports]
+
+
 @pytest.mark.parametrize("package", ["wandb"], indirect=True)
 def test_what_fails_there_does_not_end_the_run(package, tmp_path, capsys):
     def fails(*_, **__):

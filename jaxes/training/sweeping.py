@@ -131,9 +131,8 @@ def draw(folder: Path, out: Path | None = None) -> Path:
     from jaxes.training import plots
 
     kept = json.loads((folder / NAME).read_text())
-    config = kept.pop("config")
-    kept.pop("versions")
-    found = Sweep(**{**kept, "scores": np.array(kept["scores"], float)})
+    config, scores = kept["config"], np.array(kept["scores"], float)
+    found = Sweep(kept["settings"], kept["seeds"], kept["generations"], scores, kept["signal"])
     title = f"{config['env']}, {config['strategy']}: mean of {len(found.seeds)} seeds ± 1 std"
     path = folder / "sweep.png" if out is None else out
     return plots.sweep(found.labels(), found.scores, found.generations, path, title)
@@ -253,9 +252,10 @@ def _check(strategy: Strategy, settings: list[dict[str, float]]) -> None:
 def _with(config: Config, setting: Mapping[str, float]) -> Config:
     """The settings of one run; raises ValueError for those that its strategy does not have."""
     fields = {field.name for field in dataclasses.fields(Config)}
-    own = {name: value for name, value in setting.items() if name in fields}
+    own: dict[str, Any] = {name: value for name, value in setting.items() if name in fields}
     others = tuple(f"{name}={value!r}" for name, value in setting.items() if name not in fields)
-    return settings_of.complete(dataclasses.replace(config, **own, options=(*config.options, *others)))
+    own["options"] = (*config.options, *others)
+    return settings_of.complete(dataclasses.replace(config, **own))
 
 
 def _reserved(folder: Path) -> Path:
