@@ -1,9 +1,10 @@
 """When a search has ended: it can gain no more than a tolerance, or it can no longer move.
 
 Hansen: "The CMA Evolution Strategy: A Tutorial", 2016, arXiv:1604.00772, appendix B.3, with the names and tolerances of
-pycma. The criteria look at fitness values and at the members themselves, so they serve any strategy. Two of them,
-"condition" and "noeffectaxis", need the root of a covariance, which `Strategy.deviations` gives for `cma_es` and
-`ma_es`.
+pycma. The criteria look at fitness values and at how far members are spread. Where `Strategy.deviations` gives the
+search distribution, they look at that one, which wrappers that round or bound members leave as it is; else at the
+members themselves, so they serve any strategy. Two of them, "condition" and "noeffectaxis", need the root of a
+covariance, which `cma_es` and `ma_es` give.
 """
 
 import math
@@ -88,7 +89,7 @@ def watch(
         tolerances: thresholds of the criteria.
         deviations: the strategy's, after `tell`; None for a strategy without them.
         population: the members, leaves [population_size, ...].
-        mean: what the strategy recommends, after `tell`.
+        mean: what the strategy recommends, after `tell`; read where `deviations` has no mean.
         fitness: float[population_size]; higher is better.
 
     Returns:
@@ -114,11 +115,15 @@ def watch(
     history = jnp.max(recent) - jnp.min(recent)
     whole = jnp.maximum(jnp.max(recent), best) - jnp.minimum(jnp.min(recent), worst)
 
-    of_members = jax.tree.map(lambda x: jnp.std(x.astype(dtype), axis=0), population)
-    deviation = jnp.max(jnp.stack([jnp.max(x) for x in jax.tree.leaves(of_members)]))
+    if deviations is None:
+        spread = jax.tree.map(lambda x: jnp.std(x.astype(dtype), axis=0), population)
+    else:
+        spread = jax.tree.map(lambda x: x.astype(dtype), deviations.coordinates)
+        mean = mean if deviations.mean is None else deviations.mean
+    deviation = jnp.max(jnp.stack([jnp.max(x) for x in jax.tree.leaves(spread)]))
     first = jnp.where(monitor.told == 0, deviation, monitor.deviation)
     exact = deviations is not None and deviations.exact
-    pairs = zip(*map(jax.tree.leaves, (mean, of_members)), strict=True)
+    pairs = zip(*map(jax.tree.leaves, (mean, spread)), strict=True)
     still = [jnp.any(_unmoved(m, 0.2 * s, exact)) for m, s in pairs]
 
     condition, shortest, stuck = monitor.condition, monitor.shortest, jnp.zeros((), bool)

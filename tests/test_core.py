@@ -1,4 +1,4 @@
-"""run, generation, minimize, ESOpt, blocks and memory, and what the import loads."""
+"""run, generation, minimize, blocks and memory, and what the import loads."""
 
 import subprocess
 import sys
@@ -97,43 +97,6 @@ def test_generation_with_sums():
     wrong = problem._replace(evaluate=lambda *_: (jnp.zeros(3), ()))
     with pytest.raises(ValueError, match=r"fitness of shape \(4,\), got \(3,\)"):
         jaxes.generation(strategy, wrong)(carry)
-
-
-class TestESOpt:
-    @pytest.mark.parametrize("maximize", [True, False])
-    def test_finds_the_optimum(self, maximize):
-        opt = jaxes.ESOpt(np.ones(3), sigma=0.1, population_size=20, maximize=maximize, learning_rate=0.1)
-        seen = []
-        for _ in range(60):
-            candidates = opt.ask()
-            assert isinstance(candidates, np.ndarray) and candidates.shape == (20, 3)
-            values = np.sum(candidates**2, axis=1) * (-1 if maximize else 1)
-            opt.tell(values)
-            seen.extend(values)
-        assert np.sum(opt.mean**2) < 0.1
-        assert opt.best_value == pytest.approx(max(seen) if maximize else min(seen))
-        assert np.sum(opt.best**2) == pytest.approx(abs(opt.best_value), rel=1e-5)
-
-    def test_order_of_calls_and_failures(self):
-        opt = jaxes.ESOpt(np.ones(3), population_size=4)
-        assert opt.best is None and opt.best_value is None
-        with pytest.raises(RuntimeError, match="tell must follow ask"):
-            opt.tell(np.zeros(4))
-        first = opt.ask()
-        np.testing.assert_array_equal(first, opt.ask())
-        opt.tell([np.nan] * 4)
-        assert opt.best is None
-        opt.ask()
-        with pytest.raises(ValueError, match=r"fitness must have shape \(4,\)"):
-            opt.tell(np.zeros(3))
-        opt.tell([1, np.nan, 3, 2])
-        assert opt.best_value == 3
-
-    def test_other_strategies(self):
-        opt = jaxes.ESOpt([1.0, 2.0], sigma=0.5, population_size=6, strategy=jaxes.cma_es, maximize=False)
-        for _ in range(60):
-            opt.tell([float(np.sum(np.square(c))) for c in np.stack(opt.ask(), axis=-1)])
-        assert sum(float(x) ** 2 for x in opt.mean) < 1e-3
 
 
 def test_over_blocks():

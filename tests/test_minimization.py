@@ -3,10 +3,14 @@
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import jaxes
+from jaxes.search import minimization
+from jaxes.support.progress import Progress
+from jaxes.termination import Tolerances
 from jaxes.training import plots
 
 
@@ -33,14 +37,119 @@ def test_reaches_the_target_and_counts_every_evaluation():
     assert "target" in repr(result)
 
 
-def test_float64_where_jax_has_it_and_the_same_seed_gives_the_same_answer():
-    with jax.enable_x64(True):
-        first, second = (
-            jaxes.minimize_function(sphere, np.ones(2), 0.5, target=1e-10, progress=False, seed=4) for _ in range(2)
-        )
-    assert first.x.dtype == np.float64 and first.stop == "target"
+@pytest.mark.parametrize("x0", [[1, 1], (1.0, 1.0), np.ones(2), np.ones(2, np.float32), jnp.ones(2), np.ones(2, int)])
+def test_doubles_whatever_the_default_is_and_the_same_answer_for_the_same_seed(x0):
+    """The default stays as it is, and a function of jax.numpy sees it."""
+    answers = []
+    for x64 in (False, True):
+        with jax.enable_x64(x64):
+
+            def f(x, wanted=jnp.float64 if x64 else jnp.float32):
+                assert x.dtype == np.float64 and jnp.zeros(1).dtype == wanted
+                return sphere(x)
+
+            answers.append(jaxes.minimize_function(f, x0, 0.5, target=1e-10, progress=False, seed=4))
+    first, second = answers
+    assert first.x.dtype == first.mean.dtype == np.float64 and first.stop == "target"
     np.testing.assert_array_equal(first.x, second.x)
-    assert first.nfev == second.nfev
+    assert first.nfev == second.nfev and sphere(first.x) == first.fun <= 1e-10
+
+
+def test_far_from_the_origin_as_precise_as_doubles_are():
+    far = lambda x: float(np.sum(10.0 ** (1.5 * np.arange(5)) * (x - 37.123456789) ** 2))
+    result = jaxes.minimize_function(far, np.zeros(5), 1.0, progress=False)
+    assert result.fun < 1e-12 and far(result.x) == result.fun
+    np.testing.assert_allclose(result.x, 37.123456789, rtol=1e-8)
+
+
+def test_a_reached_target_is_reached():
+    start, options = np.full(5, 0.8), {"population_size": 80, "seed": 2, "progress": False}
+    result = jaxes.minimize_function(rastrigin, start, 1.0, target=1e-6, **options)
+    assert result.stop == "target" and rastrigin(result.x) == result.fun <= 1e-6
+
+
+@pytest.mark.parametrize(("shift", "factor"), [(1e8, 1.0), (2.1e6, 1.0), (-3e9, 1.0), (0.0, 1e39), (0.0, 1e-46)])
+def test_values_are_ranked_as_doubles(shift, factor):
+    """Their differences are lost in float32, where they are large, infinite or zero."""
+    f = lambda x: shift + factor * sphere(np.asarray(x) - 1)
+    result = jaxes.minimize_function(
+        f, np.zeros(3), 1.0, budget=700, progress=False, tolerances=Tolerances(fun=0, fun_history=0)
+    )
+    assert sphere(result.x - 1) < 1e-6
+
+
+@pytest.mark.parametrize("one", [lambda v: np.array([v]), lambda v: jnp.float32(v), np.float64, lambda v: np.array(v)])
+def test_an_array_of_one_number_is_a_number(one):
+    result = jaxes.minimize_function(lambda x: one(sphere(x)), [1.0, 1.0], 0.5, target=1e-4, progress=False)
+    assert result.stop == "target" and isinstance(result.fun, float)
+    many = lambda rows: [one(sphere(row)) for row in rows]
+    other = jaxes.minimize_function(many, [1.0, 1.0], 0.5, target=1e-4, progress=False, vectorized=True)
+    assert other.stop == "target"
+
+
+@pytest.mark.parametrize(
+    ("got", "message"),
+    [
+        (None, r"f must return one real number, got None \(no return\?\)"),
+        ((1.0, {}), "got a tuple of 2"),
+        ("1", "got '1'"),
+        (1j, "got 1j"),
+        (np.ones(2), r"got an array of shape \(2,\); with vectorized=True"),
+        ({"loss": 1.0}, "got a dict of 1"),
+    ],
+    ids=repr,
+)
+def test_what_an_objective_may_not_return(got, message):
+    with pytest.raises(TypeError, match=message):
+        jaxes.minimize_function(lambda x: got, [0.0, 0.0], 1.0, progress=False)
+    with pytest.raises((TypeError, ValueError), match="what f returns with vectorized=True must be 6 real numbers"):
+        jaxes.minimize_function(lambda x: got, [0.0, 0.0], 1.0, progress=False, vectorized=True)
+
+
+def test_an_interrupted_search_gives_what_it_has_found(tmp_path):
+    """Also what it has found in the generation that was not finished."""
+    calls = []
+
+    def f(x):
+        calls.append(sphere(x) if len(calls) != 99 else -1.0)  # the best is the last
+        if len(calls) > 100:
+            raise KeyboardInterrupt
+        return calls[-1]
+
+    result = jaxes.minimize_function(f, [1.0, 1.0, 1.0], 0.5, progress=False, out=tmp_path)
+    assert result.stop == "interrupted" and result.nfev == 100 and result.fun == -1.0
+    assert result.mean.shape == (3,) and len(result.history["nfev"]) == 14
+    assert json.loads((tmp_path / "history.json").read_text())["stop"] == "interrupted"
+    with pytest.raises(KeyboardInterrupt):
+        jaxes.minimize_function(lambda x: f(x), [1.0, 1.0, 1.0], 0.5, progress=False)
+
+
+def test_bounds_are_lists_numbers_or_trees():
+    for low, high in (([0.5, -9, 0.25], 4), ((0.5, -9, 0.25), [4.0, 4.0, 4.0]), (np.array([0.5, -9, 0.25]), np.inf)):
+        result = jaxes.minimize_function(sphere, [1, 1, 1], 0.5, low=low, high=high, budget=900, progress=False)
+        np.testing.assert_allclose(result.x, [0.5, 0, 0.25], atol=1e-5)
+    with pytest.raises(ValueError, match="low must be a number, or a prefix"):
+        jaxes.minimize_function(sphere, [1, 1, 1], 0.5, low=[0, 0], progress=False)
+    with pytest.raises(TypeError, match="low must hold numbers, got 'a'"):
+        jaxes.minimize_function(sphere, [1, 1, 1], 0.5, low="a", progress=False)
+
+
+def test_strategies_by_name_and_new_sigmas_without_new_programs():
+    result = jaxes.minimize_function(sphere, [1.0, 1.0], 0.5, strategy="snes", target=1e-4, progress=False)
+    assert result.stop == "target"
+    before = minimization._programs.__wrapped__.cache_info().misses
+    for sigma in (0.4, 0.3):
+        jaxes.minimize_function(sphere, [1.0, 1.0], sigma, strategy="snes", target=1e-4, progress=False)
+    assert minimization._programs.__wrapped__.cache_info().misses == before
+
+
+def test_the_bar_shows_the_lowest_value(monkeypatch, capsys):
+    monkeypatch.setattr(minimization._Bar, "PATIENCE", 0.0)
+    monkeypatch.setattr(Progress, "LOG_SECONDS", 0.0)
+    result = jaxes.minimize_function(lambda x: 7 + sphere(x), [1.0, 1.0], 0.5, budget=60)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("minimize: generation 10") and f"lowest value {result.fun:.4g}" in last
+    assert "evaluations/s" in last
 
 
 def test_vectorized_gives_the_same():
@@ -116,6 +225,9 @@ def test_history_is_kept_and_drawn(tmp_path):
         ({"low": 2.0}, r"must start in \[2, inf\]"),
         ({"low": 1.0, "high": -1.0}, "low must be below high"),
         ({"target": np.nan}, "target must be a number"),
+        ({"target": "0"}, "target must be a number, got '0'"),
+        ({"budget": "100"}, "budget must be a whole number"),
+        ({"budget": np.inf}, "budget must be a whole number"),
     ],
 )
 def test_bad_input(options, message):
@@ -124,7 +236,7 @@ def test_bad_input(options, message):
 
 
 def test_negative_sigma_and_too_many_parameters():
-    with pytest.raises(ValueError, match="sigma must be above 0, got -1"):
+    with pytest.raises(ValueError, match="sigma must be above 0 and finite, got -1"):
         jaxes.minimize_function(sphere, np.ones(3), -1.0, progress=False)
     with pytest.raises(ValueError, match="at most 10,000 numbers for cma_es, got 20,000"):
         jaxes.minimize_function(sphere, np.ones(20_000), 1.0, progress=False)

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxes.lowrank.population import materialize
+from jaxes.search.doubles import factory_of, in_doubles, made, positive, start_of, values_of
 from jaxes.strategies.open_es import open_es
 from jaxes.strategy import Strategy
 
@@ -15,17 +15,23 @@ from jaxes.strategy import Strategy
 class ESOpt:
     """Ask for candidates, evaluate them in any way, tell their values.
 
+    The search is in float64, whatever JAX's default is.
+
     Args:
-        x0: where to start, float[n] (or any tree of float arrays).
+        x0: where to start: float[n], a list or tuple of n numbers (or any tree of them).
         sigma: initial standard deviation, in units of `x0`.
         population_size: candidates per generation.
-        maximize: True if higher values are better, False if lower values are.
-        strategy: a factory such as `jaxes.cma_es`; `jaxes.open_es` by default.
+        maximize: True if higher values are better, False if lower values are; it must be given.
+        strategy: a factory such as `jaxes.cma_es`, or its name; `jaxes.open_es` by default.
         seed: seed of all randomness.
         **options: options of the factory (`learning_rate=0.1`, ...).
 
     Raises:
+        TypeError: without `maximize`, and at `tell`, if the values are no real numbers.
+        ValueError: at `tell`, if there are not as many values as candidates.
         RuntimeError: at `tell`, if no candidates have been asked for since the last one.
+
+    It can be pickled, between two generations too, if the strategy is a factory's of this library.
 
     >>> import numpy as np
     >>> opt = ESOpt(np.ones(3), sigma=0.1, population_size=50, maximize=False, learning_rate=0.1)
@@ -42,14 +48,19 @@ class ESOpt:
         sigma: float = 0.1,
         population_size: int = 50,
         *,
-        maximize: bool = True,
-        strategy: Callable[..., Strategy] = open_es,
+        maximize: bool | None = None,
+        strategy: Callable[..., Strategy] | str = open_es,
         seed: int = 0,
         **options: Any,
     ):
-        self.strategy = strategy(population_size, sigma, **options)
-        as_float = lambda x: x if jnp.issubdtype(jnp.result_type(x), jnp.floating) else jnp.asarray(x, float)
-        self.state = self.strategy.init(jax.random.key(seed), jax.tree.map(as_float, x0))
+        if not isinstance(maximize, bool | np.bool_):
+            raise TypeError(
+                "maximize must be given: True if higher values are better (a score), False if lower values are "
+                f"(a cost); got {maximize!r}"
+            )
+        sigma, start = positive("sigma", sigma), start_of(x0)
+        self.strategy = in_doubles(made)(factory_of(strategy), population_size, sigma, options)
+        self.state = in_doubles(lambda: self.strategy.init(jax.random.key(seed), start))()
         self.best: Any = None
         """The best candidate told so far, None before the first."""
         self.best_value: float | None = None
@@ -57,9 +68,13 @@ class ESOpt:
         self.info: Any = None
         """The `Info` of the last generation, in terms of fitness (higher is better)."""
         self._sign = 1.0 if maximize else -1.0
-        self._ask = jax.jit(lambda state: materialize(self.strategy.ask(state)))
-        self._tell = jax.jit(self.strategy.tell)
         self._asked: Any = None
+        self._compile()
+
+    def _compile(self) -> None:
+        strategy = self.strategy
+        self._ask = in_doubles(jax.jit(lambda state: materialize(strategy.ask(state))))
+        self._tell = in_doubles(jax.jit(strategy.tell))
 
     def ask(self) -> Any:
         """The candidates of this generation: float[population_size, n] for a vector `x0`."""
@@ -70,17 +85,42 @@ class ESOpt:
         """Tell one value per candidate, in the order of `ask`; NaN marks a failed evaluation."""
         if self._asked is None:
             raise RuntimeError("tell must follow ask: no candidates have been asked for")
-        values = np.asarray(values, dtype=float)
-        fitness = self._sign * values
+        fitness = self._sign * values_of(values, self.strategy.population_size, "values")
         self.state, self.info = self._tell(self.state, fitness)
         if not np.isnan(fitness).all():
             i = int(np.nanargmax(fitness))
             if self.best_value is None or fitness[i] > self._sign * self.best_value:
-                self.best_value = float(values[i])
-                self.best = jax.tree.map(lambda x: x[i], self._asked)
+                self.best_value = float(self._sign * fitness[i])
+                self.best = jax.tree.map(lambda x: np.array(x[i]), self._asked)
         self._asked = None
 
     @property
     def mean(self) -> Any:
         """What the strategy recommends: the distribution's mean, as NumPy arrays like `x0`."""
-        return jax.tree.map(np.asarray, self.strategy.recommend(self.state))
+        return jax.tree.map(np.asarray, in_doubles(self.strategy.recommend)(self.state))
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = {name: value for name, value in self.__dict__.items() if name not in ("_ask", "_tell")}
+        return {**kept, **{name: jax.tree.map(_data, kept[name]) for name in ("state", "info")}}
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        self.__dict__.update(kept)
+        self.state, self.info = in_doubles(jax.tree.map)(_array, (self.state, self.info), is_leaf=_is_data)
+        self._compile()
+
+
+def _data(x: jax.Array) -> Any:
+    """A leaf as NumPy arrays, since JAX would read doubles as float32: of a key, its numbers and its implementation."""
+    if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+        return {"key": np.asarray(jax.random.key_data(x)), "implementation": str(jax.random.key_impl(x))}
+    return np.asarray(x)
+
+
+def _array(x: Any) -> jax.Array:
+    if _is_data(x):
+        return jax.random.wrap_key_data(jax.numpy.asarray(x["key"]), impl=x["implementation"])
+    return jax.numpy.asarray(x)
+
+
+def _is_data(x: Any) -> bool:
+    return isinstance(x, dict) and x.keys() == {"key", "implementation"}

@@ -15,6 +15,8 @@ import numpy as np
 
 from jaxes import termination
 from jaxes.lowrank.population import materialize
+from jaxes.search.doubles import factory_of, in_doubles, made, positive, start_of, value_of, values_of
+from jaxes.strategies import STRATEGIES
 from jaxes.strategies.cma_es import cma_es
 from jaxes.strategy import Strategy
 from jaxes.support import checks, trees
@@ -28,10 +30,10 @@ HISTORY = "history.json"
 class Result:
     """What a search has found."""
 
-    x: Any  # the best point evaluated: float[n], or a tree like x0
+    x: Any  # the best point evaluated: float64[n], or a tree like x0
     fun: float  # its value; NaN if there was none
     nfev: int  # evaluations
-    stop: str  # why it ended: "target", "budget", "callback" or criteria of jaxes.termination
+    stop: str  # why it ended: "target", "budget", "callback", "interrupted" or criteria of jaxes.termination
     restarts: int  # runs after the first
     seconds: float
     mean: Any  # what the strategy of the last run recommends
@@ -56,7 +58,7 @@ def minimize_function(
     high: Any = None,
     seed: int = 0,
     vectorized: bool = False,
-    strategy: Callable[..., Strategy] = cma_es,
+    strategy: Callable[..., Strategy] | str = cma_es,
     population_size: int | None = None,
     tolerances: Tolerances | None = None,
     callback: Callable[[dict[str, Any]], bool | None] | None = None,
@@ -66,21 +68,24 @@ def minimize_function(
 ) -> Result:
     """Minimize a plain function of a NumPy array, as `scipy.optimize.minimize` or `cma.fmin2` would.
 
+    The search is in float64, whatever JAX's default is: `f` gets doubles, and its values are ranked as doubles.
+
     Args:
-        f: float[n] -> number, lower is better; NaN where there is no value.
-        x0: where to start: float[n] (or any tree of float arrays), or a function `rng -> x0` of a
-            `numpy.random.Generator`, which is called for every run.
-        sigma: initial standard deviation in units of `x0`, about a quarter of the width of the region to search.
+        f: float64[n] -> number (or an array of one number), lower is better; NaN where there is no value.
+        x0: where to start: float[n], a list or tuple of n numbers (or any tree of them), or a function `rng -> x0` of
+            a `numpy.random.Generator`, which is called for every run.
+        sigma: initial standard deviation in units of `x0`, about a quarter of the width of the region to search; one
+            number.
         target: stop when a value is at most this.
         budget: how many evaluations there may be; only whole generations are evaluated.
         restarts: what follows when a run has ended. None: the search ends. A number: that many new runs, each with
             twice the population of the run before. "ipop": the same, as often as the budget allows. "bipop": runs with
             doubled populations alternate with runs with small populations and small steps, at equal cost (Hansen
             2009).
-        low, high: bounds, numbers or arrays like `x0` (`jaxes.wrappers.bounded`, method "smooth").
+        low, high: bounds, numbers, or lists or arrays of numbers like `x0` (`jaxes.wrappers.bounded`, method "smooth").
         seed: seed of all randomness.
-        vectorized: `f` takes all candidates at once: float[population_size, n] -> float[population_size].
-        strategy: a factory, `strategy(population_size, sigma, **options)`; `jaxes.cma_es` by default.
+        vectorized: `f` takes all candidates at once: float64[population_size, n] -> float[population_size].
+        strategy: a factory, `strategy(population_size, sigma, **options)`, or its name; `jaxes.cma_es` by default.
         population_size: members of the first run; 4 + floor(3 ln n) by default.
         tolerances: thresholds of the criteria that end a run.
         callback: called after every generation with the new row of the history; if it returns True, the search ends.
@@ -91,13 +96,13 @@ def minimize_function(
     Returns:
         A `Result`. Its history has the columns `nfev`, `best`, `median` and `worst` (values in this generation), `fun`
         (the best value so far), `run`, `population_size`, `sigma`, `axis_ratio` (1 if the strategy has no covariance),
-        all float[generations], and `mean` and `deviation`, float[generations, n].
+        all float[generations], and `mean` and `deviation`, float[generations, n]. Ctrl-C ends the search with what it
+        has found (`stop` is "interrupted"), once something has been evaluated.
 
     Raises:
+        TypeError: if `f` returns anything but one real number, or `x0` holds anything but real numbers.
         ValueError: if the budget is smaller than one generation, if restarts would never end, or if `x0` lies outside
             the bounds.
-
-    The search computes in float64 where JAX does (`jax.config.update("jax_enable_x64", True)`), else in float32.
 
     >>> import numpy as np
     >>> rosenbrock = lambda x: sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
@@ -105,14 +110,14 @@ def minimize_function(
     >>> result.stop, bool(result.nfev < 5000), bool(np.allclose(result.x, 1, atol=0.1))
     ('target', True, True)
     """
-    _check(budget, restarts, population_size, target)
+    sigma = positive("sigma", sigma)
+    _check(f, budget, restarts, population_size, target)
+    factory = factory_of(strategy)
     rng = np.random.default_rng(seed)
-    begin = x0 if callable(x0) else lambda rng: x0
+    begin = (lambda rng: start_of(x0(rng))) if callable(x0) else lambda rng: start_of(x0)
     first = begin(rng)
-    n = trees.size(jax.tree.map(np.asarray, first))
+    n = trees.size(first)
     size = 4 + int(3 * math.log(n)) if population_size is None else population_size
-    if budget is not None and budget < size:
-        raise ValueError(f"budget must be at least one generation of {size} evaluations, got {budget}")
     has_bounds = low is not None or high is not None
     numbers = {}
     if has_bounds:
@@ -126,12 +131,18 @@ def minimize_function(
             search.run = run
             x = first if run == 0 else begin(rng)
             members = max(2, int(size * factor_size))
-            programs = _programs(strategy, members, float(sigma), tuple(sorted(options.items())), has_bounds)
-            key = jax.random.fold_in(jax.random.key(seed), run)
-            start = programs.init(key, jax.tree.map(_float, x), sigma=sigma * scale, **numbers)
+            programs = _programs(factory, members, _sigma_inside(factory, sigma), tuple(options.items()), has_bounds)
+            if run == 0 and budget is not None and budget < programs.size:
+                raise ValueError(f"budget must be at least one generation of {programs.size} evaluations, got {budget}")
+            key = in_doubles(lambda run=run: jax.random.fold_in(jax.random.key(seed), run))()
+            start = programs.init(key, x, sigma=sigma * scale, **numbers)
             search.go(programs, start, tolerances or Tolerances(), allowed)
             if search.stop in ("target", "budget", "callback"):
                 break
+    except KeyboardInterrupt:
+        if search.nfev == 0:
+            raise
+        search.stop = "interrupted"
     finally:
         search.bar.close()
     result = search.result()
@@ -144,13 +155,15 @@ class _Programs(NamedTuple):
     init: Callable[..., Any]
     ask: Callable[..., Any]
     tell: Callable[..., Any]
+    recommend: Callable[..., Any]
     size: int
 
 
+@in_doubles
 @functools.lru_cache(maxsize=256)
 def _programs(factory, size: int, sigma: float, options: tuple, has_bounds: bool) -> _Programs:
-    """The compiled functions for one population size, kept for later runs and later calls."""
-    strategy = factory(size, sigma, **dict(options))
+    """The compiled functions for one population size, in doubles, kept for later runs and later calls."""
+    strategy = made(factory, size, sigma, dict(options))
     if has_bounds:
         strategy = bounded(strategy, method="smooth")
 
@@ -169,7 +182,15 @@ def _programs(factory, size: int, sigma: float, options: tuple, has_bounds: bool
         }
         return state, monitor, met, row, mean
 
-    return _Programs(strategy.init, jax.jit(lambda state: materialize(strategy.ask(state))), jax.jit(tell), size)
+    ask = jax.jit(lambda state: materialize(strategy.ask(state)))
+    functions = map(in_doubles, (strategy.init, ask, jax.jit(tell), strategy.recommend))
+    return _Programs(*functions, strategy.population_size)
+
+
+def _sigma_inside(factory, sigma: float) -> float:
+    """What a factory is given as sigma: always the same if `init` sets it, so that no new sigma needs new programs."""
+    whole = factory.func if isinstance(factory, functools.partial) else factory
+    return 1.0 if whole in STRATEGIES.values() else sigma
 
 
 class _Search:
@@ -187,9 +208,10 @@ class _Search:
 
     def go(self, programs: _Programs, state: Any, tolerances: Tolerances, allowed: float) -> None:
         """One run; ends when `stop` says why."""
-        params = jax.eval_shape(lambda: jax.tree.map(lambda x: x[0], programs.ask(state)))
-        monitor: Monitor = termination.start(params, programs.size)
-        tolerances = jax.tree.map(lambda x: jnp.asarray(x, monitor.best.dtype), tolerances)
+        mean = programs.recommend(state)
+        self.mean = jax.tree.map(np.asarray, mean)
+        monitor: Monitor = in_doubles(termination.start)(mean, programs.size)
+        tolerances = in_doubles(jax.tree.map)(lambda x: jnp.asarray(x, float), tolerances)
         until = self.nfev + allowed
         while True:
             if self.budget is not None and self.nfev + programs.size > self.budget:
@@ -214,22 +236,25 @@ class _Search:
     def _evaluate(self, members: Any, size: int) -> np.ndarray:
         member = lambda i: jax.tree.map(lambda x: x[i], members)
         if self.vectorized:
-            values = np.asarray(self.f(members), dtype=float)
-            if values.shape != (size,):
-                raise ValueError(f"f must return {size} values for {size} candidates, got the shape {values.shape}")
+            values = values_of(self.f(members), size, "what f returns with vectorized=True")
             self.nfev += size
-        else:
-            values = np.full(size, np.nan)
-            for i in range(size):
-                values[i] = self.f(member(i))
-                self.nfev += 1
-                if self.target is not None and values[i] <= self.target:
-                    break  # the rest would be thrown away
-        if not np.isnan(values).all():
-            i = int(np.nanargmin(values))
-            if not self.fun <= values[i]:
-                self.x, self.fun = jax.tree.map(np.array, member(i)), float(values[i])
+            if not np.isnan(values).all():
+                i = int(np.nanargmin(values))
+                self._keep(member(i), float(values[i]))
+            return values
+        values = np.full(size, np.nan)
+        for i in range(size):
+            values[i] = value_of(self.f(member(i)))
+            self.nfev += 1
+            self._keep(member(i), float(values[i]))
+            if self.target is not None and values[i] <= self.target:
+                break  # the rest would be thrown away
         return values
+
+    def _keep(self, x: Any, value: float) -> None:
+        """Remember the best point, also of a generation that is interrupted."""
+        if not math.isnan(value) and not self.fun <= value:
+            self.x, self.fun = jax.tree.map(np.array, x), value
 
     def _note(self, values: np.ndarray, size: int, row: dict[str, Any]) -> None:
         known = values[~np.isnan(values)]
@@ -270,18 +295,21 @@ def _regimes(restarts: int | str | None, rng: np.random.Generator, search: _Sear
 class _Bar:
     """A bar that appears when a search has taken 2 seconds."""
 
+    PATIENCE = 2.0
+
     def __init__(self, enabled: bool, budget: int | None):
         self._enabled, self._limits = enabled, {} if budget is None else {"steps": float(budget)}
         self._progress: Any = None
 
     def show(self, generations: int, nfev: int, fun: float, seconds: float) -> None:
-        if not self._enabled or seconds < 2:
+        if not self._enabled or seconds < self.PATIENCE:
             return
         if self._progress is None:
             from jaxes.support.progress import Progress
 
-            self._progress = Progress("minimize", self._limits)
+            self._progress = Progress("minimize", self._limits, measure="lowest value", unit="evaluations")
         row = {"generation": generations, "steps": nfev, "seconds": seconds, "mean": fun, "evaluation": None}
+        row["steps_per_second"] = nfev / seconds
         self._progress.show(row, fun, {"generations": 0, "steps": 0, "seconds": 0})
 
     def close(self) -> None:
@@ -289,23 +317,22 @@ class _Bar:
             self._progress.close()
 
 
-def _check(budget, restarts, population_size, target) -> None:
+def _check(f, budget, restarts, population_size, target) -> None:
+    if not callable(f):
+        raise TypeError(f"f must be a function of a candidate, got {f!r}")
     if population_size is not None:
         checks.population_size(population_size)
-    if budget is not None and (isinstance(budget, bool) or budget != int(budget) or budget < 1):
+    number = lambda value: isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if budget is not None and not (number(budget) and math.isfinite(budget) and budget >= 1 and budget == int(budget)):
         raise ValueError(f"budget must be a whole number of evaluations, 1 or more, got {budget!r}")
-    if target is not None and math.isnan(target):
-        raise ValueError("target must be a number, got NaN")
+    if target is not None and (not number(target) or math.isnan(target)):
+        raise ValueError(f"target must be a number, got {target!r}")
     if isinstance(restarts, str):
         checks.choice("kind of restarts", restarts, ("ipop", "bipop"))
         if budget is None:
             raise ValueError(f"restarts={restarts!r} go on until the budget is spent, so budget must be given")
     elif restarts is not None and not checks.is_integer(restarts, 0):
         raise ValueError(f"restarts must be None, a number of 0 or more, 'ipop' or 'bipop', got {restarts!r}")
-
-
-def _float(x: Any) -> jax.Array:
-    return jnp.asarray(x) if jnp.issubdtype(jnp.result_type(x), jnp.floating) else jnp.asarray(x, float)
 
 
 def _write(folder: Path, result: Result) -> None:

@@ -1,4 +1,4 @@
-"""What wrappers need from the strategy inside."""
+"""What wrappers need from the strategy inside, however deep in other wrappers it is."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import jax
 
 from jaxes.strategy import Deviations, Strategy
+from jaxes.support import trees
 
 
 class Inside:
@@ -27,3 +28,15 @@ def deviations(strategy: Strategy) -> Callable[[Any], Deviations] | None:
     """`Strategy.deviations` for a wrapper's state: what the strategy inside gives for its own state, or None."""
     read = strategy.deviations
     return None if read is None else lambda state: read(state.inner)
+
+
+def has_sigma(state: Any) -> bool:
+    """Whether the innermost state has a step size."""
+    return hasattr(state, "sigma") or (hasattr(state, "inner") and has_sigma(state.inner))
+
+
+def with_sigma_times(factor: jax.Array, state: Any) -> Any:
+    """The state with a step size (or many, in a tree) times `factor`."""
+    if hasattr(state, "sigma"):
+        return state._replace(sigma=trees.scaled(factor, state.sigma))
+    return state._replace(inner=with_sigma_times(factor, state.inner))

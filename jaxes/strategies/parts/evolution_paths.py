@@ -54,12 +54,12 @@ def expected_length(n: int) -> float:
     return math.sqrt(n) * (1 - 1 / (4 * n) + 1 / (21 * n**2))
 
 
-def gain(rate: jax.Array, mu_eff: jax.Array) -> jax.Array:
+def gain(rate: jax.Array, mu_eff: jax.Array | float) -> jax.Array:
     """The factor of a weighted mean of standard normal steps that keeps a path's variance at one."""
     return jnp.sqrt(rate * (2 - rate) * mu_eff)
 
 
-def cumulated(path: jax.Array, rate: jax.Array, mu_eff: jax.Array, step: jax.Array) -> jax.Array:
+def cumulated(path: jax.Array, rate: jax.Array, mu_eff: jax.Array | float, step: jax.Array) -> jax.Array:
     """The path after one more step (eqs. 43, 45)."""
     return (1 - rate) * path + gain(rate, mu_eff) * step
 
