@@ -206,6 +206,34 @@ def test_the_target_of_a_preset_is_announced(tmp_path, capsys, monkeypatch):
     assert metrics.read(tmp_path / "other")[-1]["generation"] == 20
 
 
+OWN = """
+import jax, jax.numpy as jnp, numpy as np
+from jaxes.envs import Box, Env, EnvState
+
+def point(max_steps=10):
+    reset = lambda key: EnvState(jnp.zeros(()), jnp.zeros(1), jnp.float32(0), jnp.bool_(False))
+    def step(state, action):
+        x = state.physics + action[0]
+        return EnvState(x, x[None], -jnp.abs(x - 3), jnp.bool_(False))
+    limit = np.ones(1, np.float32)
+    return Env("own/point", reset, step, jax.ShapeDtypeStruct((1,), jnp.float32), Box(-limit, limit), max_steps)
+"""
+
+
+def test_an_environment_of_ones_own_is_trained_evaluated_and_resumed(tmp_path, monkeypatch, capsys):
+    (tmp_path / "my_own_envs.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    assert call("train", "my_own_envs:point", *TINY, "--generations", 2) == 0
+    assert (tmp_path / "runs/my_own_envs-point-open_es-0/policy.msgpack").exists()
+    assert call("train", "--resume", "runs/my_own_envs-point-open_es-0", "--generations", 3, "--no-video") == 0
+    capsys.readouterr()
+    assert call("evaluate", "runs/my_own_envs-point-open_es-0", "--episodes", 2) == 0
+    assert "of 10 steps, 100% to the end" in capsys.readouterr().out
+    assert call("train", "my_own_envs:pint", *TINY) == 2
+    assert call("train", "my_lost_envs:point", *TINY) == 2
+
+
 def test_envs_and_strategies_are_listed(capsys):
     assert call("envs") == 0
     rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()}

@@ -169,6 +169,18 @@ def test_a_resumed_rollout_with_its_normalizer_ends_with_the_same_bits(tmp_path)
     assert resumed.metrics["episodes"] == 9 * 8
 
 
+def test_an_evaluation_of_a_policy_is_what_evaluates_a_run():
+    env = toys.chase()
+    policy = rl.mlp(env, hidden=(4,))
+    make = {"problem": rl.rollout(env, policy, check_every=5), "params": policy.init(jax.random.key(1))}
+    held_out = rl.evaluation(env, policy, episodes=3)
+    last = run(generations=2, evaluate=held_out, **make)[-1]
+    returns = held_out(last.params, last.problem_state.normalizer, keys.stream(KEY, keys.Stream.EVALUATION)).returns
+    np.testing.assert_allclose(last.evaluation, np.mean(returns), rtol=1e-6)
+    blind = rl.rollout(env, policy, check_every=5, normalize=False)
+    assert run(generations=1, evaluate=held_out, **{**make, "problem": blind})[-1].evaluation is not None
+
+
 def test_the_folder_holds_everything(tmp_path):
     run(tmp_path / "run", generations=12, evaluate=score, evaluate_every=4)
     names = {path.name.split(".")[0] for path in (tmp_path / "run").iterdir()}

@@ -155,8 +155,7 @@ class _Runs:
     def __init__(self, config: Config, parts: Parts, settings: list[dict[str, float]], seeds: list[int], bar: Progress):
         self._config, self._parts, self._settings, self._seeds, self._bar = config, parts, settings, seeds, bar
         held_out = rl.evaluation(parts.env, parts.policy, episodes=config.evaluation_episodes)
-        evaluate = lambda params, state, key: held_out(params, state.normalizer, key)
-        self._score = scoring(parts.strategy, parts.problem, evaluate)
+        self._score = scoring(parts.strategy, parts.problem, held_out)
 
     def run(self, limits: Limits) -> Sweep:
         """Run until a limit is reached, or a signal arrives."""

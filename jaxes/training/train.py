@@ -179,7 +179,7 @@ def _run(
         params,
         key=key,
         **{name: getattr(config, name) for name in settings.LIMITS},
-        evaluate=lambda params, state, key: held_out(params, state.normalizer, key),
+        evaluate=held_out,
         evaluate_every=config.evaluate_every,
         report_every=config.report_every,
         out=folder,
