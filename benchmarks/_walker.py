@@ -110,7 +110,7 @@ def film(policy: Any, title: str) -> list[Image.Image]:
     import brax.envs
     import mujoco
 
-    states = video.play(policy, jax.random.key(1), frames_per_second=FRAMES_PER_SECOND, most=FRAMES)
+    states = video.play(policy, jax.random.key(1), frames_per_second=FRAMES_PER_SECOND, most=10_000).shown[:FRAMES]
     model = brax.envs.create(ENV.removeprefix("brax/")).sys.mj_model
     data, out, center = mujoco.MjData(model), [], 0.0
     for state in states:

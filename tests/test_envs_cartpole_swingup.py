@@ -133,4 +133,4 @@ def test_as_an_environment():
     assert after.reward == cartpole.reward(physics, jnp.float32(0.7)) and not after.done
     np.testing.assert_array_equal(step(first, jnp.array([5.0])).observation, step(first, jnp.array([1.0])).observation)
     picture, other = env.frames([jax.device_get(first.physics), jax.device_get(after.physics)])
-    assert picture.shape == (240, 320, 3) and not np.array_equal(picture, other)
+    assert picture.shape == (360, 480, 3) and not np.array_equal(picture, other)

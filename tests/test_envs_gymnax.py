@@ -184,7 +184,7 @@ def test_pictures(name):
     for t in range(10):
         state = step(state, action(env, t))
     first, last = env.frames([*moments, jax.device_get(state.physics)])
-    assert first.dtype == np.uint8 and first.shape == ((240, 240, 3) if "MinAtar" in name else (240, 320, 3))
+    assert first.dtype == np.uint8 and first.shape == ((360, 360, 3) if "MinAtar" in name else (360, 480, 3))
     assert not np.array_equal(first, last)
     assert len(np.unique(first.reshape(-1, 3), axis=0)) > 2
 

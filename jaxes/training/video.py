@@ -1,9 +1,10 @@
 """Moving pictures of policies that act."""
 
+import functools
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
@@ -15,86 +16,119 @@ if TYPE_CHECKING:
     from jaxes.training.trained import Trained
 
 SUFFIXES = (".gif", ".mp4", ".html")
+WIDTH, HEIGHT = 480, 360  # pixels of a picture, at most
+MOST = {".gif": 600, ".mp4": 3000, ".html": 1000}  # pictures of an episode
+
+
+class Film(NamedTuple):
+    """An episode that was written to a file."""
+
+    path: Path
+    score: float  # the return
+    length: int  # in steps
+    seconds: float  # that the file shows
+
+    def __str__(self) -> str:
+        return f"{self.path}\nscore    {self.score:.1f}\nlength   {self.length} steps, {self.seconds:.1f} s to see"
+
+
+class Played(NamedTuple):
+    """A whole episode, some moments of which are shown."""
+
+    shown: list[Any]  # physics (NumPy arrays), or pictures uint8[height, width, 3]
+    every: int  # steps between two of them
+    score: float
+    length: int
 
 
 def write(
-    policy: "Trained", key: jax.Array, path: str | Path, *, frames_per_second: float = 25.0, most: int = 250
-) -> Path:
-    """Play one episode and write it at the speed of its simulated time.
+    policy: "Trained", key: jax.Array, path: str | Path, *, frames_per_second: float = 25.0, most: int | None = None
+) -> Film:
+    """Play one episode to its end and write it at the speed of its simulated time.
 
     Args:
         policy: from `jaxes.load`.
         key: for the start of the episode.
         path: ends in .gif, .mp4 (needs imageio-ffmpeg) or .html (only for Brax: a scene that can be turned around; the
             page loads its viewer from the internet).
-        frames_per_second: how many pictures there are in a second, at most: an environment with longer steps has fewer.
-        most: the largest number of pictures, at which the episode is cut.
+        frames_per_second: how many pictures there are in a second, at most: fewer where an environment has longer steps
+            and where an episode is so long that `most` pictures would not do.
+        most: the largest number of pictures; by default 600 of a GIF, 3000 of an MP4 and 1000 moments of a page.
 
     Returns:
-        The path.
+        A `Film`: the path, the return and the length of the episode.
 
     Raises:
         ValueError: if `path` ends in anything else, or the environment cannot draw itself in that way.
+        FileNotFoundError: if the folder of `path` is not there; before the episode is played.
         ImportError: if imageio-ffmpeg is missing; the message says what to install.
     """
     path = suffixed(path)
-    _, seconds = pace(policy.env, frames_per_second)
-    if path.suffix == ".html":
-        if policy.env.html is None:
-            raise ValueError(f"{policy.env.name} has no HTML page, only Brax has; wanted: a path in .gif or .mp4")
-        moments = play(policy, key, frames_per_second=frames_per_second, most=most)
-        path.write_text(policy.env.html(moments, seconds))
-        return path
+    if path.suffix == ".html" and policy.env.html is None:
+        raise ValueError(f"{policy.env.name} has no HTML page, only Brax has; wanted: a path in .gif or .mp4")
     if path.suffix == ".mp4":
         _encoder()  # better missing now than after the episode
-    frames = episode(policy, key, frames_per_second=frames_per_second, most=most)
-    return (gif if path.suffix == ".gif" else mp4)(frames, path, frames_per_second=1 / seconds)
+    how = {"frames_per_second": frames_per_second, "most": MOST[path.suffix] if most is None else most}
+    played = (play if path.suffix == ".html" else episode)(policy, key, **how)
+    step = policy.env.step_seconds or 1 / frames_per_second
+    seconds = played.every * step
+    if path.suffix == ".html":
+        path.write_text(policy.env.html(played.shown, seconds))  # pyrefly: ignore[not-callable]
+    else:
+        (gif if path.suffix == ".gif" else mp4)(played.shown, path, frames_per_second=1 / seconds)
+    return Film(path, played.score, played.length, len(played.shown) * seconds)
 
 
 def suffixed(path: str | Path) -> Path:
-    """`path` as a `Path`; raises ValueError if `write` does not know its ending."""
+    """`path` as a `Path`; raises ValueError if `write` does not know its ending, OSError if its folder is not there."""
     path = Path(path)
     if path.suffix not in SUFFIXES:
         raise ValueError(f"path must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}, got {str(path)!r}")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} into")
     return path
 
 
-def pace(env: "Env", frames_per_second: float = 25.0) -> tuple[int, float]:
-    """How many steps there are between two pictures, and how many seconds."""
-    if not env.step_seconds:
-        return 1, 1 / frames_per_second
-    every = max(1, round(1 / (frames_per_second * env.step_seconds)))
-    return every, every * env.step_seconds
+def pace(env: "Env", frames_per_second: float = 25.0) -> int:
+    """How many steps there are between two pictures, so that there are so many of them in a second, at most."""
+    return max(1, round(1 / (frames_per_second * env.step_seconds))) if env.step_seconds else 1
 
 
-def play(policy: "Trained", key: jax.Array, *, frames_per_second: float = 25.0, most: int = 250) -> list[Any]:
-    """Play one episode; the physics (NumPy arrays) at the moments that are shown."""
+def play(policy: "Trained", key: jax.Array, *, frames_per_second: float = 25.0, most: int = 600) -> Played:
+    """Play one episode of a compiled environment; the physics at the moments that are shown."""
     env = policy.env
-    every, _ = pace(env, frames_per_second)
-    reset, step = jax.jit(env.reset), jax.jit(env.step)
+    every, (reset, step) = pace(env, frames_per_second), _compiled(env.reset, env.step)
     policy.reset()
     state = reset(key)
-    shown = [jax.device_get(state.physics)]
+    shown, score, t = [jax.device_get(state.physics)], 0.0, 0
     for t in range(1, env.max_steps + 1):
         state = step(state, policy(state.observation))
+        score += float(state.reward)
         if t % every == 0:
             shown.append(jax.device_get(state.physics))
-        if state.done or len(shown) == most:
+        if len(shown) > most:
+            shown, every = shown[::2], 2 * every
+        if state.done:
             break
-    return shown
+    return Played(shown, every, score, t)
 
 
-def episode(policy: "Trained", key: jax.Array, *, frames_per_second: float = 25.0, most: int = 250) -> list[np.ndarray]:
+@functools.lru_cache(maxsize=8)
+def _compiled(*functions: Callable[..., Any]) -> tuple[Callable[..., Any], ...]:
+    return tuple(map(jax.jit, functions))
+
+
+def episode(policy: "Trained", key: jax.Array, *, frames_per_second: float = 25.0, most: int = 600) -> Played:
     """Play one episode and draw it.
 
     Args:
         policy: from `jaxes.load`.
         key: for the start of the episode.
         frames_per_second: there are so many pictures in a simulated second, or one for each step if steps are longer.
-        most: the largest number of pictures, at which the episode is cut.
+        most: the largest number of pictures; a longer episode has fewer in a second.
 
     Returns:
-        Pictures, uint8[height, width, 3].
+        What was played, with pictures uint8[height, width, 3].
 
     Raises:
         ValueError: if the environment cannot draw itself.
@@ -103,31 +137,53 @@ def episode(policy: "Trained", key: jax.Array, *, frames_per_second: float = 25.
         return _filmed(policy, key, frames_per_second, most)
     if policy.env.frames is None:
         raise ValueError(f"{policy.env.name} cannot draw itself")
-    return policy.env.frames(play(policy, key, frames_per_second=frames_per_second, most=most))
+    played = play(policy, key, frames_per_second=frames_per_second, most=most)
+    return played._replace(shown=policy.env.frames(played.shown))
 
 
-def _filmed(policy: "Trained", key: jax.Array, frames_per_second: float, most: int) -> list[np.ndarray]:
+def _filmed(policy: "Trained", key: jax.Array, frames_per_second: float, most: int) -> Played:
     """`episode` for environments in Python processes: it is played without pictures first, and then again with them."""
     env = policy.env
     assert env.lanes is not None and env.film is not None
-    every, _ = pace(env, frames_per_second)
-    lanes, seed, actions = env.lanes(1), int(jax.random.bits(key, (), np.uint32)), []
+    lanes, seed, actions, score = env.lanes(1), int(jax.random.bits(key, (), np.uint32)), [], 0.0
     lanes.reset(0, seed)
     policy.reset()
-    for _ in range(min(env.max_steps, every * (most - 1))):
+    for _ in range(env.max_steps):
         actions.append(policy(jax.tree.map(lambda x: x[0], lanes.observations)))
-        _, done = lanes.step(np.zeros(1, int), actions[-1][None])
+        rewards, done = lanes.step(np.zeros(1, int), actions[-1][None])
+        score += float(rewards[0])
         if done[0]:
             break
-    return env.film(seed, actions, every)
+    every = pace(env, frames_per_second)
+    while 1 + len(actions) // every > most:
+        every *= 2
+    return Played([_fitted(x) for x in env.film(seed, actions, every)], every, score, len(actions))
+
+
+def _fitted(picture: np.ndarray) -> np.ndarray:
+    """The picture, made smaller or by a whole number larger, so that it fits; with an even height and width."""
+    from PIL import Image
+
+    height, width = picture.shape[:2]
+    scale = min(HEIGHT / height, WIDTH / width)
+    scale = max(1, int(scale)) if scale >= 1 else scale
+    size = [2 * round(scale * side / 2) for side in (width, height)]
+    how = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS
+    return np.asarray(Image.fromarray(picture).resize(size, how)) if size != [width, height] else picture
 
 
 def gif(frames: Iterable[np.ndarray], path: str | Path, *, frames_per_second: float = 25.0) -> Path:
     """Write a GIF that is repeated for ever; frames are uint8[height, width, 3]."""
-    import imageio.v3 as iio
+    from PIL import Image
 
-    path = Path(path)
-    iio.imwrite(path, np.stack(list(frames)), extension=".gif", duration=1000 / frames_per_second, loop=0)
+    path, pictures = Path(path), [Image.fromarray(frame) for frame in frames]
+    some = pictures[:: -(-len(pictures) // 8)]
+    together = Image.fromarray(np.concatenate([np.asarray(picture) for picture in some]))
+    palette = together.quantize(256, Image.Quantize.MEDIANCUT)  # one for all: pixels that stay need no room
+    indexed = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
+    ends = np.round(100 / frames_per_second * np.arange(len(indexed) + 1))  # GIF counts hundredths of a second
+    durations = (10 * np.maximum(np.diff(ends), 2)).astype(int).tolist()
+    indexed[0].save(path, save_all=True, append_images=indexed[1:], duration=durations, loop=0, optimize=False)
     return path
 
 

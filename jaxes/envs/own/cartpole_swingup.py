@@ -156,7 +156,7 @@ def make() -> Env:
     return Env("jaxes/cartpole_swingup", reset, step, shape, Box(-limit, limit), 1000, STEP_SECONDS, frames=_frames)
 
 
-def _frames(moments: list[Any], height: int = 240, width: int = 320) -> list[np.ndarray]:
+def _frames(moments: list[Any], height: int = 360, width: int = 480) -> list[np.ndarray]:
     return drawings.scenes(_draw, moments, None, height, width)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxes.envs.protocol import Box, Env, EnvState
 from jaxes.envs.suites.foreign import foreign, pure
-from jaxes.envs.suites.mujoco_tools import draw, quiet
+from jaxes.envs.suites.mujoco_tools import VIEWS, View, draw, quiet
 from jaxes.support import checks
 
 BACKENDS = ("spring", "generalized", "positional", "mjx")
@@ -68,9 +68,9 @@ def make(name: str, *, backend: str | None = None, **options: Any) -> Env:
 
     reset, step = pure(env, wrap)
 
-    def frames(states: list[Any], height: int = 240, width: int = 320) -> list[np.ndarray]:
+    def frames(states: list[Any], height: int = 360, width: int = 480) -> list[np.ndarray]:
         moments = [{"qpos": state.pipeline_state.q, "qvel": state.pipeline_state.qd} for state in states]
-        return draw(env.sys.mj_model, moments, height, width)
+        return draw(env.sys.mj_model, moments, height, width, VIEWS.get(name, View()))
 
     def html(states: list[Any], seconds: float) -> str:
         with foreign():

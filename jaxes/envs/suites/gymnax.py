@@ -131,7 +131,7 @@ def _frames(name: str, env: Any, params: Any):
     """How to draw it: MinAtar as grids, classic control from the side; None for environments without pictures."""
     if name.endswith("-MinAtar"):
 
-        def grids(moments: list[Physics], height: int = 240, width: int = 240) -> list[np.ndarray]:
+        def grids(moments: list[Physics], height: int = 360, width: int = 360) -> list[np.ndarray]:
             with foreign():
                 see = jax.jit(lambda state: env.get_obs(state, params))
                 return [drawings.grid(np.asarray(see(x.state)), height, width) for x in moments]
@@ -140,7 +140,7 @@ def _frames(name: str, env: Any, params: Any):
     if name not in drawings.CLASSIC:
         return None
 
-    def scenes(moments: list[Physics], height: int = 240, width: int = 320) -> list[np.ndarray]:
+    def scenes(moments: list[Physics], height: int = 360, width: int = 480) -> list[np.ndarray]:
         return drawings.scenes(drawings.CLASSIC[name], [x.state for x in moments], params, height, width)
 
     return scenes

@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxes.envs.host import host_env
 from jaxes.envs.protocol import Box, Env
-from jaxes.envs.suites.mujoco_tools import joined, quiet, spare
+from jaxes.envs.suites.mujoco_tools import VIEWS, View, draw, joined, quiet, spare
 
 MAX_STEPS = {
     "Ant-v5": 1000,
@@ -98,9 +98,15 @@ def _as_here(name: str, options: dict[str, Any], env: Any) -> bool:
 
 
 def _film(name: str, options: dict[str, Any], seed: int, actions: list[np.ndarray], every: int) -> list[np.ndarray]:
-    from jaxes.envs.suites.gymnasium import film
-
-    return film(_made(name, options, render_mode="rgb_array").env, seed, actions, every)
+    env: Any = _made(name, options).env
+    env.reset(seed=seed)
+    moment = lambda: {"qpos": env.data.qpos.copy(), "qvel": env.data.qvel.copy()}
+    moments = [moment()]
+    for t, action in enumerate(actions, 1):
+        env.step(action)
+        if t % every == 0:
+            moments.append(moment())
+    return draw(env.model, moments, 360, 480, VIEWS.get(name.partition("-")[0].lower(), View()))
 
 
 class MujocoLanes:

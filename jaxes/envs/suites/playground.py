@@ -87,7 +87,7 @@ def make(name: str, *, impl: str | None = None, **options: Any) -> Env:
 
     reset, step = pure(env, wrap)
 
-    def frames(states: list[Any], height: int = 240, width: int = 320) -> list[np.ndarray]:
+    def frames(states: list[Any], height: int = 360, width: int = 480) -> list[np.ndarray]:
         names = ("qpos", "qvel", "mocap_pos", "mocap_quat")
         moments = [{name: getattr(state.data, name) for name in names} for state in states]
         camera = env.mj_model.camera(_CAMERAS.get(name, 0)).id
