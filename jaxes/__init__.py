@@ -8,6 +8,7 @@ from jaxes.blocks import Block
 from jaxes.lowrank import materialize, vmap
 from jaxes.parallel import strict
 from jaxes.problem import Problem, generation, minimize, problem
+from jaxes.search.check import check
 from jaxes.search.esopt import ESOpt
 from jaxes.search.minimization import minimize_function
 from jaxes.search.run import run
@@ -99,6 +100,7 @@ __all__ = [
     "sv_cma_es",
     "Block",
     "ESOpt",
+    "check",
     "Info",
     "Problem",
     "Strategy",

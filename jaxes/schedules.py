@@ -12,7 +12,7 @@ Number = float | jax.Array | Callable[[Any], Any]
 
 
 def start(
-    name: str, given: Any, default: Number, dtype: Any, *, low: float = 0.0, exclusive: bool = False
+    name: str, given: Any, default: Number | None, dtype: Any, *, low: float = 0.0, exclusive: bool = False
 ) -> jax.Array:
     """The first value of a number, as a strongly typed scalar for the state.
 

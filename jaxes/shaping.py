@@ -222,9 +222,13 @@ SHAPINGS: dict[str, Callable[[], Shaping]] = {
 
 
 def shaping_of(shaping: Any, usual: Callable[[], Shaping] = centered_rank) -> Shaping:
-    """The shaping that is meant by a name, by a factory or by None, which is `usual()`.
+    """The shaping that is meant.
+
+    Args:
+        shaping: a function float[n] -> float[n], the name of one in `SHAPINGS`, a factory such as `z_score`, or None.
+        usual: makes what stands for None.
 
     >>> shaping_of("z_score") is z_score()
     True
     """
-    return given("shaping", shaping, SHAPINGS, usual, Callable)
+    return given("shaping", shaping, SHAPINGS, usual, callable)

@@ -1,7 +1,9 @@
 """What every strategy promises, for each row of the table."""
 
+import copy
 import functools
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -181,8 +183,8 @@ def test_shapes_dtypes_and_finite_values(dtype, name):
         assert not any("weak" in fact for fact in jax.tree.leaves(facts(state)))
         assert facts(recommended) == facts(params)
         wide = jnp.float64 if dtype == "float64" else jnp.float32
-        assert all(x.shape == () for x in info)
-        assert {x.dtype for x in info} == {jnp.dtype(wide), jnp.dtype(jnp.int32)}
+        assert all(x.shape == () for x in jax.tree.leaves(info))
+        assert {x.dtype for x in jax.tree.leaves(info)} == {jnp.dtype(wide), jnp.dtype(jnp.int32)}
         assert_finite(told)
         for row in range(N):
             same = all(np.array_equal(x[row], p) for x, p in zip(*map(jax.tree.leaves, (members, params)), strict=True))
@@ -667,3 +669,164 @@ class TestBadInput:
     def test_decay(self):
         with pytest.raises(ValueError, match="decay must be 'decoupled' or 'l2', got 'none'"):
             jaxes.open_es(N, decay="none")
+
+
+@rows
+def test_it_can_be_pickled(name):
+    """Among them those whose factory was given functions; the copy is the very strategy."""
+    strategy = TABLE[name].make(N)
+    assert pickle.loads(pickle.dumps(strategy)) is strategy
+    assert copy.deepcopy(strategy) is strategy
+    state = usual(name)[0]
+    again = pickle.loads(pickle.dumps(jax.tree.map(np.asarray, state._replace(key=0))))
+    assert jax.tree.structure(again) == jax.tree.structure(state)
+
+
+def test_arguments_of_a_pickled_strategy():
+    strategy = jaxes.open_es(N, shaping=jaxes.shaping.top(3), noise=jaxes.noise.subset(0.5, "low_rank"))
+    wrapped = jaxes.wrappers.keep_best(jaxes.wrappers.bounded(strategy, -1.0, 1.0))
+    assert pickle.loads(pickle.dumps(wrapped)) is wrapped
+    changed = strategy._replace(recommend=lambda state: state.mean)
+    with pytest.raises((AttributeError, pickle.PicklingError)):  # not the strategy that it was made of
+        pickle.dumps(changed)
+
+
+@rows
+def test_a_state_of_another_strategy_is_refused(name):
+    strategy, state = made(name)[0], usual(name)[0]
+    other = TABLE["cma_es" if name != "cma_es" else "open_es"].make(2 * N)
+    fitness = jnp.zeros(2 * N)
+    with pytest.raises(ValueError, match=f"got a state of {strategy_name(name)} with population_size={N}"):
+        other.tell(state, fitness)
+    larger = TABLE[name].make(2 * N)
+    with pytest.raises(ValueError, match=f"population_size={2 * N}.* returns, got a state .*population_size={N}"):
+        larger.tell(state, fitness)
+    for wrong in (KEY, tree(), fitness, None, (1, 2)):
+        with pytest.raises(TypeError, match=r"state must be what init of this strategy .* returns, got "):
+            strategy.ask(wrong)
+        with pytest.raises(TypeError, match="state must be what init"):
+            strategy.tell(wrong, fitness[:N])
+    with pytest.raises(TypeError, match="no key is given"):
+        strategy.ask(KEY, state)
+
+
+def strategy_name(name):
+    return next(known for known in jaxes.STRATEGIES if known == name.split(",")[0])
+
+
+@rows
+def test_fitness_may_be_sharded_over_an_explicit_mesh(name):
+    """The default of `jax.make_mesh`: sorting needs all of the fitness on each device."""
+    mesh = jax.make_mesh((1,), ("x",), axis_types=(jax.sharding.AxisType.Explicit,))
+    strategy, state = made(name)[0], usual(name)[0]
+    fitness = jnp.arange(float(N))
+    spread = jax.device_put(fitness, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("x")))
+    tell = lambda fitness: jax.eval_shape(strategy.tell, state, fitness)[1].best
+    with jax.set_mesh(mesh):
+        assert tell(spread).shape == tell(fitness).shape == ()
+    if name in MECHANISMS:
+        with jax.set_mesh(mesh):
+            got = strategy.recommend(jax.jit(strategy.tell)(state, spread)[0])
+        assert_close(got, strategy.recommend(made(name)[3](state, fitness)[0]))
+
+
+@slow_elsewhere(ALL)
+def test_nothing_is_nan_where_nothing_is_wrong(name):
+    """So that `jax_debug_nans` finds a user's NaN, and none of ours."""
+    with jax.debug_nans(True):
+        later.__wrapped__(name)
+
+
+@pytest.mark.parametrize(
+    ("number", "error"),
+    [
+        ("0.1", TypeError),
+        (True, TypeError),
+        (None, TypeError),
+        (0.1 + 0j, TypeError),
+        (object(), TypeError),
+        (float("inf"), ValueError),
+        (float("nan"), ValueError),
+        (-0.1, ValueError),
+        (0.0, ValueError),
+        ([0.1], ValueError),
+        (np.full(3, 0.1), ValueError),
+        (np.complex64(0.1), TypeError),
+        (np.bool_(True), TypeError),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("name", ["open_es", "snes", "simple_ga"])
+def test_numbers_that_are_none(name, number, error):
+    with pytest.raises(error, match="sigma must be "):
+        TABLE[name].make(N, number).init(KEY, tree())
+    if number is not None:  # which stands for the factory's
+        with pytest.raises(error, match="sigma must be "):
+            TABLE[name].make(N).init(KEY, tree(), sigma=number)
+
+
+@rows
+def test_parameters_that_are_no_numbers(name):
+    for wrong in (jnp.nan, jnp.inf, -jnp.inf):
+        params = tree()
+        params["layer"]["kernel"] = params["layer"]["kernel"].at[1, 0].set(wrong)
+        with pytest.raises(ValueError, match=r"params\['layer'\]\['kernel'\]\[.*1, 0\] must be finite, got "):
+            made(name)[0].init(KEY, params)
+
+
+def test_names_and_factories_stand_for_what_they_make():
+    plain = jaxes.open_es(N, 0.1, shaping=jaxes.shaping.z_score(), noise=jaxes.noise.rademacher())
+    for shaping, noise in (("z_score", "rademacher"), (jaxes.shaping.z_score, jaxes.noise.rademacher)):
+        strategy = jaxes.open_es(N, 0.1, shaping=shaping, noise=noise)
+        state = strategy.init(KEY, tree())
+        assert_same(strategy.tell(state, jnp.arange(8.0)), plain.tell(plain.init(KEY, tree()), jnp.arange(8.0)))
+    with pytest.raises(ValueError, match="unknown shaping 'centred_rank'; did you mean centered_rank"):
+        jaxes.open_es(N, shaping="centred_rank")
+    with pytest.raises(TypeError, match=r"shaping top must be called with its k: top\(k=...\)"):
+        jaxes.open_es(N, shaping=jaxes.shaping.top)
+    with pytest.raises(TypeError, match=r"noise must be one of jaxes.noise or its name .* got 0.1"):
+        jaxes.open_es(N, noise=0.1)
+    with pytest.raises(TypeError, match=r"got the factory cma_es"):
+        jaxes.run(jaxes.cma_es, objective, None, generations=1)
+    with pytest.raises(TypeError, match=r"such as jaxes.cma_es\(population_size, sigma\), got 'cma_es'"):
+        jaxes.run("cma_es", objective, None, generations=1)
+
+
+def test_optimizers_that_ask_for_a_value():
+    """`value` is minus the mean fitness of the valid members."""
+    seen = []
+
+    def update(updates, state, params=None, *, value, **_):
+        seen.append(value)
+        return updates, state
+
+    spy = optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)
+    strategy = jaxes.open_es(4, 0.1, tx=optax.chain(spy, optax.sgd(0.1)))
+    state = strategy.init(KEY, tree())
+    seen.clear()
+    strategy.tell(state, jnp.array([1.0, 2.0, jnp.nan, 6.0]))
+    assert [float(value) for value in seen] == [-3.0]
+
+
+def test_a_plateau_reduces_the_step():
+    plateau = optax.contrib.reduce_on_plateau(factor=0.5, patience=1, rtol=0.0, atol=1e-3, accumulation_size=1)
+    strategy = jaxes.open_es(4, 0.1, tx=optax.chain(optax.sgd(1.0), plateau))
+    state = strategy.init(KEY, tree())
+    for _ in range(6):
+        state, _ = strategy.tell(state, jnp.array([1.0, 2.0, 3.0, 4.0]))
+    assert float(optax.tree_utils.tree_get(state.optimizer, "scale")) < 1
+
+
+@pytest.mark.parametrize(
+    ("tx", "message"),
+    [
+        (optax.adam, r"such as optax.adam\(0.01\), got the function adam; call it"),
+        ("adam", "got 'adam'"),
+        ((optax.sgd(0.1), optax.clip(1.0)), "got several; optax.chain makes one"),
+        (optax.lbfgs(), "needs the gradient, the parameters and a value to descend, and no more"),
+    ],
+    ids=["not called", "a name", "a tuple", "a line search"],
+)
+def test_optimizers_that_cannot_be_used(tx, message):
+    with pytest.raises(TypeError, match=f"tx must be an optax transformation .*{message}"):
+        jaxes.open_es(N, tx=tx).init(KEY, tree())

@@ -66,7 +66,7 @@ def test_run_continues():
             jaxes.run(strategy, objective, state, generations=bad)
     with pytest.raises(TypeError, match="got a Problem"):
         jaxes.run(strategy, jaxes.problem(sphere), state, generations=1)
-    with pytest.raises(ValueError, match="must return a scalar for one member"):
+    with pytest.raises(ValueError, match="must return one real number for one member, a scalar, got shape"):
         jaxes.run(strategy, lambda x: x, state, generations=1)
 
 

@@ -1,4 +1,4 @@
-"""The one policy of precision: a strategy's algebra and sums over members at HIGHEST, a user's model as the user says."""
+"""The policy of precision: strategies and sums over members compute at HIGHEST, a user's model as the user says."""
 
 import jax
 import jax.numpy as jnp

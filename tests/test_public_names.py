@@ -6,7 +6,7 @@ import pytest
 
 NAMES = {
     "jaxes": """
-        Block ESOpt Info Problem Report STRATEGIES Strategy ars asebo cem clip_up cma_es cr_fm_nes
+        Block ESOpt Info Problem Report STRATEGIES Strategy ars asebo cem check clip_up cma_es cr_fm_nes
         differential_evolution discovered_es envs es_value_and_grad esmc fit flatten_params generation gesmr_ga
         gradientless_descent guide guided_es hill_climbing iamalgam lm_ma_es load lowrank ma_es materialize minimize
         minimize_function mr15_ga nes noise nres open_es parallel particle_swarm pes pgpe planning plots problem

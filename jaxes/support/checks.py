@@ -151,7 +151,7 @@ def integer(name: str, value: Any, low: int = 1, high: int | None = None, limit:
 def is_integer(value: Any, low: int = 1, high: int | None = None) -> bool:
     """Whether `value` is an int, and no bool, from `low` to `high`."""
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    return whole and low <= value and (high is None or value <= high)
+    return whole and low <= int(value) and (high is None or int(value) <= high)
 
 
 def real(name: str, value: Any, wanted: str, fits: Callable[[float], bool]) -> None:

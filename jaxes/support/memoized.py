@@ -9,6 +9,7 @@ from jaxes.support import checks
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_MADE, _IS_FACTORY = "_jaxes_made", "_jaxes_is_factory"
 
 
 class Made(NamedTuple):
@@ -38,7 +39,7 @@ def memoized(factory: Callable[P, T]) -> Callable[P, T]:
         result = factory(*args, **kwargs)
         first = result[0] if isinstance(result, tuple) else result
         if recipe(result) is None:
-            first.made = (Made(make, args, kwargs), result)
+            setattr(first, _MADE, (Made(make, args, kwargs), result))
         return result
 
     kept = functools.lru_cache(maxsize=256, typed=True)(once)
@@ -51,7 +52,7 @@ def memoized(factory: Callable[P, T]) -> Callable[P, T]:
             return once(*args, **kwargs)
         return kept(*args, **kwargs)
 
-    make.is_factory = True
+    setattr(make, _IS_FACTORY, True)
     return make
 
 
@@ -63,7 +64,7 @@ def recipe(thing: Any) -> Made | None:
     (8, 0.5)
     """
     first = thing[0] if isinstance(thing, tuple) and thing else thing
-    made, result = getattr(first, "made", (None, None))
+    made, result = getattr(first, _MADE, (None, None))
     same = result is thing or (isinstance(thing, tuple) and isinstance(result, tuple) and result == thing)
     return made if same else None
 
@@ -77,7 +78,9 @@ def pickled(thing: tuple) -> tuple[Any, ...]:
     return _remade, (made.factory, tuple(map(_recorded, made.args)), kwargs)
 
 
-def given(what: str, value: Any, known: Mapping[str, Callable[[], T]], usual: Callable[[], T], wanted: type) -> T:
+def given(
+    what: str, value: Any, known: Mapping[str, Callable[[], T]], usual: Callable[[], T], fits: Callable[[Any], bool]
+) -> T:
     """An argument that may be left out (None), or given by its name, as a factory or as what the factory makes.
 
     Args:
@@ -85,19 +88,19 @@ def given(what: str, value: Any, known: Mapping[str, Callable[[], T]], usual: Ca
         value: what was given.
         known: factories by name.
         usual: makes what stands for None.
-        wanted: the type of what a factory makes, or `Callable`.
+        fits: whether a value is what a factory makes.
     """
     if value is None:
         return usual()
     if isinstance(value, str):
         return known[checks.choice(what, value, known)]()
-    if getattr(value, "is_factory", False):
+    if getattr(value, _IS_FACTORY, False):
         required = [p.name for p in inspect.signature(value).parameters.values() if p.default is p.empty]
         if required:
             name = value.__name__
             raise TypeError(f"{what} {name} must be called with its {required[0]}: {name}({required[0]}=...)")
         return value()
-    if not isinstance(value, wanted):
+    if not fits(value):
         raise TypeError(f"{what} must be one of jaxes.{what} or its name ({', '.join(known)}), got {value!r}")
     return value
 

@@ -39,7 +39,8 @@ def descent(
 
     Args:
         tx: an optax transformation, run on the real parameter tree; Adam by default. One that asks for a `value`, such
-            as `optax.contrib.reduce_on_plateau`, is given minus the mean fitness of the valid members.
+            as `optax.contrib.reduce_on_plateau`, is given minus the mean fitness of the valid members (which may be
+            below 0, where that one's `rtol` must be 0).
         decay: "decoupled" takes `learning_rate * weight_decay * mean` off the mean (Loshchilov & Hutter 2019); "l2"
             adds `weight_decay * mean` to the gradient before the optimizer, as OpenAI's code does.
         default_rate: Adam's step size where `learning_rate` is None.
@@ -86,8 +87,11 @@ def _taken(tx: Any) -> optax.GradientTransformationExtraArgs:
     def update(gradient, state, params, *, value):
         try:
             return whole.update(gradient, state, params, value=value)
-        except TypeError:  # takes other arguments only, such as `optax.contrib.sam`
-            return whole.update(gradient, state, params)
+        except TypeError as error:
+            try:  # one that takes other arguments only, such as `optax.contrib.sam`
+                return whole.update(gradient, state, params)
+            except TypeError:
+                raise error from None
 
     return optax.GradientTransformationExtraArgs(tx.init, update)
 
