@@ -13,3 +13,11 @@ def test_stretched_covariance():
     root = np.asarray(stretched.stretch(jnp.eye(N), v) * d[None])
     want = np.diag(d) @ (np.eye(N) + np.outer(v, v)) @ np.diag(d)
     np.testing.assert_allclose(root.T @ root, want, rtol=1e-4, atol=1e-4)
+
+
+def test_in_one_dimension_the_direction_stays():
+    """There D and v are one number twice; the natural gradient of the variance is D's alone."""
+    v, p = jnp.array([0.7]), jnp.array([0.3])
+    dv, relative = stretched.natural(p, jnp.array([0.2]), v)
+    assert dv == 0
+    np.testing.assert_allclose(relative, 0.15, rtol=1e-6)

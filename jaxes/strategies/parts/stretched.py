@@ -65,7 +65,12 @@ def score(weights: jax.Array, y: jax.Array, v: jax.Array) -> tuple[jax.Array, ja
 
 
 def natural(p: jax.Array, q: jax.Array, v: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The natural gradient from `score`: steps of v, and of D relative to D."""
+    """The natural gradient from `score`: steps of v, and of D relative to D.
+
+    In one dimension D and v are the same thing twice, and v stays, else both would grow without end.
+    """
+    if v.size == 1:
+        return jnp.zeros_like(v), 0.5 * p
     u, square = direction(v)
     uu, gamma = u**2, 1 + square
     # alpha < 1 where the Fisher matrix would be nearly singular, because one entry of v is large.
