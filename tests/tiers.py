@@ -88,6 +88,11 @@ EXTENDED: dict[str, tuple[str, ...]] = {
         "test_uncertainty_tells_noise_from_none",
     ),
     "test_doctests": ("",),
+    "test_trees": (
+        "test_members_climb_whatever_the_tree[cma_es]",
+        "test_members_climb_whatever_the_tree[open_es, low_rank]",
+        "test_a_rollout_plays_a_policy_of_any_tree[gaussian]",
+    ),
     "test_cma_es": (
         "test_evaluations_against_cma[ellipsoid]",
         "test_evaluations_against_cma[rosenbrock]",
