@@ -134,6 +134,25 @@ def test_bounds_are_lists_numbers_or_trees():
         jaxes.minimize_function(sphere, [1, 1, 1], 0.5, low="a", progress=False)
 
 
+def test_a_function_of_jax_numpy():
+    """It gets doubles, computes in the user's precision, and its values are told as doubles."""
+    one = jaxes.minimize_function(lambda x: jnp.sum(x**2), [1.0, 1.0], 0.5, target=1e-6, progress=False)
+    rows = jax.jit(lambda rows: jnp.sum(rows**2, axis=1))
+    many = jaxes.minimize_function(rows, [1.0, 1.0], 0.5, target=1e-6, progress=False, vectorized=True)
+    assert one.stop == many.stop == "target" and sphere(many.x) < 1.001e-6
+
+
+def test_a_single_number():
+    result = jaxes.minimize_function(lambda x: (x - 3) ** 2, 0.0, 1.0, target=1e-8, progress=False)
+    assert result.stop == "target" and abs(result.x - 3) <= 1e-4
+
+
+@pytest.mark.parametrize("options", [{"tolerances": {"fun": 1}}, {"callback": 1}, {"strategy": jaxes.cma_es(8)}])
+def test_kinds_of_settings(options):
+    with pytest.raises(TypeError, match=f"{next(iter(options))} must be"):
+        jaxes.minimize_function(sphere, [1.0, 1.0], 0.5, progress=False, **options)
+
+
 def test_strategies_by_name_and_new_sigmas_without_new_programs():
     result = jaxes.minimize_function(sphere, [1.0, 1.0], 0.5, strategy="snes", target=1e-4, progress=False)
     assert result.stop == "target"

@@ -428,6 +428,29 @@ def test_a_restart_begins_where_it_is_told():
             ValueError,
             r"params\[1\] must start in \[0, 1\], got 2",
         ),
+        (lambda: wrappers.integer(jaxes.snes(4), [0, 2]), TypeError, r"which must hold booleans.*numpy\.isin"),
+        (lambda: wrappers.integer(jaxes.snes(4), {"a": 1}), TypeError, r"which\['a'\] must hold booleans"),
+        (
+            lambda: wrappers.integer(jaxes.snes(4), [True, False]).init(KEY, jnp.zeros(3)),
+            ValueError,
+            "which must be a number, or a prefix",
+        ),
+        (lambda: wrappers.integer(jaxes.particle_swarm(4)), TypeError, "strategy must be a Gaussian one"),
+        (
+            lambda: wrappers.bounded(wrappers.integer(jaxes.snes(4)), [0.2, 0], 0.8).init(KEY, jnp.full(2, 0.5)),
+            ValueError,
+            r"no whole number lies between low 0.2 and high 0.8 of params\[0\]",
+        ),
+        (lambda: jaxes.wrappers.integer(jaxes.snes(4)).init(KEY, jnp.ones(2), low=0.0), TypeError, "has no bounds"),
+        (lambda: wrappers.bounded(jaxes.snes(4)).init(KEY, jnp.ones(2), margin=0.1), TypeError, "no whole numbers"),
+        (
+            lambda: wrappers.restarted(
+                lambda size: jaxes.simulated_annealing(size, 0.1, temperature=1.0), population_size=4, growth="up"
+            ),
+            ValueError,
+            "'ipop', 'bipop' or None",
+        ),
+        (lambda: wrappers.restarted(lambda size: size, population_size=4, growth="ipop"), TypeError, "got 4"),
         (lambda: wrappers.bounded(jaxes.snes(4), jnp.zeros(3)).init(KEY, jnp.ones(2)), ValueError, "low must be"),
         (lambda: wrappers.reevaluated(jaxes.snes(4), 1), ValueError, "n must be an int of 2 or more, got 1"),
         (lambda: wrappers.restarted(jaxes.snes(4), growth="ipop"), TypeError, "a function from a population's size"),

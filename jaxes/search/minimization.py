@@ -111,7 +111,7 @@ def minimize_function(
     ('target', True, True)
     """
     sigma = positive("sigma", sigma)
-    _check(f, budget, restarts, population_size, target)
+    _check(f, budget, restarts, population_size, target, tolerances, callback)
     factory = factory_of(strategy)
     rng = np.random.default_rng(seed)
     begin = (lambda rng: start_of(x0(rng))) if callable(x0) else lambda rng: start_of(x0)
@@ -317,11 +317,15 @@ class _Bar:
             self._progress.close()
 
 
-def _check(f, budget, restarts, population_size, target) -> None:
+def _check(f, budget, restarts, population_size, target, tolerances, callback) -> None:
     if not callable(f):
         raise TypeError(f"f must be a function of a candidate, got {f!r}")
     if population_size is not None:
         checks.population_size(population_size)
+    if tolerances is not None and not isinstance(tolerances, Tolerances):
+        raise TypeError(f"tolerances must be jaxes.termination.Tolerances(...), got {tolerances!r}")
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be a function of a row of the history, got {callback!r}")
     number = lambda value: isinstance(value, int | float | np.number) and not isinstance(value, bool)
     if budget is not None and not (number(budget) and math.isfinite(budget) and budget >= 1 and budget == int(budget)):
         raise ValueError(f"budget must be a whole number of evaluations, 1 or more, got {budget!r}")

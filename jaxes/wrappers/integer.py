@@ -8,9 +8,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.stats import norm
 
 from jaxes.strategy import Strategy, strategy_factory
+from jaxes.support.vectors import is_vector
 from jaxes.wrappers.bounded import bounds_of
 from jaxes.wrappers.layers import outermost
 from jaxes.wrappers.placed import Whole, placed
@@ -37,7 +39,7 @@ def integer(strategy: Strategy, which: Any = True, *, margin: float | None = Non
     Numbers that `init` takes: `margin` and the numbers of the strategy inside.
 
     Raises:
-        TypeError: if the strategy's standard deviations cannot be read.
+        TypeError: if the strategy's standard deviations cannot be read, or `which` holds anything but booleans.
         ValueError: if the strategy has whole numbers already; at `init`, if bounds have no whole number between them.
 
     >>> import jax, jaxes, jax.numpy as jnp
@@ -48,6 +50,7 @@ def integer(strategy: Strategy, which: Any = True, *, margin: float | None = Non
     >>> strategy.recommend(state).tolist()
     [3.0, -7.0, 11.0]
     """
+    _check(which)
     layer = outermost(strategy)
     if layer is None:
         return placed(strategy, None, _whole(strategy, which, margin))
@@ -56,6 +59,14 @@ def integer(strategy: Strategy, which: Any = True, *, margin: float | None = Non
     if layer.name == "bounded":
         return placed(layer.inside, bounds_of(layer.settings), _whole(layer.inside, which, margin))
     return layer.around(lambda inside: integer(inside, which, margin=margin))
+
+
+def _check(which: Any) -> None:
+    for path, mask in jax.tree_util.tree_leaves_with_path(which, is_leaf=lambda x: x is None or is_vector(x)):
+        if mask is None or np.asarray(mask).dtype != bool:
+            name = f"which{jax.tree_util.keystr(path)}"
+            hint = "; whole numbers by their places are numpy.isin(numpy.arange(n), places)" if is_vector(mask) else ""
+            raise TypeError(f"{name} must hold booleans, one for each number, got {mask!r}{hint}")
 
 
 def _whole(strategy: Strategy, which: Any, margin: float | None) -> Whole:

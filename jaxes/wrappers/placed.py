@@ -58,7 +58,7 @@ def placed(strategy: Strategy, bounds: Bounds | None, whole: Whole | None) -> St
 
     def init(key, params, *, low=None, high=None, margin=None, **numbers) -> State:
         params = checks.params(params)
-        inside = params
+        inside, is_whole = params, chosen(params)
         if bounds is None and not (low is None and high is None):
             raise TypeError("init got low or high, but the strategy has no bounds: see jaxes.wrappers.bounded")
         if whole is None and margin is not None:
@@ -66,9 +66,9 @@ def placed(strategy: Strategy, bounds: Bounds | None, whole: Whole | None) -> St
         if bounds is not None:
             low = spread(bounds.low if low is None else low, params, "low")
             high = spread(bounds.high if high is None else high, params, "high")
-            _check(params, low, high, chosen(params))
-            back = lambda x, a, b, is_whole: jnp.where(is_whole, x, bounds.back(x, a, b))
-            inside = jax.tree.map(back, params, low, high, chosen(params))
+            _check(params, low, high, is_whole)
+            back = lambda x, a, b, w: jnp.where(w, x, bounds.back(x, a, b))
+            inside = jax.tree.map(back, params, low, high, is_whole)
         scale = None
         if whole is not None:
             scale = jax.tree.map(jnp.ones_like, params)
