@@ -1,4 +1,4 @@
-"""Settings of every test: strict promotion of dtypes, no implicit broadcasting of ranks (warnings: pyproject.toml)."""
+"""Settings of every test: strict dtypes, no broadcasting of ranks, exact products (warnings are in pyproject.toml)."""
 
 import os
 import tempfile
@@ -10,6 +10,7 @@ import tiers
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_default_matmul_precision", "highest")  # models too: accelerators multiply in TF32 otherwise
 
 # Most of the tests' time is compilation; the workers of pytest-xdist, and the next run, share what one has compiled.
 if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
