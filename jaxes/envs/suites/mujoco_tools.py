@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import ctypes.util
+import importlib
 import os
 import sys
 from collections.abc import Iterable, Mapping
@@ -14,7 +15,7 @@ import numpy as np
 @contextlib.contextmanager
 def quiet():
     """The context for loading models, whose deprecations MuJoCo would print and write to MUJOCO_LOG.TXT."""
-    if sys.platform == "linux" and not os.environ.get("DISPLAY") and ctypes.util.find_library("EGL"):
+    if _without_screen():
         os.environ.setdefault("MUJOCO_GL", "egl")  # read when MuJoCo is imported: drawing without a screen
     import mujoco
 
@@ -24,6 +25,24 @@ def quiet():
         yield
     finally:
         mujoco.set_mju_user_warning(before)
+
+
+def _without_screen() -> bool:
+    return sys.platform == "linux" and not os.environ.get("DISPLAY") and bool(ctypes.util.find_library("EGL"))
+
+
+def _renderer(model: Any, height: int, width: int) -> Any:
+    import mujoco
+
+    contexts: Any = getattr(sys.modules[mujoco.Renderer.__module__], "gl_context", None)
+    if _without_screen() and contexts is not None and "glfw" in contexts.GLContext.__module__:
+        os.environ["MUJOCO_GL"] = "egl"
+        importlib.reload(contexts)  # MuJoCo was imported before anybody said that there is no screen
+    try:
+        return mujoco.Renderer(model, height, width)
+    except Exception as error:  # whatever the platform's OpenGL raises
+        needs = "libegl1, and MUJOCO_GL=egl before MuJoCo is imported"
+        raise OSError(f"MuJoCo cannot draw here: {error}; on Linux without a screen it needs {needs}") from None
 
 
 def spare(model: Any) -> None:
@@ -109,18 +128,14 @@ def draw(
     if followed:
         model = _lightened(model)
     data, view, out = mujoco.MjData(model), mujoco.MjvCamera(), []
-    try:
-        renderer = mujoco.Renderer(model, height, width)
-    except Exception as error:  # whatever the platform's OpenGL raises
-        needs = "libegl1, and MUJOCO_GL=egl before MuJoCo is imported"
-        raise OSError(f"MuJoCo cannot draw here: {error}; on Linux without a screen it needs {needs}") from None
-    with renderer:
+    scene: Any = None
+    with _renderer(model, height, width) as renderer:
         for moment in moments:
             for name, value in moment.items():
                 setattr(data, name, value)
             mujoco.mj_forward(model, data)
             if isinstance(camera, View):
-                if not out:
+                if scene is None:
                     scene = _Scene(model, data, camera, width / height)
                 scene.aim(view, data)
             else:
@@ -178,14 +193,14 @@ class _Scene:
         wall, away = scene.geoms[scene.ngeom], 6 * self.distance
         frame = np.stack([self.right, self.up, -self.forward], axis=1)
         size, where = np.array([6.0, 6.0, 0.01]) * self.distance, camera.lookat + away * self.forward
-        color = np.float32([*(level / _SHINE for level in SKY), 0.999])  # what is transparent has no shadow
+        color = np.array([*(level / _SHINE for level in SKY), 1.0], np.float32)
         mujoco.mjv_initGeom(wall, mujoco.mjtGeom.mjGEOM_BOX, size, where, frame.ravel(), color)
         wall.emission, wall.specular, wall.shininess, wall.reflectance = _SHINE, 0.0, 0.0, 0.0
         wall.category = mujoco.mjtCatBit.mjCAT_DECOR
         scene.ngeom += 1
 
 
-SKY, FLOOR, CONTRAST = (0.84, 0.9, 0.96), 0.48, 0.1
+SKY, FLOOR, CONTRAST = (0.84, 0.9, 0.96), 0.6, 0.12
 _COLORS = ((0.15, 0.4, 0.65), (0.95, 0.5, 0.1), (0.15, 0.55, 0.2), (0.75, 0.15, 0.15), (0.5, 0.35, 0.65))
 _SHINE = 20.0  # so that other lights make no difference
 
