@@ -14,27 +14,36 @@ LONG = """
 import sys, jax, jaxes, jax.numpy as jnp
 
 def slowly(x):  # takes a minute to compile
+    print("begun", flush=True)
     for i in range(800):
         x = jnp.sort(jnp.sin(x) * i)[::-1] + jnp.cumsum(x)
     return jnp.sum(x)
 
+def quickly(x):
+    print("begun", flush=True)
+    return jnp.sum(jnp.sort(jnp.sin(jnp.sort(x))))
+
 def for_ever(x):  # is traced for ever
+    print("begun", flush=True)
     while True:
         y = jnp.sin(x)
+
+def computes_long(x):  # for minutes
+    print("begun", flush=True)
+    return jax.lax.fori_loop(0, 10**9, lambda _, x: jnp.sin(x), jnp.sum(x))
 
 def fails(*_):
     raise RuntimeError("mine")
 
 def fit(objective, **options):
-    print("begun", flush=True)
     for report in jaxes.fit(jaxes.open_es(4), objective, jnp.ones(64), key=jax.random.key(0), generations=1, **options):
         print(report.generation, flush=True)
 
 """
 
 
-def program(last_line):
-    command = [sys.executable, "-c", LONG + last_line]
+def program(last_line, *arguments):
+    command = [sys.executable, "-c", LONG + last_line, *map(str, arguments)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     while process.stdout.readline() != "begun\n":
@@ -61,15 +70,15 @@ def test_the_error_of_an_evaluation_is_told_while_the_generation_is_compiled():
 
 
 def test_the_caller_may_catch_it_and_leave_when_the_compiler_is_done():
-    quick = "fit(lambda x: jnp.sum(jnp.sort(jnp.sin(jnp.sort(x)))), evaluate=fails)"
+    quick = "fit(quickly, evaluate=fails)"
     caught = f"try:\n    {quick}\nexcept RuntimeError as error:\n    print(error)\nsys.exit(7)"
     code, error = ended(program(caught), 120)
     assert code == 7, error
 
 
-@pytest.mark.parametrize(("objective", "seconds"), [("slowly", 6), ("for_ever", 2)])
+@pytest.mark.parametrize(("objective", "seconds"), [("slowly", 5), ("for_ever", 1), ("computes_long", 5)])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_while_it_is_traced_or_compiled(objective, seconds, number):
+def test_a_signal_ends_it_while_it_is_traced_compiled_or_in_its_first_generation(objective, seconds, number):
     process = program(f"fit({objective})")
     time.sleep(seconds)
     assert process.poll() is None
@@ -118,3 +127,28 @@ def test_a_signal_is_not_lost_in_a_destructor():
         assert interruption.received == signal.SIGINT
         time.sleep(20)
     assert time.monotonic() - began < 10
+
+
+LATER = """
+def evaluate(generation, key, ask, ids):  # the second generation takes for ever
+    loops = jnp.where(generation == 0, 1, 10**9)
+    one = lambda x: jax.lax.fori_loop(0, loops, lambda _, y: jnp.sin(y), jnp.sum(x))
+    return jax.vmap(one)(ask()), ()
+
+problem = jaxes.Problem(lambda key: jnp.int32(0), evaluate, lambda generation, sums: generation + 1)
+options = {"key": jax.random.key(0), "out": sys.argv[1], "chunk_seconds": 0.0}
+for report in jaxes.fit(jaxes.open_es(4), problem, jnp.ones(64), **options):
+    print("begun", flush=True)
+"""
+
+
+def test_the_second_ctrl_c_does_not_wait_for_a_long_generation(tmp_path):
+    process = program(LATER, tmp_path / "run")
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    time.sleep(2)
+    assert process.poll() is None  # it will stop when this generation is done
+    process.send_signal(signal.SIGINT)
+    code, error = ended(process)
+    assert code != 0 and "interrupted at generation 1" in error
+    assert (tmp_path / "run/checkpoints/1").is_dir()

@@ -1,8 +1,8 @@
-"""Compile in the background, so that a person sees progress and can interrupt it.
+"""Compile and compute in the background, so that a person sees progress and can interrupt it.
 
-XLA cannot be stopped while it compiles, and Python must not end under a thread that is inside XLA: the whole process
-would be aborted. So what is left of the work when Python ends is waited for, or, where an error has ended the program,
-left behind with the process.
+XLA cannot be stopped while it compiles or computes, and Python must not end under a thread that is inside XLA: the
+process would be aborted. So what is left of the work when Python ends is waited for, or, where an error has ended the
+program, left behind with the process.
 """
 
 import atexit
@@ -15,10 +15,13 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
+import jax
+
 from jaxes.support.progress import Progress
 from jaxes.training.interruption import Interruption
 
 _threads: set[threading.Thread] = set()
+_awaited: list[jax.Array] = []
 
 
 class Compiling:
@@ -62,13 +65,28 @@ class _Plain(NamedTuple):
         return self.function
 
 
+def computed(results: Any) -> Any:
+    """Return the results of a compiled program, a tree of arrays, when they are there. A signal is answered at once, as
+    it would not be by `jax.block_until_ready`."""
+    _awaited[:] = [x for x in jax.tree.leaves(results) if hasattr(x, "is_ready")]
+    began = time.monotonic()
+    while _is_computing():
+        time.sleep(min(0.01, max(0.0001, (time.monotonic() - began) / 50)))
+    _awaited.clear()
+    return jax.block_until_ready(results)
+
+
+def _is_computing() -> bool:
+    return not all(x.is_ready() for x in _awaited)
+
+
 def at_work() -> bool:
-    """Whether anything is compiled in the background."""
-    return bool(_threads)
+    """Whether anything is compiled or computed in the background."""
+    return bool(_threads) or _is_computing()
 
 
 def leave(code: int) -> NoReturn:
-    """End the process at once, whatever is compiled."""
+    """End the process at once, whatever is compiled or computed."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):  # closed, or nobody reads it
             stream.flush()
@@ -78,7 +96,7 @@ def leave(code: int) -> NoReturn:
 @atexit.register
 def _end() -> None:
     """When Python ends: after an error at once, else when the compilers are done. Another Ctrl-C does not wait."""
-    if not _threads:
+    if not at_work():
         return
     error = getattr(sys, "last_value", None)  # what Python has printed last, if it was not caught
     if isinstance(error, KeyboardInterrupt):

@@ -20,7 +20,7 @@ from jaxes.support import checks, keys
 from jaxes.support.keys import Stream
 from jaxes.support.progress import Progress
 from jaxes.training import about, tracking
-from jaxes.training.compiling import Compiling
+from jaxes.training.compiling import Compiling, computed
 from jaxes.training.config import Config
 from jaxes.training.devices import Devices
 from jaxes.training.evaluating import COLUMNS, CONFIRMATIONS, Evaluate, scoring, summary
@@ -321,7 +321,9 @@ class _Run:
         processes.meet()
         began = time.monotonic()
         length = min(self.length, self._until_stop(self.now))
-        self._carry, told = jax.block_until_ready(chunk(self._carry, np.int32(length)))
+        carry, told = chunk(self._carry, np.int32(length))
+        computed(told)
+        self._carry = jax.block_until_ready(carry)
         self.here, (info, fitness) = self.devices.here(self._carry), self.devices.here(told)
         took, seconds = processes.agree(time.monotonic() - began, self._clock())
         interruption.received = int(processes.most(interruption.received or 0)) or None

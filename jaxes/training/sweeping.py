@@ -25,7 +25,7 @@ from jaxes.support.keys import Stream
 from jaxes.support.progress import Progress
 from jaxes.training import about
 from jaxes.training import config as settings_of
-from jaxes.training.compiling import Compiling
+from jaxes.training.compiling import Compiling, computed
 from jaxes.training.config import Config
 from jaxes.training.evaluating import scoring
 from jaxes.training.interruption import Interruption
@@ -175,7 +175,8 @@ class _Runs:
                     if limits.generations is not None:
                         length = min(length, limits.generations - now)
                     before = time.monotonic()
-                    carry, means = jax.block_until_ready(advance(carry, np.int32(length)))
+                    carry, means = advance(carry, np.int32(length))
+                    computed(means)
                     took = time.monotonic() - before
                     now += length
                     rows.append(np.asarray(evaluate(carry, keys_of_all)))
