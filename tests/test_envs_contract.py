@@ -330,3 +330,39 @@ def test_environments_of_the_suites_are_taken_for_granted(monkeypatch):
     assert contract.checked(env) is env
     with pytest.raises(pytest.fail.Exception):
         contract.checked(jaxes.envs.make("jaxes/CyclicMDP")._replace(step=env.reset))
+
+
+def test_other_things_than_policies():
+    import flax.linen as nn
+
+    for thing, message in (
+        (nn.Dense(1), r"the Flax module Dense: give jaxes.rl.policy\(module, env\)"),
+        (rl.mlp, "mlp: give what it returns"),
+        (None, r"NoneType: give jaxes.rl.mlp\(env\)"),
+        (chase(), r"Env: give jaxes.rl.mlp\(env\)"),
+    ):
+        for use in (rl.rollout, rl.evaluation):
+            with pytest.raises(TypeError, match=f"policy must be a jaxes.rl.Policy, got {message}"):
+                use(chase(), thing)
+    with pytest.raises(TypeError, match=r"env must be a jaxes.envs.Env, got a Policy"):
+        rl.rollout(linear(), chase())
+
+
+def test_planners_and_gymnasium_look_at_it_too():
+    from jaxes import planning
+
+    with pytest.raises(TypeError, match=r"env must be a jaxes.envs.Env, got a NoneType"):
+        planning.simulator(None)
+    env = edited(reward=lambda r: r[None], done=lambda d: d.astype(jnp.float32))
+    step, reward = planning.simulator(env)
+    state = envs.check(env).reset(KEY)
+    assert (
+        step(state, jnp.ones(1)).done.dtype == jnp.bool_
+        and reward(state, jnp.ones(1), step(state, jnp.ones(1))).shape == ()
+    )
+    pytest.importorskip("gymnasium")
+    from jaxes.envs.as_gymnasium import AsGymnasium
+
+    with pytest.raises(TypeError, match=r"env must be a jaxes.envs.Env, got the name 'brax/ant'"):
+        AsGymnasium("brax/ant")
+    assert isinstance(AsGymnasium(env).reset(seed=0)[0], np.ndarray)

@@ -80,3 +80,19 @@ def test_the_table_tells_what_was_measured(benchmark):
             assert f"{result['score']:,.1f}" in line and f"| {result['seconds']:.0f} |" in line
             target = presets.PRESETS[row.name].get("target")
             assert ("missed" in line) == (target is not None and result["score"] < target)
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("gymnasium/CartPole", "gymnasium/CartPole-v1"),
+        ("mujoco/Ant-v5", "mujoco/Ant-v5"),
+        ("gymnasium/CartPole-v0", None),
+        ("gymnasium/Cart", None),
+        ("my_tasks:line", None),
+    ],
+)
+def test_a_name_without_its_version_has_the_preset_of_the_newest(name, known):
+    assert presets.of(name) == ({} if known is None else presets.PRESETS[known])
+    if name == "gymnasium/CartPole":
+        assert settings.complete(Config(name)).target == 475

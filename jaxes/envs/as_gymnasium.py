@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxes.envs import own
+from jaxes.envs import contract, own
 from jaxes.envs.protocol import Box, Discrete, Env, MultiDiscrete
 from jaxes.support import checks
 
@@ -27,6 +27,7 @@ class AsGymnasium(gymnasium.Env):
     """
 
     def __init__(self, env: Env, render_mode: str | None = None):
+        env = contract.checked(env)
         if env.lanes is not None:
             raise ValueError(f"env must run in compiled programs, got {env.name}, which runs in Python processes")
         self.metadata = {"render_modes": ["rgb_array"] if env.frames else [], "render_fps": _per_second(env)}

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxes.envs import contract
 from jaxes.envs.protocol import Box, Env
 from jaxes.planning.cem_mpc import Planner
 from jaxes.planning.simulator import simulator
@@ -59,6 +60,7 @@ def episode(
     >>> played.actions.shape, int(played.length)
     ((5, 1), 5)
     """
+    env = contract.checked(env)
     go, reward = simulator(env)
     assert isinstance(env.action, Box)
     steps = env.max_steps if steps is None else steps

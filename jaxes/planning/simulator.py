@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from jaxes.envs import contract
 from jaxes.envs.protocol import Box, Env, EnvState
 
 
@@ -28,6 +29,7 @@ def simulator(env: Env) -> tuple[Callable[..., EnvState], Callable[..., jax.Arra
     >>> reward(before, action, step(before, action)).shape
     ()
     """
+    env = contract.checked(env)
     if env.lanes is not None:
         raise ValueError(f"env must run in compiled programs to plan with it, got {env.name}")
     if not isinstance(env.action, Box):

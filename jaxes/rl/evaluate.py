@@ -11,7 +11,7 @@ from jaxes.envs.protocol import Env
 from jaxes.rl.accounting import State
 from jaxes.rl.episodes import Episodes, play
 from jaxes.rl.normalizer import Normalizer
-from jaxes.rl.policies.policy import Policy
+from jaxes.rl.policies.policy import Policy, checked
 from jaxes.support import checks
 
 
@@ -43,7 +43,7 @@ def evaluation(
     >>> evaluate(policy.init(jax.random.key(0)), None, jax.random.key(1)).returns.shape
     (3,)
     """
-    env = contract.checked(env)
+    env, policy = contract.checked(env), checked(policy)
     checks.count("episodes", episodes)
     if env.lanes is not None:
         from jaxes.rl.host.engine import evaluation as on_cpus  # needs jax.export, and with it a package of its own

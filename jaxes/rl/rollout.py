@@ -12,7 +12,7 @@ from jaxes.rl import accounting, settings
 from jaxes.rl import normalizer as norm
 from jaxes.rl.accounting import State, Sums
 from jaxes.rl.episodes import play
-from jaxes.rl.policies.policy import Policy
+from jaxes.rl.policies.policy import Policy, checked
 from jaxes.schedules import Number
 from jaxes.support import keys
 from jaxes.support.keys import Stream
@@ -82,7 +82,7 @@ def rollout(
         A `Problem` whose state is a `jaxes.rl.accounting.State`, and whose fitness is float32[members].
 
     Raises:
-        TypeError, ValueError: if `env` is no environment, see `jaxes.envs.check`.
+        TypeError, ValueError: if `env` is no environment, see `jaxes.envs.check`; TypeError if `policy` is none.
         ValueError: for settings that make no sense; when evaluated, for more lanes than episodes.
 
     >>> import jax, jaxes
@@ -96,7 +96,7 @@ def rollout(
     >>> int(state.episodes)
     8
     """
-    env = contract.checked(env)
+    env, policy = contract.checked(env), checked(policy)
     given = settings.read(
         env,
         episodes=episodes,

@@ -12,9 +12,8 @@ from jaxes.noise import NOISES
 from jaxes.shaping import SHAPINGS
 from jaxes.strategies import STRATEGIES
 from jaxes.support import checks
-from jaxes.training import about
+from jaxes.training import about, presets
 from jaxes.training.limits import Limits
-from jaxes.training.presets import DEFAULT, PRESETS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,7 +199,7 @@ def complete(config: Config) -> Config:
         )
     if config.virtual_batch_norm and config.normalize not in (None, "off"):
         raise ValueError("virtual_batch_norm takes the place of normalized observations: leave normalize out")
-    preset = {**DEFAULT, **PRESETS.get(config.env, {})}
+    preset = {**presets.DEFAULT, **presets.of(config.env)}
     if config.strategy != "open_es":  # the presets' rates are those of open_es with Adam
         preset.pop("learning_rate")
     if config.network != "mlp":

@@ -99,3 +99,17 @@ WITHOUT: dict[str, str] = {
     "gymnax/SpaceInvaders-MinAtar": _PICTURES,
 }
 """Environments of those suites that have no preset, and why."""
+
+
+def of(name: str) -> dict[str, Any]:
+    """The preset of an environment, without the defaults; {} if it has none.
+
+    A name without its version, such as "gymnasium/CartPole", has that of the newest one.
+
+    >>> of("gymnasium/CartPole")["target"]
+    475.0
+    """
+    if name in PRESETS:
+        return PRESETS[name]
+    versions = [known for known in PRESETS if known.startswith(f"{name}-v") and known[len(name) + 2 :].isdigit()]
+    return PRESETS[max(versions, key=lambda known: int(known[len(name) + 2 :]))] if versions else {}

@@ -21,6 +21,20 @@ class Policy(NamedTuple):
     random: bool = False  # whether `act` draws with its key; if so, a rollout hands out keys
 
 
+def checked(policy: Any) -> Policy:
+    """Return `policy` if it is one; raise TypeError otherwise."""
+    if isinstance(policy, Policy):
+        return policy
+    kind = type(policy)
+    if any(base.__module__.partition(".")[0] == "flax" for base in kind.__mro__):
+        hint = f"the Flax module {kind.__name__}: give jaxes.rl.policy(module, env)"
+    elif callable(policy):
+        hint = f"{getattr(policy, '__name__', kind.__name__)}: give what it returns, or a jaxes.rl.Policy of your own"
+    else:
+        hint = f"{kind.__name__}: give jaxes.rl.mlp(env) or another one of jaxes.rl"
+    raise TypeError(f"policy must be a jaxes.rl.Policy, got {hint}")
+
+
 def policy(module: Any, env: Env, *, head: str = "tanh", action_noise: float = 0.0, reference: Any = None) -> Policy:
     """A policy from any Flax module.
 
