@@ -737,6 +737,17 @@ def test_nothing_is_nan_where_nothing_is_wrong(name):
         later.__wrapped__(name)
 
 
+@pytest.mark.parametrize("wrap", ["bounded", "integer", "keep_best", "reevaluated", "restarted"])
+def test_nothing_is_nan_within_a_wrapper(wrap):
+    arguments = {"bounded": (-5.0, 5.0), "reevaluated": (2,)}.get(wrap, ())
+    strategy = getattr(jaxes.wrappers, wrap)(jaxes.sep_cma_es(N, 0.5), *arguments)
+    with jax.debug_nans(True):
+        state = quick(strategy.init)(KEY, tree())
+        values = evaluate(strategy.ask(state))
+        state, _ = quick(strategy.tell)(state, values)
+        assert jnp.all(jnp.isfinite(evaluate(strategy.ask(state))))
+
+
 @pytest.mark.parametrize(
     ("number", "error"),
     [

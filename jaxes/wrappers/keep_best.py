@@ -14,7 +14,7 @@ from jaxes.wrappers.inside import Inside, deviations
 class _Fields(NamedTuple):
     inner: Any  # state of the strategy inside
     best: Any  # the best member so far; what the strategy inside recommends before any
-    best_fitness: jax.Array  # float[]: its fitness, NaN before any
+    best_fitness: jax.Array  # float[]: its fitness, -inf before any
 
 
 class State(_Fields, Inside):
@@ -29,7 +29,7 @@ def keep_best(strategy: Strategy) -> Strategy:
 
     Args:
         strategy: any. The wrapper's state has `best`, a tree like the parameters, and `best_fitness`, float[], which is
-            NaN before any generation.
+            -inf before any generation.
 
     >>> import jax, jaxes, jax.numpy as jnp
     >>> strategy = jaxes.wrappers.keep_best(jaxes.cma_es(8, 0.5))
@@ -41,16 +41,16 @@ def keep_best(strategy: Strategy) -> Strategy:
 
     def init(key, params, **numbers) -> State:
         params = checks.params(params)
-        nan = jnp.full((), jnp.nan, trees.number_dtype(params))
+        none = jnp.full((), -jnp.inf, trees.number_dtype(params))
         inner = strategy.init(key, params, **numbers)
-        return State(inner, strategy.recommend(inner), nan)
+        return State(inner, strategy.recommend(inner), none)
 
     def tell(state, fitness, **how):
         fitness = checks.fitness(fitness, strategy.population_size, state.best_fitness.dtype)
         inner, info = strategy.tell(state.inner, fitness, **how)
         winner = jnp.argmax(jnp.where(jnp.isnan(fitness), -jnp.inf, fitness))
         value = fitness[winner]
-        better = ~jnp.isnan(value) & ~(value <= state.best_fitness)  # anything is better than NaN
+        better = value > state.best_fitness  # false for NaN
         member = jax.tree.map(lambda x: x[0], materialize(strategy.ask(state.inner, winner[None])))
         best, value = trees.where(better, (member, value), (state.best, state.best_fitness))
         return State(inner, best, value), info

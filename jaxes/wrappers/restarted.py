@@ -30,7 +30,7 @@ class State(NamedTuple):
     params: Any  # where the first run began
     numbers: Any  # {name: float[], or a tree}: what init was given for the strategy inside
     best: Any  # like the parameters: the best member so far
-    best_fitness: jax.Array  # float[]: its fitness, NaN before any
+    best_fitness: jax.Array  # float[]: its fitness, -inf before any
     runs: jax.Array  # int32[]: restarts so far
     level: jax.Array  # int32[]: this run has population_size * 2**level members
     grown: jax.Array  # int32[]: the level of the newest run of the growing regime
@@ -101,7 +101,7 @@ def restarted(
             params=params,
             numbers=jax.tree.map(lambda x: jnp.asarray(x, dtype), given),
             best=parts[0].recommend(inner),
-            best_fitness=jnp.full((), jnp.nan, dtype),
+            best_fitness=jnp.full((), -jnp.inf, dtype),
             runs=jnp.int32(0),
             level=jnp.int32(0),
             grown=jnp.int32(0),
@@ -121,7 +121,7 @@ def restarted(
         fitness = checks.fitness(fitness, largest, state.best_fitness.dtype)
         told = [lambda part=part: _told(part, state, fitness[: part.population_size], how) for part in parts]
         inner, info, monitor, met, winner, value = jax.lax.switch(state.level, told)
-        better = ~jnp.isnan(value) & ~(value <= state.best_fitness)
+        better = value > state.best_fitness  # false for NaN
         member = jax.tree.map(lambda x: x[0], materialize(ask(state, winner[None])))
         best, best_fitness = trees.where(better, (member, value), (state.best, state.best_fitness))
         evaluations = jnp.asarray(sizes, jnp.int32)[state.level].astype(value.dtype)
