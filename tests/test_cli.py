@@ -187,17 +187,31 @@ def test_the_folder_of_fit_is_understood_as_far_as_possible(tmp_path, capsys):
     for arguments in (["evaluate", folder], ["render", folder], ["train", "--resume", folder, "--generations", 9]):
         assert call(*arguments) == 2
         assert "was written by jaxes.fit from Python objects" in capsys.readouterr().err
+    options.pop("settings")
     (*_, last) = jaxes.fit(jaxes.open_es(8), problem, params, generations=5, resume=True, **options)
     assert last.generation == 5
+    assert json.loads((folder / "config.json").read_text())["settings"] == {"env": "toys/chase", "lr": 0.1}
     with pytest.raises(ValueError, match=r"jaxes.load\('.*fit', env=env, policy=policy\)"):
         jaxes.load(folder)
     with pytest.raises(ValueError, match=r"another policy than was given: .* is \[4\], wanted \[5\]"):
         jaxes.load(folder, env=env, policy=jaxes.rl.mlp(env, hidden=(5,)))
 
 
+def test_the_folder_of_train_goes_on_by_fit_and_remains_one_of_train(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    config = jaxes.training.config.load(run / "config.json")
+    parts, key = jaxes.training.build(config), jax.random.key(config.seed)
+    params = parts.policy.init(keys.stream(key, keys.Stream.PARAMETERS))
+    options = {"key": key, "progress": False, "out": tmp_path / "run", "resume": True, "generations": 40}
+    (*_, last) = jaxes.fit(parts.strategy, parts.problem, params, **options)
+    assert last.generation == 40
+    assert call("evaluate", tmp_path / "run", "--episodes", 2) == 0
+    assert call("train", "--resume", tmp_path / "run", "--generations", 41, "--no-video") == 0
+
+
 def test_the_target_of_a_preset_is_announced(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(jaxes.envs, "make", lambda name: chase())
-    monkeypatch.setitem(jaxes.training.config.PRESETS, "brax/ant", {"target": -1e9, "generations": 20})
+    monkeypatch.setitem(jaxes.training.presets.PRESETS, "brax/ant", {"target": -1e9, "generations": 20})
     assert call("train", "brax/ant", *TINY, "--out", tmp_path / "run") == 0
     told = capsys.readouterr().err
     assert "brax/ant: ends at a score of -1e+09 on fresh episodes, the preset's target; --target none goes on" in told

@@ -3,6 +3,7 @@
 import io
 import re
 import sys
+import time
 
 import pytest
 
@@ -96,9 +97,13 @@ def test_a_log_file_gets_few_plain_lines(monkeypatch):
     log = io.StringIO()
     monkeypatch.setattr(sys, "stderr", log)
     monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     bar = Progress("env", {})
     for generation in range(50, 90):
         bar.show({**ROW, "generation": generation}, None, START)
+    bar.show({**ROW, "evaluation": 7.0}, 7.0, START)
+    now = 4.0
     bar.show({**ROW, "evaluation": 8.0}, 8.0, START)
     bar.close()
     assert log.getvalue().splitlines() == [

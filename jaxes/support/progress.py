@@ -21,6 +21,7 @@ class Progress:
     """
 
     LOG_SECONDS = 15.0  # between two lines in a log file
+    SCORE_SECONDS = 3.0  # the same, if there is a new score to tell
 
     def __init__(
         self,
@@ -82,11 +83,12 @@ class Progress:
             speed = _short(row["steps_per_second"])
             parts.append(_Part(f"{speed} {self._unit}/s", f"{speed}/s"))
         parts.append(_Part(f"{_clock(min(rates))} left" if rates else _clock(row["seconds"])))
+        fresh = row["evaluation"]
         self._parts, self._saying = parts, False
         self._done = max((min(now[name] / limit, 1.0) for name, limit in self._limits.items()), default=None)
         if self._bar is not None:
             self._draw()
-        elif row["evaluation"] is not None or time.monotonic() - self._last_line > self.LOG_SECONDS:
+        elif time.monotonic() - self._last_line > (self.LOG_SECONDS if fresh is None else self.SCORE_SECONDS):
             self._line(_SEPARATOR.join(part.text for part in parts))
 
     def close(self, text: str = "") -> None:

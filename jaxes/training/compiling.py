@@ -21,7 +21,7 @@ from jaxes.support.progress import Progress
 from jaxes.training.interruption import Interruption
 
 _threads: set[threading.Thread] = set()
-_awaited: list[jax.Array] = []
+_awaited: list[Any] = []  # arrays
 
 
 class Compiling:

@@ -1,7 +1,7 @@
 """Where a run is kept on disk: settings, checkpoints, the policy, metrics, and a picture of them."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,15 @@ class Folder:
         path: of the folder, which is created.
         carry: (strategy's state, problem's state): with these shapes and dtypes.
         resume: whether to go on from the newest checkpoint; from the beginning if the run was ended before the first.
-        settings: what to write into `config.json`.
+        settings: what `config.json` says, see `jaxes.fit`; None leaves that of a resumed run as it is.
         track: where else metrics go.
 
     Raises:
         FileExistsError, FileNotFoundError, OSError, ValueError: see `jaxes.fit`.
     """
 
-    def __init__(self, path: Path, carry: Any, resume: bool, settings: Mapping[str, Any], track: str | None = None):
-        self.path, self.carry, self.seconds = path, carry, 0.0
-        self._settings, self._track = settings, track
+    def __init__(self, path: Path, carry: Any, resume: bool, settings: Any, track: str | None = None):
+        self.path, self.carry, self.seconds, self._track = path, carry, 0.0, track
         held = path / "checkpoints"
         if resume and not held.is_dir():
             raise FileNotFoundError(f"{path} holds no run to resume: it has no checkpoints folder")
@@ -42,12 +41,15 @@ class Folder:
         if resume and self._checkpoints.latest is not None:
             tree = self._checkpoints.load(self._tree(carry, 0.0))
             self.carry, self.seconds = (tree["state"], tree["problem_state"]), float(tree["seconds"])
-        about.write(path, settings)
+        known = about.read(path) if resume and settings is None else None
+        if known is None:
+            about.write(path, about.described(settings))
 
     def open(self) -> None:
         from jaxes.training.metrics import Recorder
 
-        self._recorder = Recorder(self.path, self._settings, after=int(self.carry[0].step), track=self._track)
+        settings = {name: value for name, value in (about.read(self.path) or {}).items() if name != "versions"}
+        self._recorder = Recorder(self.path, settings, after=int(self.carry[0].step), track=self._track)
 
     def write(self, row: dict[str, Any]) -> None:
         self._recorder.write(row)
@@ -74,7 +76,7 @@ class Folder:
 
 
 def opened(
-    path: Path, carry: Any, resume: bool, settings: Mapping[str, Any], track: str | None, processes: Processes
+    path: Path, carry: Any, resume: bool, settings: Any, track: str | None, processes: Processes
 ) -> tuple[Folder | None, Any, float]:
     """The folder if this process writes it, else None; the carry that all processes begin with; the seconds so far."""
     folder, fault = None, None

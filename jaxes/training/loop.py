@@ -19,7 +19,7 @@ from jaxes.strategy import Info, Strategy
 from jaxes.support import checks, keys
 from jaxes.support.keys import Stream
 from jaxes.support.progress import Progress
-from jaxes.training import about, tracking
+from jaxes.training import tracking
 from jaxes.training.compiling import Compiling, computed
 from jaxes.training.config import Config
 from jaxes.training.devices import Devices
@@ -168,7 +168,7 @@ def fit(
     chunk = devices.chunk(strategy, problem)
     carry, spent, folder = (state, problem_state), 0.0, None
     if out is not None:
-        folder, carry, spent = opened(Path(out), carry, resume, about.described(settings), track, processes)
+        folder, carry, spent = opened(Path(out), carry, resume, settings, track, processes)
         reached = limits.reached(int(carry[0].step), _totals(problem, carry).get("steps", 0), spent)
         if reached is not None:
             raise ValueError(
