@@ -183,8 +183,13 @@ def _programs(factory, size: int, sigma: float, options: tuple, has_bounds: bool
         return state, monitor, met, row, mean
 
     ask = jax.jit(lambda state: materialize(strategy.ask(state)))
-    functions = map(in_doubles, (strategy.init, ask, jax.jit(tell), strategy.recommend))
-    return _Programs(*functions, strategy.population_size)
+    return _Programs(
+        in_doubles(strategy.init),
+        in_doubles(ask),
+        in_doubles(jax.jit(tell)),
+        in_doubles(strategy.recommend),
+        strategy.population_size,
+    )
 
 
 def _sigma_inside(factory, sigma: float) -> float:

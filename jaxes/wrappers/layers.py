@@ -27,6 +27,14 @@ class Layer(NamedTuple):
         return self.factory(changed, **self.settings)
 
 
+def has(strategy: Strategy, name: str) -> bool:
+    """Whether a wrapper of this name is in the strategy."""
+    layer = outermost(strategy)
+    return layer is not None and (
+        layer.name == name or (isinstance(layer.inside, Strategy) and has(layer.inside, name))
+    )
+
+
 def outermost(strategy: Strategy) -> Layer | None:
     """The outermost wrapper, None for a strategy that is none of a wrapper's."""
     made = recipe(strategy)

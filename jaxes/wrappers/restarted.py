@@ -19,6 +19,7 @@ from jaxes.support.keys import Stream
 from jaxes.support.labels import plain
 from jaxes.termination import Monitor, Tolerances
 from jaxes.wrappers.inside import deviations, has_sigma, with_sigma_times
+from jaxes.wrappers.layers import has
 
 
 class State(NamedTuple):
@@ -67,8 +68,9 @@ def restarted(
     Numbers that `init` takes: the numbers of the strategy inside.
 
     Raises:
-        TypeError: if `growth` and `strategy`, or `growth` and `population_size`, do not go together.
-        ValueError: for an unknown `growth`, or less than one doubling.
+        TypeError: if `growth` and `strategy`, or `growth` and `population_size`, do not go together; at `init`, if the
+            shapes of the strategy's state depend on the population's size, or "bipop" finds no step size in it.
+        ValueError: for an unknown `growth`, less than one doubling, or a strategy that restarts already.
 
     >>> import jax, jaxes, jax.numpy as jnp
     >>> strategy = jaxes.wrappers.restarted(
@@ -82,6 +84,8 @@ def restarted(
     (True, True)
     """
     parts = _parts(strategy, population_size, growth, doublings)
+    if any(has(part, "restarted") for part in parts):
+        raise ValueError("strategy restarts already; give one restarted(...) the growth and the tolerances of both")
     sizes = [part.population_size for part in parts]
     largest, most = max(sizes), len(sizes) - 1
     thresholds = Tolerances() if tolerances is None else tolerances
@@ -90,6 +94,8 @@ def restarted(
     def init(key, params, **given) -> State:
         params, dtype = checks.params(params), trees.number_dtype(params)
         inner = plain(parts[0].init(checks.key(key), params, **given))
+        if growth is not None:
+            _check_shapes(inner, parts, key, params, given)
         if growth == "bipop" and not has_sigma(inner):
             raise TypeError("growth='bipop' needs a strategy whose state has a sigma, for runs with small steps")
         return State(
@@ -184,6 +190,17 @@ def _parts(strategy, population_size, growth, doublings):
     if not all(isinstance(part, Strategy) for part in parts):
         raise TypeError(f"strategy must return a Strategy for a population's size, got {parts[0]!r}")
     return parts
+
+
+def _check_shapes(inner, parts, key, params, given) -> None:
+    """Raise if the strategies' states do not have the shapes of the first one's."""
+    shapes = lambda state: jax.tree.map(lambda x: (x.shape, x.dtype), state)
+    for part in parts[1:]:
+        if shapes(jax.eval_shape(lambda part=part: plain(part.init(key, params, **given)))) != shapes(inner):
+            raise TypeError(
+                "growth needs a strategy whose state has the same shapes for every population's size; this one keeps "
+                "its population; jaxes.minimize_function(restarts=...) takes any"
+            )
 
 
 def _told(part, state, fitness, how):
