@@ -460,7 +460,7 @@ def test_a_restart_begins_where_it_is_told():
                 lambda size: jaxes.particle_swarm(size, 0.1), population_size=4, growth="ipop"
             ).init(KEY, jnp.ones(2)),
             TypeError,
-            "growth needs a strategy whose state has the same shapes .* minimize_function",
+            "growth needs a strategy whose state has the same shapes .*minimize_function",
         ),
         (lambda: wrappers.restarted(lambda size: size, population_size=4, growth="ipop"), TypeError, "got 4"),
         (lambda: wrappers.bounded(jaxes.snes(4), jnp.zeros(3)).init(KEY, jnp.ones(2)), ValueError, "low must be"),

@@ -30,9 +30,9 @@ class Layer(NamedTuple):
 def has(strategy: Strategy, name: str) -> bool:
     """Whether a wrapper of this name is in the strategy."""
     layer = outermost(strategy)
-    return layer is not None and (
-        layer.name == name or (isinstance(layer.inside, Strategy) and has(layer.inside, name))
-    )
+    if layer is None:
+        return False
+    return layer.name == name or (isinstance(layer.inside, Strategy) and has(layer.inside, name))
 
 
 def outermost(strategy: Strategy) -> Layer | None:
