@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxes.support import checks
+
 
 def tied_ranks(fitness: jax.Array) -> tuple[jax.Array, jax.Array]:
     """First and last place (0 = best) of each member's group of equals.
@@ -14,6 +16,7 @@ def tied_ranks(fitness: jax.Array) -> tuple[jax.Array, jax.Array]:
     Returns:
         Two int32[n]; they are equal where a member has no equal.
     """
+    fitness = checks.gathered(fitness)
     n = fitness.shape[0]
     order = jnp.argsort(-fitness)
     ordered = fitness[order]
@@ -52,6 +55,7 @@ def recombination(table: jax.Array, fitness: jax.Array) -> jax.Array:
     Returns:
         float[n] in the members' order.
     """
+    fitness = checks.gathered(fitness)
     weights = share(table, fitness)
     positive = jnp.maximum(weights, 0)
     kept = jnp.where(jnp.isnan(fitness), 0, positive)
