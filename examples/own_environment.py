@@ -1,4 +1,7 @@
-"""An environment of your own: a sled on ice is to stop at a flag. Two pure functions and their shapes will do."""
+"""An environment of your own: a sled on ice is to stop at a flag. Two pure functions and their shapes will do.
+
+The command line trains it too, in this folder: `jaxes train own_environment:sled --seconds 20`
+"""
 
 import jax
 import jax.numpy as jnp
@@ -26,15 +29,11 @@ def step(state, action):
 
 
 limit = np.ones(1, np.float32)
-sled = Env(
-    name="own/sled",
-    reset=reset,
-    step=step,
-    observation=jax.eval_shape(reset, jax.random.key(0)).observation,
-    action=Box(-limit, limit),
-    max_steps=200,
-)
-policy = rl.mlp(sled, hidden=(8,))
-strategy, params = jaxes.open_es(64, sigma=0.1, learning_rate=0.1), policy.init(jax.random.key(0))
-for report in jaxes.fit(strategy, rl.rollout(sled, policy), params, key=jax.random.key(1), generations=12):
-    print(f"generation {report.generation}: {report.info.mean:.1f} of 200")
+observation = jax.eval_shape(reset, jax.random.key(0)).observation
+sled = Env("own/sled", reset, step, observation, action=Box(-limit, limit), max_steps=200)
+
+if __name__ == "__main__":
+    policy = rl.mlp(sled, hidden=(8,))
+    strategy, params = jaxes.open_es(64, sigma=0.1, learning_rate=0.1), policy.init(jax.random.key(0))
+    for report in jaxes.fit(strategy, rl.rollout(sled, policy), params, key=jax.random.key(1), generations=12):
+        print(f"generation {report.generation}: {report.info.mean:.1f} of 200")

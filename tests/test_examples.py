@@ -13,7 +13,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 def test_own_environment(capsys):
     path = EXAMPLES / "own_environment.py"
     assert len(path.read_text().splitlines()) <= 40
-    names = runpy.run_path(str(path))
+    names = runpy.run_path(str(path), run_name="__main__")
     lines = capsys.readouterr().out.splitlines()
     first, last = float(lines[0].split()[2]), float(lines[-1].split()[2])
     assert last > 100 > first, "it learns to stop at the flag"

@@ -358,9 +358,10 @@ def _step_lanes(env: Env) -> None:
     fit_lanes(env.name, env.observation, lanes.observations, 1)
     lanes.reset(0, 0)
     action = _action(env)
-    low = env.action.low if isinstance(env.action, Box) else np.zeros(action.shape, action.dtype)
-    numbers = np.nan_to_num(np.asarray(low, action.dtype))[None]
-    rewards, done = lanes.step(np.zeros(1, int), numbers)
+    still = np.zeros((1, *action.shape), action.dtype)
+    if isinstance(env.action, Box):
+        still = np.clip(still, env.action.low, env.action.high)
+    rewards, done = lanes.step(np.zeros(1, int), still)
     for name, value in (("rewards", rewards), ("done", done)):
         if np.size(value) != 1:
             raise ValueError(f"step of the lanes of {env.name} must return {name} [k], got shape {np.shape(value)}")
