@@ -146,6 +146,19 @@ def test_adaptive_reevaluation_uses_more_evaluations_where_there_is_noise():
     assert used[100.0][1] > used[0.0][1]
 
 
+def test_where_all_is_noise_sigma_grows_up_to_a_limit():
+    strategy = wrappers.reevaluated(jaxes.cma_es(8, 0.3), 4, adaptive=True)
+
+    @quick
+    def end():
+        step = lambda state, key: (strategy.tell(state, jax.random.normal(key, (32,)))[0], None)
+        start = strategy.init(KEY, jnp.ones(3))
+        return jax.lax.scan(step, start, jax.random.split(jax.random.key(1), 1000))[0]
+
+    state = end()
+    assert 1e8 < state.inner.sigma < 1e14 and jnp.isfinite(strategy.recommend(state)).all()
+
+
 def test_integers_do_not_freeze():
     """A plain rounded search stops on the slope of (x - 40)^2 near its start; with the margin it arrives."""
     target = jnp.array([40.0, -17.0, 5.0, 0.0])

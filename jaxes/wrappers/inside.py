@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from jaxes.strategy import Deviations, Strategy
 from jaxes.support import trees
@@ -36,7 +37,12 @@ def has_sigma(state: Any) -> bool:
 
 
 def with_sigma_times(factor: jax.Array, state: Any) -> Any:
-    """The state with a step size (or many, in a tree) times `factor`."""
+    """The state with a step size (or many, in a tree) times `factor`.
+
+    Beyond the fourth root of the largest float it does not grow: where nothing but noise is seen, it would overflow.
+    """
     if hasattr(state, "sigma"):
-        return state._replace(sigma=trees.scaled(factor, state.sigma))
+        grown = trees.scaled(factor, state.sigma)
+        limit = lambda new, old: jnp.minimum(new, jnp.maximum(old, float(jnp.finfo(new.dtype).max) ** 0.25))
+        return state._replace(sigma=jax.tree.map(limit, grown, state.sigma))
     return state._replace(inner=with_sigma_times(factor, state.inner))
