@@ -88,7 +88,7 @@ def durations(path):
         return [frame.info["duration"] for frame in ImageSequence.Iterator(picture)]
 
 
-@pytest.mark.parametrize("most", [600, 50, 7])
+@pytest.mark.parametrize("most", [400, 50, 7])
 def test_an_episode_is_shown_to_its_end_however_long_it_is(most, tmp_path):
     """At the speed of its time, in as many pictures as there may be."""
     pytest.importorskip("gymnax")

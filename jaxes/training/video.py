@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".gif", ".mp4", ".html")
 WIDTH, HEIGHT = 480, 360  # pixels of a picture, at most
-MOST = {".gif": 600, ".mp4": 3000, ".html": 1000}  # pictures of an episode
+MOST = {".gif": 400, ".mp4": 3000, ".html": 1000}  # pictures of an episode
 
 
 class Film(NamedTuple):
@@ -53,7 +53,7 @@ def write(
             page loads its viewer from the internet).
         frames_per_second: how many pictures there are in a second, at most: fewer where an environment has longer steps
             and where an episode is so long that `most` pictures would not do.
-        most: the largest number of pictures; by default 600 of a GIF, 3000 of an MP4 and 1000 moments of a page.
+        most: the largest number of pictures; by default 400 of a GIF, 3000 of an MP4 and 1000 moments of a page.
 
     Returns:
         A `Film`: the path, the return and the length of the episode.
@@ -94,7 +94,7 @@ def pace(env: "Env", frames_per_second: float = 25.0) -> int:
     return max(1, round(1 / (frames_per_second * env.step_seconds))) if env.step_seconds else 1
 
 
-def play(policy: "Trained", key: jax.Array, *, frames_per_second: float = 25.0, most: int = 600) -> Played:
+def play(policy: "Trained", key: jax.Array, *, frames_per_second: float = 25.0, most: int = 400) -> Played:
     """Play one episode of a compiled environment; the physics at the moments that are shown."""
     env = policy.env
     every, (reset, step) = pace(env, frames_per_second), _compiled(env.reset, env.step)
@@ -106,11 +106,12 @@ def play(policy: "Trained", key: jax.Array, *, frames_per_second: float = 25.0, 
         score += float(state.reward)
         if t % every == 0:
             shown.append(jax.device_get(state.physics))
-        if len(shown) > most:
+        if len(shown) > 4 * most:  # nobody knows yet how long it will be
             shown, every = shown[::2], 2 * every
         if state.done:
             break
-    return Played(shown, every, score, t)
+    stride = -(-len(shown) // most)
+    return Played(shown[::stride], stride * every, score, t)
 
 
 @functools.lru_cache(maxsize=8)
@@ -118,7 +119,7 @@ def _compiled(*functions: Callable[..., Any]) -> tuple[Callable[..., Any], ...]:
     return tuple(map(jax.jit, functions))
 
 
-def episode(policy: "Trained", key: jax.Array, *, frames_per_second: float = 25.0, most: int = 600) -> Played:
+def episode(policy: "Trained", key: jax.Array, *, frames_per_second: float = 25.0, most: int = 400) -> Played:
     """Play one episode and draw it.
 
     Args:
@@ -155,8 +156,7 @@ def _filmed(policy: "Trained", key: jax.Array, frames_per_second: float, most: i
         if done[0]:
             break
     every = pace(env, frames_per_second)
-    while 1 + len(actions) // every > most:
-        every *= 2
+    every *= -(-(1 + len(actions) // every) // most)
     return Played([_fitted(x) for x in env.film(seed, actions, every)], every, score, len(actions))
 
 
