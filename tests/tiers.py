@@ -32,6 +32,17 @@ EXTENDED: dict[str, tuple[str, ...]] = {
     "test_envs_tetris": ("test_cross_entropy_learns",),
     "test_proof": ("test_scale_and_place_of_the_fitness[simple_ga]",),
     "test_rl_episodes": ("test_every_mode_gives_the_same[three episodes-",),
+    "test_envs_gymnasium": (
+        "test_ids_that_workers_can_make[registered.Walk-",
+        "test_choices_are_one_hot_and_parts_follow_each_other[discrete from 3]",
+        "test_choices_are_one_hot_and_parts_follow_each_other[multi of two axes]",
+        "test_choices_are_one_hot_and_parts_follow_each_other[binary]",
+        "test_boxes_stay_boxes[list]",
+        "test_every_kind_of_action_is_one_of_its_space[multi]",
+        "test_every_kind_of_action_is_one_of_its_space[multi of two axes]",
+        "test_every_kind_of_action_is_one_of_its_space[binary]",
+        "test_an_id_of_the_users_script_is_refused_before_any_work['__main__:Mine']",
+    ),
     "test_envs": (
         "test_swimmer_swims",
         "test_raw_semantics_equal_brax",
