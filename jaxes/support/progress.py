@@ -34,18 +34,11 @@ class Progress:
         self._title, self._limits, self._measure, self._unit = title, limits, measure, unit
         self._bar: Any = None
         self._done: float | None = None
-        self._parts, self._saying = [_Part("starting")], True
+        self._parts, self._saying = [_Part("")], True
         self._last_line = -float("inf")
         self._terminal = sys.stderr.isatty()
+        self._interactive = self._terminal or "ipykernel" in sys.modules
         self._enabled = enabled
-        if enabled and (self._terminal or "ipykernel" in sys.modules):
-            from tqdm.auto import tqdm
-
-            name = title.replace("{", "{{").replace("}", "}}")
-            wide = f"{name} {{percentage:3.0f}}% |{{bar:20}}| {{desc}}" if limits else f"{name} {{desc}}"
-            form = "{desc}" if self._terminal else wide
-            self._bar = tqdm(total=1.0, bar_format=form, dynamic_ncols=True, file=sys.stderr)
-            self._draw()
 
     def part(self, share: float) -> None:
         """Show how much of the next generation there is."""
@@ -61,7 +54,7 @@ class Progress:
         """Show a state of affairs, such as compiling."""
         self._parts, self._saying = [_Part(text)], True
         self._draw()
-        if self._bar is None and self._enabled and time.monotonic() - self._last_line > self.LOG_SECONDS:
+        if not self._interactive and self._enabled and time.monotonic() - self._last_line > self.LOG_SECONDS:
             self._line(text)
 
     def show(self, row: dict[str, Any], score: float | None, start: dict[str, float]) -> None:
@@ -86,7 +79,7 @@ class Progress:
         fresh = row["evaluation"]
         self._parts, self._saying = parts, False
         self._done = max((min(now[name] / limit, 1.0) for name, limit in self._limits.items()), default=None)
-        if self._bar is not None:
+        if self._interactive:
             self._draw()
         elif time.monotonic() - self._last_line > (self.LOG_SECONDS if fresh is None else self.SCORE_SECONDS):
             self._line(_SEPARATOR.join(part.text for part in parts))
@@ -101,14 +94,24 @@ class Progress:
         self._enabled = False
 
     def _draw(self, *more: "_Part") -> None:
-        if self._bar is None:
+        if not (self._enabled and self._interactive):
             return
+        if self._bar is None:
+            self._bar = self._made()
         parts = [*self._parts, *more]
         self._bar.n = self._done or 0.0
         shown = _SEPARATOR.join(part.text for part in parts)
         self._bar.set_description_str(
             fitted(self._title, self._done, parts, _columns() - 1) if self._terminal else shown
         )
+
+    def _made(self) -> Any:
+        from tqdm.auto import tqdm
+
+        name = self._title.replace("{", "{{").replace("}", "}}")
+        wide = f"{name} {{percentage:3.0f}}% |{{bar:20}}| {{desc}}" if self._limits else f"{name} {{desc}}"
+        form = "{desc}" if self._terminal else wide
+        return tqdm(total=1.0, bar_format=form, dynamic_ncols=True, file=sys.stderr)
 
     def _line(self, text: str) -> None:
         self._last_line = time.monotonic()

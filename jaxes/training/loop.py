@@ -291,6 +291,7 @@ class _Run:
         self._began = time.monotonic() - self.spent
         self._saved_at = self._clock()
         interruption = Interruption(at_once=True)
+        self.bar.say("starting")
         try:
             with interruption:
                 self._carry = self.devices.everywhere(self.here)
