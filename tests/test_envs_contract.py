@@ -120,6 +120,29 @@ def test_what_needs_no_conversion_stays_as_it_is():
         assert envs.check(env) is env
 
 
+def test_what_is_known_of_one_environment_is_not_taken_for_another():
+    """The same functions with another time limit, other actions or pictures."""
+    for env in (chase(), edited(reward=lambda r: r[None])):
+        assert contract.checked(env).max_steps == 20
+        drawn = lambda moments: [moment[0] for moment in moments]
+        other = env._replace(max_steps=3, action=Box(np.float32([-0.1]), np.float32([0.1])), frames=drawn, name="other")
+        checked = contract.checked(other)
+        assert (checked.max_steps, checked.name, checked.action.high.item()) == (3, "other", np.float32(0.1))
+        assert contract.checked(checked) is checked
+        assert checked.frames([checked.reset(KEY).physics])[0] == 0
+        with pytest.raises(ValueError, match=r"must have the shape that env.observation has"):
+            contract.checked(env._replace(observation=jax.ShapeDtypeStruct((5,), jnp.float32)))
+
+
+def test_functions_need_not_be_hashable():
+    class Step(list):
+        def __call__(self, state, action):
+            return chase().step(state, action)
+
+    env = chase()._replace(step=Step())
+    assert contract.checked(env) is env and contract.checked(env) is env
+
+
 def test_it_is_looked_at_once():
     traced = []
     env = chase()

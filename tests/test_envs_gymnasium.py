@@ -149,7 +149,8 @@ def test_a_name_without_a_version_is_the_newest():
         ("Cartpole-v1", "gymnasium has no environment 'Cartpole-v1'.*CartPole"),
         ("CartPole-v7", "gymnasium has no environment 'CartPole-v7'"),
         ("Nothing", "gymnasium has no environment 'Nothing'"),
-        ("nowhere:Nothing-v0", "gymnasium/nowhere:Nothing-v0 needs the module nowhere, and there is none here"),
+        ("nowhere:Nothing-v0", "gymnasium/nowhere:Nothing-v0 needs the module 'nowhere', and there is none here"),
+        (":CartPole-v1", "gymnasium/:CartPole-v1 needs the module '', and there is none here"),
         ("registered:Nothing-v0", "gymnasium has no environment 'Nothing-v0'"),
     ],
 )

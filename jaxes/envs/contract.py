@@ -3,7 +3,7 @@
 import math
 import re
 from collections import OrderedDict
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +12,16 @@ import numpy as np
 from jaxes.envs.protocol import Box, Discrete, Env, EnvState, MultiDiscrete
 from jaxes.support import checks
 
-_checked: OrderedDict[Any, Env] = OrderedDict()
-"""Environments that were checked, by their functions and shapes, and what was made of them."""
+
+class _Functions(NamedTuple):
+    """What was made of the functions of an environment, which are kept so that nothing else gets their ids."""
+
+    given: tuple[Any, Any]
+    fine: tuple[Any, Any]
+
+
+_checked: OrderedDict[Any, _Functions] = OrderedDict()
+"""Environments that were checked, by their functions and shapes."""
 
 _MOST_CHECKED = 64
 _MAKE = "make one with jaxes.envs.make, or see examples/own_environment.py for your own"
@@ -63,7 +71,7 @@ def checked(env: Any) -> Env:
     if env.lanes is not None:
         return env
     found = _checked.get(_name(env))
-    return _remembered(env, _traced(env)) if found is None else found
+    return _remembered(env, _traced(env)) if found is None else _with(env, *found.fine)
 
 
 def known(env: Env) -> Env:
@@ -73,7 +81,7 @@ def known(env: Env) -> Env:
 
 def _remembered(env: Env, fine: Env) -> Env:
     for one in (env, fine):
-        _checked[_name(one)] = fine
+        _checked[_name(one)] = _Functions((one.reset, one.step), (fine.reset, fine.step))
     while len(_checked) > _MOST_CHECKED:
         _checked.popitem(last=False)
     return fine
@@ -81,7 +89,21 @@ def _remembered(env: Env, fine: Env) -> Env:
 
 def _name(env: Env) -> Any:
     action = f"{env.action.low.shape}" if isinstance(env.action, Box) else env.action
-    return env.reset, env.step, f"{env.observation} {action}"
+    return id(env.reset), id(env.step), f"{env.observation} {action}"
+
+
+def _with(env: Env, reset: Any, step: Any) -> Env:
+    """The environment with these functions; if they are others, the physics of a state is the state that it had."""
+    if (reset, step) == (env.reset, env.step):
+        return env
+    inner = lambda moments: [getattr(moment, "physics", moment) for moment in moments]
+    frames, html = env.frames, env.html
+    return env._replace(
+        reset=reset,
+        step=step,
+        frames=None if frames is None else lambda moments, *rest, **how: frames(inner(moments), *rest, **how),
+        html=None if html is None else lambda moments, seconds: html(inner(moments), seconds),
+    )
 
 
 def fields(env: Any) -> None:
@@ -333,14 +355,7 @@ def _converting(env: Env, like: Any) -> Env:
         done = jnp.asarray(inner.done).reshape(())
         return EnvState(inner, observation, reward, done if done.dtype == jnp.bool_ else done != 0)
 
-    drawn = lambda moments, *rest: [getattr(moment, "physics", moment) for moment in moments]
-    frames, html = env.frames, env.html
-    return env._replace(
-        reset=lambda key: wrap(env.reset(key)),
-        step=lambda state, action: wrap(env.step(state.physics, action)),
-        frames=None if frames is None else lambda moments, *rest, **how: frames(drawn(moments), *rest, **how),
-        html=None if html is None else lambda moments, seconds: html(drawn(moments), seconds),
-    )
+    return _with(env, lambda key: wrap(env.reset(key)), lambda state, action: wrap(env.step(state.physics, action)))
 
 
 def _numeric(x: Any) -> bool:

@@ -97,11 +97,11 @@ def newest(name: str) -> str:
     """
     gymnasium = package()
     module, colon, short = name.rpartition(":")
-    if module:
+    if colon:
         try:
             importlib.import_module(module)
-        except ModuleNotFoundError as error:
-            raise ValueError(f"gymnasium/{name} needs the module {module}, and there is none here: {error}") from None
+        except (ModuleNotFoundError, ValueError) as error:
+            raise ValueError(f"gymnasium/{name} needs the module {module!r}, and there is none here: {error}") from None
     if short in gymnasium.registry:
         return name
     registration = gymnasium.envs.registration
@@ -130,7 +130,8 @@ def made(name: str, options: dict[str, Any], extra: str = "gymnasium") -> Made:
     """
     gymnasium = package(extra)
     try:
-        env = gymnasium.make(name, **{"disable_env_checker": True, **options})
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of Box2D, and of old versions
+            env = gymnasium.make(name, **{"disable_env_checker": True, **options})
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         raise checks.extra(name, extra, error) from None
     except gymnasium.error.Error as error:
