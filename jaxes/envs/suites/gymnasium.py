@@ -7,6 +7,7 @@ Wrappers stay, whoever has put them there. Only the outermost time limit is take
 import functools
 import importlib
 import os
+import sys
 import warnings
 from typing import Any, NamedTuple
 
@@ -82,6 +83,8 @@ def make(name: str, **options: Any) -> Env:
 def package(extra: str = "gymnasium") -> Any:
     """gymnasium itself; an ImportError that names the extra to install if it is missing."""
     os.environ.setdefault("SDL_AUDIODRIVER", "dummy")  # pygame, which draws, would look for a sound card and complain
+    if sys.platform == "linux" and not os.environ.keys() & {"DISPLAY", "WAYLAND_DISPLAY"}:
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # and for a screen
     try:
         import gymnasium
     except ImportError as error:
