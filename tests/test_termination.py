@@ -91,3 +91,14 @@ def test_a_search_in_float32_ends_and_stays_finite(function):
     )
     assert result.stop not in ("budget", "") and result.fun < 1e-6
     assert np.isfinite(result.history["mean"]).all()
+
+
+def test_the_search_distribution_counts_and_not_what_members_were_made_of_it():
+    """Members that are all alike, as rounding makes them, of a search that goes on; and of one that has ended."""
+    steady = lambda t: np.arange(SIZE) + float(t)
+    wide = Deviations(jnp.full(N, 0.5), jnp.float32(0.5), mean=MEAN)
+    assert many(3, steady, spread=0.0, deviations=wide) == set()
+    narrow = Deviations(jnp.full(N, 1e-12), jnp.float32(1e-12), mean=jnp.zeros(N))
+    assert many(3, steady, spread=1.0, deviations=narrow) == {"tolx"}
+    lost = Deviations(jnp.full(N, 1e-8), jnp.float32(1e-8), mean=MEAN)
+    assert many(3, steady, spread=1.0, deviations=lost, mean=jnp.zeros(N)) == {"noeffectcoord"}
