@@ -737,6 +737,23 @@ def test_nothing_is_nan_where_nothing_is_wrong(name):
         later.__wrapped__(name)
 
 
+@rows
+@pytest.mark.parametrize("penalty", [1e30, 1e38, 3e38])
+def test_huge_values_poison_nothing(name, penalty):
+    """A penalty near the largest float: what comes after it is learned from as if it had never been."""
+    state = usual(name)[0]
+    members = made(name)[2](state)
+    fitness = jnp.where(jnp.arange(N) % 3 == 1, -penalty, evaluate(members))
+    state, _ = made(name)[3](state, fitness)
+    assert_finite(state)
+    before = state
+    for _ in range(2):
+        state = advance(name, state)
+    assert_finite(state)
+    assert all(bool(jnp.all(jnp.isfinite(x))) for x in numbers_of(made(name)[2](state)))
+    assert facts(state) == facts(before)
+
+
 @pytest.mark.parametrize("wrap", ["bounded", "integer", "keep_best", "reevaluated", "restarted"])
 def test_nothing_is_nan_within_a_wrapper(wrap):
     arguments = {"bounded": (-5.0, 5.0), "reevaluated": (2,)}.get(wrap, ())

@@ -23,7 +23,8 @@ class Descent(NamedTuple):
     the factory's numbers, and a name that is not among them raises TypeError"""
     step: Callable[..., tuple[Any, Info]]
     """`step(state, fitness, gradient, **fields) -> (state, info)`: `gradient` is to be descended; `fields` are new
-    values of further fields of the state. All of them, like the mean, stay as they were if no fitness is valid."""
+    values of further fields of the state. All of them, like the mean, stay as they were if no fitness is valid, or if
+    the gradient is too large for its dtype."""
 
 
 def descent(
@@ -68,8 +69,11 @@ def descent(
         mean = trees.add_scaled(state.mean, state.learning_rate, update)
         if decay == "decoupled":
             mean = trees.add_scaled(mean, -state.learning_rate * state.weight_decay, state.mean)
-        new = advance(state, values, {"mean": mean, "optimizer": after, **fields}, fitness)
-        return new, summarize(fitness, state.mean, new.mean, state.sigma, trees.norm(gradient))
+        # A gradient whose square overflows would stay in the optimizer's moments for ever.
+        size = trees.norm(gradient)
+        usable = jnp.where(jnp.isfinite(size), fitness, jnp.nan)
+        new = advance(state, values, {"mean": mean, "optimizer": after, **fields}, usable)
+        return new, summarize(fitness, state.mean, new.mean, state.sigma, size)
 
     return Descent(init, step)
 
