@@ -298,6 +298,24 @@ def test_a_folder_that_holds_a_run_is_left_alone(tmp_path):
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
 
 
+@pytest.mark.parametrize("there", [False, True])
+def test_a_run_that_cannot_be_traced_leaves_nothing_behind(tmp_path, there):
+    if there:
+        (tmp_path / "run").mkdir()
+
+    def fails(member):
+        raise RuntimeError("mine")
+
+    with pytest.raises(RuntimeError, match="mine"):
+        run(tmp_path / "run", problem=fails, generations=2)
+    assert [path.name for path in tmp_path.rglob("*")] == ["run"] * there
+    (tmp_path / "run").mkdir(exist_ok=True)
+    (tmp_path / "run/notes.txt").write_text("mine")
+    with pytest.raises(RuntimeError, match="mine"):
+        run(tmp_path / "run", problem=fails, generations=2)
+    assert (tmp_path / "run/notes.txt").read_text() == "mine"
+
+
 def test_resuming_what_is_no_run_says_so(tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no run to resume"):
         run(tmp_path, generations=3, resume=True)

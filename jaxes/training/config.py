@@ -179,10 +179,14 @@ def complete(config: Config) -> Config:
     if none:
         config = dataclasses.replace(config, target=None)
     Limits(**{name: getattr(config, name) for name in LIMITS}).check()
+    for name in ("action_repeat", "devices", "report_every"):
+        if getattr(config, name) is not None:
+            checks.count(name, getattr(config, name))
+    for name, value in dataclasses.asdict(config).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{name} must be finite, got {value}")
     checks.count("evaluate_every", config.evaluate_every)
     checks.count("evaluation_episodes", config.evaluation_episodes)
-    if config.report_every is not None:
-        checks.count("report_every", config.report_every)
     if config.track is not None:
         checks.choice("tracker", config.track, TRACKERS)
     seed(config.seed)

@@ -20,8 +20,8 @@ class Devices(NamedTuple):
     block_by_block: bool
     processes: Processes
 
-    def check(self, problem: Problem) -> None:
-        """Raise ValueError if the problem cannot be computed there."""
+    def check(self, strategy: Strategy, problem: Problem) -> None:
+        """Raise ValueError if the generations cannot be computed there."""
         if self.mesh is None:
             if self.processes.count > 1 or self.block_by_block:
                 raise ValueError(
@@ -33,6 +33,11 @@ class Devices(NamedTuple):
             )
         elif self.block_by_block and self.processes.count > 1:
             raise ValueError("block_by_block takes the devices of one process, and there are several")
+        elif not self.block_by_block and strategy.blocks % self.mesh.shape[parallel.AXIS]:
+            raise ValueError(
+                f"blocks must be divisible by the {self.mesh.shape[parallel.AXIS]} devices of the axis "
+                f"{parallel.AXIS!r}, got blocks={strategy.blocks}"
+            )
 
     def everywhere(self, carry: Any) -> Any:
         """The carry on all devices, from one."""

@@ -1,6 +1,7 @@
 """Where a run is kept on disk: settings, checkpoints, the policy, metrics, and a picture of them."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ class Folder:
             raise FileNotFoundError(f"{path} holds no run to resume: it has no checkpoints folder")
         if not resume and held.is_dir() and any(held.iterdir()):
             raise FileExistsError(f"{path} holds a run already: resume it, or name another folder")
+        self._is_new, self._is_empty = not path.exists(), not path.exists() or not any(path.iterdir())
         _probe(path, 3 * sum(x.nbytes for x in jax.tree.leaves(carry)) + 2**16)
         from jaxes.training.checkpoint import Checkpoints
 
@@ -69,6 +71,14 @@ class Folder:
             if self._recorder.rows:
                 plots.reward(self.path)
         self._checkpoints.close()
+
+    def discard(self) -> None:
+        """Leave nothing behind of a run that has not begun, in a folder that held nothing before."""
+        if self._is_empty:
+            for path in self.path.iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if self._is_new:
+            self.path.rmdir()
 
     @staticmethod
     def _tree(carry: Any, seconds: float) -> dict[str, Any]:

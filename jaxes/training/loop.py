@@ -163,7 +163,7 @@ def fit(
         raise ValueError("steps needs a problem that counts them, such as jaxes.rl.rollout")
     processes = Processes() if processes is None else processes
     devices = Devices(mesh, comm, block_by_block, processes)
-    devices.check(problem)
+    devices.check(strategy, problem)
     title = title or ("fit" if out is None else Path(out).name)
     chunk = devices.chunk(strategy, problem)
     carry, spent, folder = (state, problem_state), 0.0, None
@@ -303,6 +303,8 @@ class _Run:
             self.bar.close()
             if self.folder is not None:
                 self.folder.close()
+                if isinstance(error, Exception):
+                    self.folder.discard()
             if isinstance(error, KeyboardInterrupt):
                 raise _interrupted(self.now, interruption) from None
             raise
