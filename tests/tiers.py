@@ -21,6 +21,9 @@ EXTENDED: dict[str, tuple[str, ...]] = {
     "test_cli": (
         "test_ctrl_c_saves_and_the_resumed_run_ends_with_the_bits_of_an_undisturbed_one",
         "test_any_policy_is_restored[options1]",
+        "test_nobody_has_to_read_to_the_end",
+        "test_resuming_is_quiet_about_its_checkpoint",
+        "test_the_folder_of_train_goes_on_by_fit_and_remains_one_of_train",
     ),
     "test_contract": (
         "test_any_subset_is_the_same_in_strict_mode",
@@ -87,6 +90,13 @@ EXTENDED: dict[str, tuple[str, ...]] = {
         "test_low_rank_members_are_what_they_stand_for[CNN-float32]",
         "test_low_rank_members_learn[MLP-",
         "test_low_rank_members_are_what_they_stand_for[CNN-bfloat16]",
+    ),
+    "test_sweeping": ("test_other_numbers_and_none",),
+    "test_training_leaves": (
+        "test_the_caller_may_catch_it",
+        "test_a_signal_ends_it",
+        "test_ctrl_c_is_answered_in_the_command_line",
+        "test_the_second_ctrl_c",
     ),
     "test_video": (
         "test_on_the_command_line",

@@ -185,6 +185,9 @@ class _Runs:
                     self._show(now, seconds, length / took, rows[-1], np.asarray(means))
                     if interruption.received or limits.reached(now, 0, seconds):
                         break
+        except KeyboardInterrupt:
+            if not rows:
+                raise
         finally:
             self._bar.close()
         shape = (len(rows), len(self._settings), len(self._seeds))

@@ -57,7 +57,8 @@ class TensorBoard:
         from tensorboardX import SummaryWriter
         from tensorboardX.summary import hparams
 
-        self._events = SummaryWriter(str(folder), purge_step=after + 1 if after else None)
+        earlier = any(folder.glob("events*"))  # of a session that may have been killed after its last checkpoint
+        self._events = SummaryWriter(str(folder), purge_step=after + 1 if earlier else None)
         if settings:
             for summary in hparams(flat(settings), {"score/evaluation": math.nan}):
                 self._events.file_writer.add_summary(summary)
