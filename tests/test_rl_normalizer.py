@@ -162,7 +162,7 @@ def test_what_is_left_out_is_counted():
     start = norm.init(jax.ShapeDtypeStruct((1,), jnp.float32))
     seen = jnp.array([[0.5], [1e15], [5e4], [jnp.nan], [-jnp.inf], [1e12]])
     sums = norm.observe(start, norm.no_moments(start), seen, jnp.array([True] * 5 + [False]))
-    assert (int(sums.count), int(sums.invalid), int(sums.far)) == (1, 4, 1), "1e15 is as good as infinite"
+    assert (int(sums.count), int(sums.invalid)) == (1, 4) and sums.counts.tolist() == [1, 4, 2]
 
 
 @pytest.mark.parametrize("preset", list(norm.PRESETS))
@@ -186,7 +186,9 @@ def test_sums_of_squares_do_not_overflow():
     many = jnp.broadcast_to(jnp.array([[norm.FARTHEST], [-norm.FARTHEST]]), (2, 1))
     sums = norm.observe(normalizer, norm.no_moments(normalizer), many, jnp.ones(2, bool))
     assert int(sums.count) == 2
-    large = sums._replace(count=jnp.uint32(2**32 - 1), squares=sums.squares * 2.0**31, total=sums.total * 0)
+    large = sums._replace(
+        counts=jnp.array([2**32 - 1, 0, 0], jnp.uint32), squares=sums.squares * 2.0**31, total=sums.total * 0
+    )
     for _ in range(230):
         normalizer = norm.update(normalizer, large)
     assert normalizer.count > 9e11

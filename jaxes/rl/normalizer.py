@@ -41,13 +41,21 @@ class Normalizer(NamedTuple):
 class Moments(NamedTuple):
     """The sums of one generation, which add up over lanes, steps, blocks and devices."""
 
-    count: jax.Array  # uint32[]: observations
+    counts: jax.Array  # uint32[3]: observations that count; those left out; those of them that are finite
     total: Any  # sum of (observation - center)
     squares: Any  # sum of (observation - center)^2
     center: Any  # the center, added once for every part
     parts: jax.Array  # float32[]: how many parts (blocks) were added up
-    invalid: jax.Array  # uint32[]: observations left out
-    far: jax.Array  # uint32[]: those of them that are finite
+
+    @property
+    def count(self) -> jax.Array:
+        """uint32[]: observations in the sums."""
+        return self.counts[0]
+
+    @property
+    def invalid(self) -> jax.Array:
+        """uint32[]: observations left out."""
+        return self.counts[1]
 
 
 class Preset(NamedTuple):
@@ -88,8 +96,7 @@ def init(observation: Any, preset: str = "on") -> Normalizer:
 def no_moments(normalizer: Normalizer) -> Moments:
     """The sums before the first observation, around the mean so far."""
     zero = jax.tree.map(jnp.zeros_like, normalizer.mean)
-    none = jnp.uint32(0)
-    return Moments(none, zero, zero, normalizer.mean, jnp.float32(1), none, none)
+    return Moments(jnp.zeros(3, jnp.uint32), zero, zero, normalizer.mean, jnp.float32(1))
 
 
 def around(moments: Moments, normalizer: Normalizer, probe: Any) -> Moments:
@@ -123,21 +130,18 @@ def observe(normalizer: Normalizer, moments: Moments, observations: Any, mask: j
     """Add the observations of a step, leaves [lanes, ...], where `mask` (bool[lanes]) is true and all are in reach."""
     chex.assert_rank(mask, 1)
     chex.assert_tree_shape_prefix(observations, mask.shape)
-    every = lambda fits: jnp.all(fits, axis=tuple(range(1, fits.ndim)))
     distance = jax.tree.map(lambda x, center: x.astype(jnp.float32) - center[None], observations, moments.center)
-    near, finite = mask, mask
     limits = reach(normalizer, moments.center)
+    farthest = jnp.zeros(mask.shape, jnp.float32)  # of an observation's numbers, in units of their reach; NaN stays NaN
     for d, most in zip(jax.tree.leaves(distance), jax.tree.leaves(limits), strict=True):
-        near &= every(jnp.abs(d) <= most[None])
-        finite &= every(jnp.abs(d) <= FARTHEST)
-    total = lambda mask: jnp.sum(mask, dtype=jnp.uint32)
+        farthest = jnp.maximum(farthest, jnp.max(jnp.abs(d) * (1 / most)[None], axis=tuple(range(1, d.ndim))))
+    near = mask & (farthest <= 1)
+    kinds = jnp.stack([near, mask & ~near, mask & (farthest > 1) & (farthest < jnp.inf)])
     distance = jax.tree.map(lambda d: jnp.where(near.reshape(-1, *(1,) * (d.ndim - 1)), d, 0), distance)
     return moments._replace(
-        count=moments.count + total(near),
+        counts=moments.counts + jnp.sum(kinds, axis=1, dtype=jnp.uint32),  # one sum, since each takes a kernel
         total=jax.tree.map(lambda s, d: s + jnp.sum(d, axis=0), moments.total, distance),
         squares=jax.tree.map(lambda s, d: s + jnp.sum(d * d, axis=0), moments.squares, distance),
-        invalid=moments.invalid + total(mask & ~near),
-        far=moments.far + total(finite & ~near),
     )
 
 
@@ -156,7 +160,7 @@ def update(normalizer: Normalizer, moments: Moments) -> Normalizer:
 
     merged = jax.tree.map(merge, normalizer.mean, normalizer.squares, moments.total, moments.squares, moments.center)
     mean, squares = jax.tree.transpose(jax.tree.structure(normalizer.mean), jax.tree.structure((0, 0)), merged)
-    far = moments.far.astype(jnp.float32)
+    far = moments.counts[2].astype(jnp.float32)
     grown = jnp.minimum(normalizer.reach * _GROWTH, FARTHEST)
     wider = jnp.where(far > _MANY * (far + new_count), grown, REACH)
     return normalizer._replace(count=count, mean=mean, squares=squares, reach=wider)

@@ -171,13 +171,11 @@ def moments(results: Results, normalizer: norm.Normalizer) -> norm.Moments:
     single = lambda leaves: tree.unflatten([jnp.asarray(np.maximum(x, low), jnp.float32) for x, low in leaves])
     center = single([(mean, -np.inf) for mean in means])
     return norm.Moments(
-        jnp.uint32(count),
+        jnp.array([count, results.invalid.sum(), results.far.sum()], jnp.uint32),
         jax.tree.map(jnp.zeros_like, center),
         single([(x, 0.0) for x in squares]),
         center,
         jnp.float32(1),
-        jnp.uint32(results.invalid.sum()),
-        jnp.uint32(results.far.sum()),
     )
 
 

@@ -165,7 +165,7 @@ class Player:
             near &= (distance <= reach).all(axis=1)
         if not near.all():
             self._invalid[watched[~near]] += 1
-            finite = np.all([(distance <= norm.FARTHEST).all(axis=1) for distance in apart], axis=0)
+            finite = np.all([np.isfinite(distance).all(axis=1) for distance in apart], axis=0)
             self._far[watched[finite & ~near]] += 1
             watched, rows = watched[near], [x[near] for x in rows]
         self._counted[watched] += 1
