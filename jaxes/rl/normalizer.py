@@ -48,7 +48,7 @@ class Moments(NamedTuple):
     parts: jax.Array  # float32[]: how many parts (blocks) were added up
 
     @property
-    def count(self) -> jax.Array:
+    def count(self) -> jax.Array:  # pyrefly: ignore[bad-override]
         """uint32[]: observations in the sums."""
         return self.counts[0]
 
