@@ -17,6 +17,7 @@ from jaxes.strategy import Strategy, strategy_factory
 from jaxes.support import checks, keys, trees
 from jaxes.support.keys import Stream
 from jaxes.support.labels import plain
+from jaxes.support.vectors import is_vector
 from jaxes.termination import Monitor, Tolerances
 from jaxes.wrappers.inside import deviations, has_sigma, with_sigma_times
 from jaxes.wrappers.layers import has
@@ -105,7 +106,7 @@ def restarted(
             monitor=termination.start(params, sizes[0]),
             tolerances=jax.tree.map(lambda x: jnp.asarray(x, dtype), thresholds),
             params=params,
-            numbers=jax.tree.map(lambda x: jnp.asarray(x, dtype), given),
+            numbers=jax.tree.map(lambda x: jnp.asarray(x, dtype), given, is_leaf=is_vector),
             best=parts[0].recommend(inner),
             best_fitness=jnp.full((), -jnp.inf, dtype),
             runs=jnp.int32(0),
