@@ -95,5 +95,3 @@ def test_the_rows_of_an_embedding_are_exact():
     with jax.default_matmul_precision("bfloat16"):
         low = list(products(jax.make_jaxpr(lowrank.structured(apply))(one, jnp.int32(3)).jaxpr))
     assert low and set(low) == {HIGHEST}
-
-
