@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxes.support import checks
 
@@ -27,6 +28,14 @@ def start(
         given = _read(default, 0)
     value = default if given is None else given
     checks.number(name, value, low=low, exclusive=exclusive)
+    if not isinstance(value, jax.core.Tracer):
+        with np.errstate(over="ignore", under="ignore"):
+            rounded = np.asarray(value, np.float64).astype(dtype)
+        if not np.isfinite(rounded) or (exclusive and rounded == 0):
+            kind = jnp.dtype(dtype)
+            raise ValueError(
+                f"{name} must be a number that {kind} has, got {float(value):g}, which becomes {rounded:g}"
+            )
     return jnp.asarray(value, dtype=dtype)
 
 

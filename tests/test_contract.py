@@ -772,7 +772,7 @@ def test_nothing_is_nan_within_a_wrapper(wrap):
         (True, TypeError),
         (None, TypeError),
         (0.1 + 0j, TypeError),
-        (object(), TypeError),
+        (b"0.1", TypeError),
         (float("inf"), ValueError),
         (float("nan"), ValueError),
         (-0.1, ValueError),
@@ -800,6 +800,28 @@ def test_parameters_that_are_no_numbers(name):
         params["layer"]["kernel"] = params["layer"]["kernel"].at[1, 0].set(wrong)
         with pytest.raises(ValueError, match=r"params\['layer'\]\['kernel'\]\[.*1, 0\] must be finite, got "):
             made(name)[0].init(KEY, params)
+
+
+@pytest.mark.parametrize("name", ["open_es", "snes", "simple_ga", "pgpe"])
+def test_members_that_there_are_none_of(name):
+    strategy, state = made(name)[0], usual(name)[0]
+    for wrong in (Block(6, 4), Block(-1, 2), jnp.array([N]), jnp.array([2, -1])):
+        with pytest.raises(ValueError, match=f"ids must be those of members, 0 to {N - 1}, got "):
+            strategy.ask(state, wrong)
+
+
+def test_numbers_that_the_dtype_does_not_have():
+    for sigma, got in ((1e39, "inf"), (1e-46, "0")):
+        with pytest.raises(ValueError, match=f"sigma must be a number that float32 has, got .* which becomes {got}"):
+            jaxes.snes(N, sigma).init(KEY, tree())
+
+
+@pytest.mark.parametrize("wrap", ["bounded", "integer", "keep_best", "reevaluated", "restarted"])
+def test_what_is_wrapped_must_be_a_strategy(wrap):
+    arguments = {"bounded": (-5.0, 5.0), "reevaluated": (2,)}.get(wrap, ())
+    for wrong in ("cma_es", None, 3):
+        with pytest.raises(TypeError, match="strategy must be a "):
+            getattr(jaxes.wrappers, wrap)(wrong, *arguments)
 
 
 def test_names_and_factories_stand_for_what_they_make():
@@ -834,6 +856,13 @@ def test_optimizers_that_ask_for_a_value():
     seen.clear()
     strategy.tell(state, jnp.array([1.0, 2.0, jnp.nan, 6.0]))
     assert [float(value) for value in seen] == [-3.0]
+
+
+def test_an_infinite_fitness_beside_an_optimizer_that_asks_for_a_value():
+    strategy = jaxes.open_es(4, 0.1, tx=optax.polyak_sgd())
+    for best in (jnp.inf, -jnp.inf):
+        state, _ = strategy.tell(strategy.init(KEY, tree()), jnp.array([best, -2.0, -jnp.inf, -4.0]))
+        assert all(bool(jnp.all(jnp.isfinite(x))) for x in jax.tree.leaves(strategy.recommend(state)))
 
 
 def test_a_plateau_reduces_the_step():

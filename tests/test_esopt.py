@@ -140,7 +140,6 @@ def test_values_that_are_none(values, error, message):
         ({"strategy": jaxes.cma_es(8)}, "strategy must be a factory.*got a Strategy"),
         ({"strategy": "cma"}, "unknown strategy 'cma'; did you mean"),
     ],
-    ids=repr,
 )
 def test_settings_that_are_refused(given, message):
     with pytest.raises((TypeError, ValueError), match=message):
@@ -162,3 +161,31 @@ def test_pickle(between):
             candidates = search._asked if between and search._asked is not None else search.ask()
             search.tell([cost(x) for x in candidates])
     np.testing.assert_array_equal(copy.mean, opt.mean)
+
+
+def test_candidates_may_be_changed_by_the_caller():
+    opt = jaxes.ESOpt([1.0, 1.0], 0.3, 8, maximize=False, strategy="cma_es")
+    candidates = opt.ask()
+    values = np.sum(candidates**2, axis=1)
+    candidates *= 0
+    opt.tell(values)
+    np.testing.assert_allclose(np.sum(opt.best**2), opt.best_value, rtol=1e-12)
+
+
+def test_masked_values_have_failed():
+    opt = jaxes.ESOpt([1.0, 1.0], 0.3, 8, maximize=False, strategy="cma_es")
+    opt.ask()
+    opt.tell(np.ma.masked_array(np.arange(8.0), mask=[True] + [False] * 7))
+    assert int(opt.info.invalid) == 1 and opt.best_value == 1.0
+
+
+def test_an_objective_may_change_its_argument_and_may_be_masked():
+    def spoil(x):
+        value = float(x @ x)
+        x.fill(7.0)
+        return value
+
+    result = jaxes.minimize_function(spoil, np.ones(2), 0.3, budget=60, progress=False)
+    np.testing.assert_allclose(result.x @ result.x, result.fun)
+    masked = lambda x: np.ma.masked_array([1.0, 2.0], mask=True).mean()
+    assert np.isnan(jaxes.minimize_function(masked, np.ones(2), 0.3, target=1e-3, budget=60, progress=False).fun)

@@ -13,7 +13,7 @@ from jaxes.rl import normalizer as norm
 LANES, STEPS, N = 8, 20, 3
 
 
-def streamed(observations, masks, parts=1):
+def streamed(observations, masks, parts=1, reach=norm.REACH):
     """Moments over generations [g, steps, lanes, n], each in `parts` equal parts; returns the normalizer."""
 
     def generation(normalizer, data):
@@ -27,7 +27,7 @@ def streamed(observations, masks, parts=1):
         sums = jax.vmap(part)(cut(seen), cut(mask))
         return norm.update(normalizer, jax.tree.map(lambda x: jnp.sum(x, axis=0), sums)), None
 
-    start = norm.init(jax.ShapeDtypeStruct((N,), jnp.float32))
+    start = norm.init(jax.ShapeDtypeStruct((N,), jnp.float32))._replace(reach=jnp.float32(reach))
     return jax.jit(lambda x, m: jax.lax.scan(generation, start, (x, m))[0])(observations, masks)
 
 
@@ -44,7 +44,8 @@ def data(offset=0.0, scale=1.0, generations=4, seed=0):
 @pytest.mark.parametrize("parts", [1, 4])
 def test_equals_numpy_over_live_observations(offset, scale, parts):
     x, mask = data(offset, scale)
-    got = streamed(np.where(mask[..., None], x, 1e9).astype(np.float32), mask, parts)
+    reach = 1e6 if max(offset, scale) > 100 else norm.REACH  # as it is once the world is known to be large
+    got = streamed(np.where(mask[..., None], x, 1e9).astype(np.float32), mask, parts, reach)
     live = x[mask].astype(np.float64)
     assert int(got.count) == len(live)
     np.testing.assert_allclose(got.mean, live.mean(0), rtol=1e-6, atol=1e-6 * scale)
@@ -156,6 +157,23 @@ def test_a_huge_number_is_left_out_and_counted(size, when):
     x[when, :, 5, 1] = size
     got = streamed(x, mask)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), got, want)
+
+
+@pytest.mark.parametrize("size", [1e4, 1e6, 1e12, 1e25])
+def test_a_huge_first_observation_is_left_out_too(size):
+    """The center must not be what it is there to find."""
+    new = norm.init(jax.ShapeDtypeStruct((1,), jnp.float32))
+    rng = np.random.default_rng(0)
+    for _ in range(3):  # each begins with it, as an environment does whose reset gives it
+        x = rng.normal(2.0, 3.0, size=(200, 1)).astype(np.float32)
+        x[0] = size
+        moments = norm.around(norm.no_moments(new), new, jnp.asarray(x[0]))
+        moments = norm.observe(new, moments, jnp.asarray(x), jnp.ones(200, bool))
+        assert int(moments.invalid) == 1
+        new = norm.update(new, moments)
+    assert float(new.count) == 3 * 199
+    np.testing.assert_allclose(new.mean, [2.0], atol=0.4)
+    np.testing.assert_allclose(norm.deviation(new), [3.0], atol=0.3)
 
 
 def test_what_is_left_out_is_counted():

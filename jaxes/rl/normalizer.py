@@ -4,10 +4,11 @@ A generation's observations are summed around a common center in the loop's carr
 array. The sums are merged into the running moments afterwards (Chan, Golub, LeVeque 1983).
 
 One number from a simulation that has exploded would outweigh all others, for ever. So an observation counts only where
-each of its numbers lies within `REACH` standard deviations (or 1, if that is more) of the mean, or as long as nothing
-is known, within `REACH` times the first one. Others are left out and counted, as NaN and infinite ones are. Where more
-than a quarter of a generation lie further away, it is the world that is large: the reach grows until they count. It
-ends at `FARTHEST`, so that the squares of 10^12 observations have a sum in float32.
+each of its numbers lies within `REACH` standard deviations (or 1, if that is more) of the mean, or as long as nothing is
+known, within `REACH` of the first one, or of 0 where the first one itself is further away. Others are left out and
+counted, as NaN and infinite ones are. Where more than a quarter of a generation lie further away, it is the world that
+is large: the reach grows until they count. It ends at `FARTHEST`, so that the squares of 10^12 observations have a sum
+in float32.
 """
 
 from collections.abc import Callable
@@ -100,7 +101,7 @@ def no_moments(normalizer: Normalizer) -> Moments:
 
 
 def around(moments: Moments, normalizer: Normalizer, probe: Any) -> Moments:
-    """Move the center to the observation `probe`, if the normalizer has seen nothing yet.
+    """Move the center to the observation `probe`, if the normalizer has seen nothing yet and its numbers are in reach.
 
     Sums around 0 would lose the variance of observations that are far from 0. `moments` must not have any yet.
     """
@@ -108,17 +109,14 @@ def around(moments: Moments, normalizer: Normalizer, probe: Any) -> Moments:
 
     def middle(mean, x):
         x = x.astype(jnp.float32)
-        return jnp.where(known | ~(jnp.abs(x) <= FARTHEST), mean, x)
+        return jnp.where(known | ~(jnp.abs(x) <= normalizer.reach), mean, x)
 
     return moments._replace(center=jax.tree.map(middle, normalizer.mean, probe))
 
 
-def reach(normalizer: Normalizer, center: Any) -> Any:
+def reach(normalizer: Normalizer) -> Any:
     """How far from the center of its sums a number of an observation may be: a tree of float32 like the observation."""
-    known = normalizer.count > 0
-
-    one = lambda middle, std: within(normalizer.reach, jnp.where(known, std, jnp.abs(middle)), jnp)
-    return jax.tree.map(one, center, deviation(normalizer))
+    return jax.tree.map(lambda std: within(normalizer.reach, std, jnp), deviation(normalizer))
 
 
 def within(reach: Any, spread: Any, xp: Any = np) -> Any:
@@ -131,7 +129,7 @@ def observe(normalizer: Normalizer, moments: Moments, observations: Any, mask: j
     chex.assert_rank(mask, 1)
     chex.assert_tree_shape_prefix(observations, mask.shape)
     distance = jax.tree.map(lambda x, center: x.astype(jnp.float32) - center[None], observations, moments.center)
-    limits = reach(normalizer, moments.center)
+    limits = reach(normalizer)
     farthest = jnp.zeros(mask.shape, jnp.float32)  # of an observation's numbers, in units of their reach; NaN stays NaN
     for d, most in zip(jax.tree.leaves(distance), jax.tree.leaves(limits), strict=True):
         farthest = jnp.maximum(farthest, jnp.max(jnp.abs(d) * (1 / most)[None], axis=tuple(range(1, d.ndim))))

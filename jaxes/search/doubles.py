@@ -102,7 +102,7 @@ def value_of(value: Any) -> float:
         return float(value)
     if value is None or isinstance(value, str | bytes | tuple | list | dict) or not _is_real(np.asarray(value).dtype):
         raise TypeError(f"f must return one real number, got {_told(value)}{' (no return?)' if value is None else ''}")
-    array = np.asarray(value)
+    array = _unmasked(value)
     if array.size != 1:
         raise TypeError(
             f"f must return one real number for one candidate, got an array of shape {array.shape}; with "
@@ -125,6 +125,7 @@ def values_of(values: Any, size: int, what: str) -> np.ndarray:
     """
     wanted = f"{what} must be {size} real numbers, one for each candidate in their order"
     if isinstance(values, list | tuple):
+        values = [np.nan if value is np.ma.masked else value for value in values]
         for i, value in enumerate(values):
             several = isinstance(value, tuple | list) and np.size(value) != 1
             if several or value is None or isinstance(value, str | bytes | dict):
@@ -134,7 +135,7 @@ def values_of(values: Any, size: int, what: str) -> np.ndarray:
     elif values is None or isinstance(values, str | bytes | dict | set) or callable(values):
         raise TypeError(f"{wanted}, got {_told(values)}")
     try:
-        array = np.asarray(values)
+        array = _unmasked(values)
         if array.dtype == object:
             array = np.array([value_of(value) for value in array.reshape(-1)]).reshape(array.shape)
     except (TypeError, ValueError) as error:
@@ -153,6 +154,13 @@ def _doubles(name: str, value: Any) -> np.ndarray:
     if array.size == 0 or not np.isfinite(array).all():
         raise ValueError(f"{name} must hold finite numbers, got {value!r}")
     return array
+
+
+def _unmasked(values: Any) -> np.ndarray:
+    """The array, with NaN for what NumPy masks."""
+    if isinstance(values, np.ma.MaskedArray):
+        return values.astype(np.float64).filled(np.nan)
+    return np.asarray(values)
 
 
 def _is_real(dtype: Any) -> bool:

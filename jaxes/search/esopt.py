@@ -78,8 +78,8 @@ class ESOpt:
 
     def ask(self) -> Any:
         """The candidates of this generation: float[population_size, n] for a vector `x0`."""
-        self._asked = jax.tree.map(np.array, self._ask(self.state))
-        return self._asked
+        self._asked = jax.tree.map(np.asarray, self._ask(self.state))
+        return jax.tree.map(np.array, self._asked)  # the caller may change them
 
     def tell(self, values: Any) -> None:
         """Tell one value per candidate, in the order of `ask`; NaN marks a failed evaluation."""

@@ -241,7 +241,7 @@ class _Search:
     def _evaluate(self, members: Any, size: int) -> np.ndarray:
         member = lambda i: jax.tree.map(lambda x: x[i], members)
         if self.vectorized:
-            values = values_of(self.f(members), size, "what f returns with vectorized=True")
+            values = values_of(self.f(jax.tree.map(np.array, members)), size, "what f returns with vectorized=True")
             self.nfev += size
             if not np.isnan(values).all():
                 i = int(np.nanargmin(values))
@@ -249,7 +249,7 @@ class _Search:
             return values
         values = np.full(size, np.nan)
         for i in range(size):
-            values[i] = value_of(self.f(member(i)))
+            values[i] = value_of(self.f(jax.tree.map(np.array, member(i))))  # of its own: f may change it
             self.nfev += 1
             self._keep(member(i), float(values[i]))
             if self.target is not None and values[i] <= self.target:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.stats import norm
 
-from jaxes.strategy import Strategy, strategy_factory
+from jaxes.strategy import Strategy, checked, strategy_factory
 from jaxes.support.vectors import is_vector
 from jaxes.wrappers.bounded import bounds_of
 from jaxes.wrappers.layers import outermost
@@ -70,7 +70,7 @@ def _check(which: Any) -> None:
 
 
 def _whole(strategy: Strategy, which: Any, margin: float | None) -> Whole:
-    if strategy.deviations is None:
+    if checked(strategy).deviations is None:
         raise TypeError(
             "strategy must be a Gaussian one whose coordinates' standard deviations can be read, such as cma_es, "
             "ma_es, sep_cma_es, snes, cem or open_es"

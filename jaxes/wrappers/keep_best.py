@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.lowrank.population import materialize
-from jaxes.strategy import Strategy, strategy_factory
+from jaxes.strategy import Strategy, checked, strategy_factory
 from jaxes.support import checks, trees
 from jaxes.wrappers.inside import Inside, deviations
 
@@ -38,6 +38,8 @@ def keep_best(strategy: Strategy) -> Strategy:
     >>> bool(state.best_fitness == infos.best.max())
     True
     """
+
+    checked(strategy)
 
     def init(key, params, **numbers) -> State:
         params = checks.params(params)

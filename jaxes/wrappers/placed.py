@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.lowrank.population import materialize
-from jaxes.strategy import Deviations, Strategy
+from jaxes.strategy import Deviations, Strategy, checked
 from jaxes.support import checks, trees
 from jaxes.support.vectors import spread
 from jaxes.wrappers import boxes
@@ -50,7 +50,7 @@ class State(_Fields, Inside):
 
 def placed(strategy: Strategy, bounds: Bounds | None, whole: Whole | None) -> Strategy:
     """The strategy with its members placed."""
-    size = strategy.population_size
+    size = checked(strategy).population_size
 
     def chosen(params):
         """A tree of booleans: the whole-number coordinates."""

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.strategies.parts.members import as_array, read_ids
-from jaxes.strategy import Strategy, strategy_factory
+from jaxes.strategy import Strategy, checked, strategy_factory
 from jaxes.support import checks, trees
 from jaxes.wrappers.inside import Inside, deviations, has_sigma, with_sigma_times
 
@@ -54,7 +54,7 @@ def reevaluated(strategy: Strategy, n: int, *, adaptive: bool = False) -> Strate
     (True, False)
     """
     checks.integer("n", n, 2)
-    size = strategy.population_size
+    size = checked(strategy).population_size
 
     def init(key, params, **given) -> State:
         dtype = trees.number_dtype(checks.params(params))

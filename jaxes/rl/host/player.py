@@ -180,8 +180,8 @@ class Player:
         if spread is None:
             self._lanes.reset(0, job.probe)
             first = [np.asarray(raw[0], float) for raw in self._raw]
-            center = [np.where(np.abs(x) <= norm.FARTHEST, x, 0) for x in first]
-            spread = [np.abs(x) for x in center]
+            center = [np.where(np.abs(x) <= job.reach, x, 0) for x in first]
+            spread = [np.ones_like(x) for x in center]
         return center, [norm.within(job.reach, x).ravel() for x in spread]
 
     def _fill(self) -> None:

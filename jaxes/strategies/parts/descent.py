@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxes.schedules import Number
+from jaxes.shaping import finite
 from jaxes.strategies.parts.generations import advance, begin
 from jaxes.strategy import Info, summarize
 from jaxes.support import checks, trees
@@ -115,7 +116,7 @@ def _begun(optimizer: optax.GradientTransformationExtraArgs, params: Any) -> Any
 
 
 def _value(fitness: jax.Array) -> jax.Array:
-    """What an optimizer descends: minus the mean fitness of the valid members."""
+    """What an optimizer descends: minus the mean fitness of the valid members, infinite ones read as by a shaping."""
     valid = ~jnp.isnan(fitness)
-    count = jnp.maximum(jnp.sum(valid), 1).astype(fitness.dtype)
-    return -jnp.sum(jnp.where(valid, fitness, 0)) / count
+    share = 1 / jnp.maximum(jnp.sum(valid), 1).astype(fitness.dtype)
+    return -jnp.sum(jnp.where(valid, finite(fitness), 0) * share)

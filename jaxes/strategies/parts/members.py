@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxes.blocks import Block
 from jaxes.lowrank.leaf import any_low_rank
@@ -18,10 +19,24 @@ def read_ids(ids: Any, size: int) -> Block | jax.Array:
     Args:
         ids: None (all `size` members), a `Block`, or int[k].
         size: how many members the population has.
+
+    Raises:
+        ValueError: if one that is not traced is no member.
     """
     if ids is None:
         return Block(0, size)
-    return ids if isinstance(ids, Block) else checks.ids(ids)
+    if isinstance(ids, Block):
+        _within((ids.start, ids.start + ids.size - 1) if isinstance(ids.start, int) else (), size)
+        return ids
+    ids = checks.ids(ids)
+    _within(() if isinstance(ids, jax.core.Tracer) else np.asarray(ids), size)
+    return ids
+
+
+def _within(ids: Any, size: int) -> None:
+    wrong = [int(i) for i in ids if not 0 <= i < size]
+    if wrong:
+        raise ValueError(f"ids must be those of members, 0 to {size - 1}, got {wrong[0]}")
 
 
 def as_array(ids: Block | jax.Array) -> jax.Array:
