@@ -110,7 +110,8 @@ class Evaluate:
 class Plot:
     """Draw learning curves: reward.png in each run's folder, and one picture that compares them.
 
-    In the folder of a search by `jaxes.minimize_function` it draws optimization.png.
+    In the folder of a search by `jaxes.minimize_function` it draws optimization.png. With several runs, --out and --x
+    are those of the comparison.
     """
 
     runs: tyro.conf.Positional[tuple[Path, ...]] = ()
@@ -290,13 +291,14 @@ def plot(args: Plot) -> int:
         checks.one_of("x", args.x, plots.AXES)
     if not args.runs:
         raise ValueError("plot needs folders of runs, such as runs/*")
-    sweeps = [run for run in args.runs if (run / sweeping.NAME).exists()]
-    searches = [run for run in args.runs if (run / "history.json").exists()]
-    runs = [run for run in args.runs if (run / "metrics.jsonl").exists()]
+    folders = list({run.resolve(): run for run in args.runs}.values())  # each once
+    sweeps = [run for run in folders if (run / sweeping.NAME).exists()]
+    searches = [run for run in folders if (run / "history.json").exists()]
+    runs = [run for run in folders if (run / "metrics.jsonl").exists()]
     if not (searches or runs or sweeps):
         names = ", ".join(map(str, args.runs[:3])) + (" ..." if len(args.runs) > 3 else "")
         raise FileNotFoundError(f"{names} holds no run to plot: no metrics.jsonl, history.json or sweep.json")
-    for folder in args.runs:
+    for folder in folders:
         if folder.is_dir() and folder not in (*runs, *searches, *sweeps):
             print(f"{folder} holds no run to plot", file=sys.stderr)
     alone = len(runs) + len(searches) + len(sweeps) == 1
@@ -307,7 +309,7 @@ def plot(args: Plot) -> int:
     for folder in sweeps:
         print(sweeping.draw(folder, args.out if alone else None))
     for run in runs:
-        print(plots.reward(run, args.out if alone else None, args.x))
+        print(plots.reward(run, *((args.out, args.x) if alone else ())))
     if len(runs) > 1:
         print(plots.compare(runs, args.out or _common(runs) / "compare.png", args.x))
     return 0

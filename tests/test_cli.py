@@ -109,10 +109,17 @@ def test_any_policy_is_restored(options, tmp_path, monkeypatch):
 
 def test_plot_draws_again_and_compares(run, tmp_path, capsys):
     (run / "reward.png").unlink()
-    assert call("plot", run, run, "--out", tmp_path / "both.png") == 0
-    assert capsys.readouterr().out.split() == [str(run / "reward.png")] * 2 + [str(tmp_path / "both.png")]
-    assert (run / "reward.png").exists()
-    assert (tmp_path / "both.png").exists()
+    other = shutil.copytree(run, tmp_path / "other")
+    assert call("plot", run, other) == 0
+    pictures = [run / "reward.png", other / "reward.png"]
+    before = [path.read_bytes() for path in pictures]
+    capsys.readouterr()
+    assert call("plot", run, other, "--x", "seconds", "--out", tmp_path / "both.png") == 0
+    assert capsys.readouterr().out.split() == [*map(str, pictures), str(tmp_path / "both.png")]
+    assert [path.read_bytes() for path in pictures] == before  # --x is the comparison's
+    assert call("plot", run, run / ".", "--x", "seconds", "--out", tmp_path / "one.png") == 0
+    assert capsys.readouterr().out.split() == [str(tmp_path / "one.png")]
+    assert (tmp_path / "one.png").read_bytes() != before[0]
 
 
 def test_plot_takes_what_a_pattern_finds(run, tmp_path, capsys):

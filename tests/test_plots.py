@@ -36,6 +36,11 @@ def drawn(monkeypatch):
     monkeypatch.setattr(plots, "_write", lambda figure, path: figure)
 
 
+def told(axes):
+    """What the legend says."""
+    return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
 def test_reward_draws_a_picture_beside_the_metrics(run):
     path = plots.reward(run)
     assert path == run / "reward.png"
@@ -84,26 +89,64 @@ def test_compare_has_a_panel_an_environment_and_a_curve_for_each_setting(drawn, 
         runs.append(made(tmp_path / f"{len(runs)}", rows, env=env, sigma=sigma, seed=seed, generations=seed))
     ant, reacher = plots.compare(runs, tmp_path / "all.png").axes
     assert (ant.get_title("left"), reacher.get_title("left")) == ("brax/ant", "brax/reacher")
-    assert [line.get_label() for line in ant.get_lines()] == ["sigma 0.1 (2 seeds)", "sigma 0.2"]
-    assert [line.get_label() for line in reacher.get_lines()] == ["open_es"]
-    mean, alone = ant.get_lines()
+    assert told(ant) == ["sigma 0.1 (2 seeds)", "sigma 0.2"]
+    assert told(reacher) == ["open_es"]
+    assert ant.get_legend().get_title().get_text() == "mean, band from lowest to highest"
+    assert reacher.get_legend().get_title().get_text() == ""
+    mean, *seeds, alone = ant.get_lines()
+    assert [list(line.get_ydata()) for line in seeds] == [[4.0, 8.0], [12.0, 24.0]]
     assert list(mean.get_xdata()) == [40, 80]
     assert list(mean.get_ydata()) == [8.0, 16.0] and list(alone.get_ydata()) == [20.0, 40.0]
     (band,) = ant.collections
     assert band.get_paths()[0].vertices[:, 1].min() == 4.0 and band.get_paths()[0].vertices[:, 1].max() == 24.0
 
 
+def test_no_curve_is_drawn_where_its_run_has_no_numbers(drawn, tmp_path):
+    """One run ends early, another one is evaluated later: the mean is that of those that are there."""
+    for seed, (rows, score) in enumerate(((range(1, 9), 1.0), (range(1, 17), 3.0), (range(8, 17), 5.0))):
+        made(tmp_path / str(seed), [row(g, score) for g in rows], env="brax/ant", seed=seed)
+    (axes,) = plots.compare([tmp_path / str(seed) for seed in range(3)], tmp_path / "all.png").axes
+    mean, *seeds = axes.get_lines()
+    assert told(axes) == ["open_es (3 seeds)"]
+    assert [list(line.get_xdata()) for line in seeds] == [[40, 80], [40, 80, 120, 160], [80, 120, 160]]
+    assert list(mean.get_xdata()) == [40, 80, 120, 160]
+    assert list(mean.get_ydata()) == [8.0, 24.0, 48.0, 64.0]  # of 4 12 | 8 24 40 | 36 60 | 48 80
+    (band,) = axes.collections
+    corners = {tuple(map(float, corner)) for corner in band.get_paths()[0].vertices}
+    assert corners == {(40, 4), (40, 12), (80, 8), (80, 40), (120, 36), (120, 60), (160, 48), (160, 80)}
+
+
+@pytest.mark.parametrize(
+    ("seeds", "label"), [((0, 1), "open_es (2 seeds)"), ((0, 0), "open_es (2 runs)"), ((0,), "open_es")]
+)
+def test_the_same_seed_twice_is_no_second_seed(seeds, label, drawn, tmp_path):
+    rows = [row(g) for g in range(1, 9)]
+    runs = [made(tmp_path / str(i), rows, env="brax/ant", seed=seed) for i, seed in enumerate(seeds)]
+    (axes,) = plots.compare([*runs, runs[0], runs[0] / "../0"], tmp_path / "all.png").axes  # a folder is one run
+    assert told(axes) == [label]
+
+
+def test_folders_of_one_name_are_told_by_where_they_are(drawn, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    runs = [made(tmp_path / name / "run", [row(g) for g in range(1, 9)]) for name in ("a", "b")]
+    (axes,) = plots.compare(runs, tmp_path / "all.png").axes
+    assert told(axes) == ["a/run", "b/run"]
+
+
 def test_runs_of_which_nothing_says_what_they_are_keep_their_names(run, drawn, tmp_path):
     other = made(tmp_path / "other", [row(g) for g in range(1, 9)])
     (axes,) = plots.compare([run, other], tmp_path / "all.png").axes
-    assert [line.get_label() for line in axes.get_lines()] == ["run", "other"]
+    assert told(axes) == ["run", "other"]
 
 
 def test_a_sweep_is_a_curve_a_setting(drawn):
     scores = np.array([[[1.0, 2.0], [3.0, 6.0]], [[0.0, 0.0], [0.0, 0.0]]])
     (axes,) = plots.sweep(["sigma 0.1", "sigma 0.2"], scores, [5, 10], "sweep.png", "brax/ant").axes
-    first, second = axes.get_lines()
-    assert (first.get_label(), list(first.get_xdata()), list(first.get_ydata())) == ("sigma 0.1", [5, 10], [2.0, 4.0])
+    assert told(axes) == ["sigma 0.1 (2 seeds)", "sigma 0.2 (2 seeds)"]
+    first, second = (line for line in axes.get_lines() if not line.get_label().startswith("_"))
+    assert (list(first.get_xdata()), list(first.get_ydata())) == ([5, 10], [2.0, 4.0])
+    assert axes.collections[0].get_paths()[0].vertices[:, 1].max() == 6.0
     assert list(second.get_ydata()) == [0.0, 0.0] and len(axes.collections) == 2
 
 

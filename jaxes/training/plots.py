@@ -2,9 +2,10 @@
 
 import json
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxes.support import checks
 from jaxes.training import about
@@ -70,10 +71,11 @@ def reward(run: str | Path, out: str | Path | None = None, x: str | None = None)
 def compare(runs: Sequence[str | Path], out: str | Path, x: str | None = None) -> Path:
     """Draw the evaluations of several runs into one picture, with a panel for each environment.
 
-    Runs that differ in nothing but their seeds are drawn as their mean, with a band of one standard deviation.
+    Runs that differ in nothing but their seeds share a color: a thin line each, their mean, and a band from the lowest
+    to the highest. Mean and band are those of the runs that have got as far: no run is drawn where it has no numbers.
 
     Args:
-        runs: the folders of the runs.
+        runs: the folders of the runs; one that is named twice is drawn once.
         out: the picture to write.
         x: the horizontal axis: "steps", "seconds" or "generation"; steps by default, if all runs count them.
 
@@ -85,27 +87,28 @@ def compare(runs: Sequence[str | Path], out: str | Path, x: str | None = None) -
     """
     from matplotlib.figure import Figure
 
-    held = [(Path(run), _rows(Path(run))) for run in runs]
+    folders = list({Path(run).resolve(): None for run in runs})
+    held = [(run, _rows(run)) for run in folders]
     x = _axis([rows for _, rows in held], x)
-    panels: dict[str, list[tuple[dict[str, Any], list[Any]]]] = {}
+    common = os.path.commonpath([run.parent for run in folders])
+    panels: dict[str, list[_Group]] = {}
     for run, rows in held:
-        env, settings = _identity(run)
+        env, settings, seed = _identity(run, os.path.relpath(run, common))
         groups = panels.setdefault(env, [])
-        same = next((rows for known, rows in groups if known == settings), None)
+        same = next((group for group in groups if group.settings == settings), None)
         if same is None:
-            groups.append((settings, [rows]))
-        else:
-            same.append(rows)
+            groups.append(same := _Group(settings, [], []))
+        same.seeds.append(seed)
+        same.curves.append(_curve(rows, x))
     columns = min(3, len(panels))
     lines = -(-len(panels) // columns)
     figure = Figure(figsize=(max(7.5, 5 * columns), max(4.8, 3.8 * lines)), layout="constrained")
     grid = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes, (env, groups) in zip(grid, panels.items()):
-        for i, (label, (_, group)) in enumerate(zip(_labels([settings for settings, _ in groups]), groups)):
-            curves = [_curve(rows, x) for rows in group]
-            _band(axes, curves, f"C{i % 10}", label + (f" ({len(group)} seeds)" if len(group) > 1 else ""))
+        for i, (label, group) in enumerate(zip(_labels([group.settings for group in groups]), groups)):
+            _band(axes, group.curves, f"C{i % 10}", label + _count(group.seeds))
         axes.set_title(env, loc="left", fontsize="medium")
-        axes.legend(fontsize="small", frameon=False)
+        _legend(axes)
         _finish(axes, x, "score")
     for axes in grid[len(panels) :]:
         axes.set_visible(False)
@@ -113,7 +116,7 @@ def compare(runs: Sequence[str | Path], out: str | Path, x: str | None = None) -
 
 
 def sweep(settings: Sequence[str], scores: Any, generations: Sequence[int], out: str | Path, title: str) -> Path:
-    """Draw what a sweep gave: a curve for each setting, the mean over its seeds with a band of a standard deviation.
+    """Draw what a sweep gave: for each setting the mean over its seeds, a band from lowest to highest, and the seeds.
 
     Args:
         settings: their names.
@@ -130,8 +133,9 @@ def sweep(settings: Sequence[str], scores: Any, generations: Sequence[int], out:
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
     for i, (name, seeds) in enumerate(zip(settings, scores)):
-        _band(axes, [(list(generations), list(seed)) for seed in seeds], f"C{i % 10}", name)
-    axes.legend(fontsize="small", frameon=False)
+        curves = [(list(generations), list(seed)) for seed in seeds]
+        _band(axes, curves, f"C{i % 10}", name + _count(range(len(seeds))))
+    _legend(axes)
     axes.set_title(title, loc="left", fontsize="medium")
     _finish(axes, "generation", "score")
     return _write(figure, Path(out))
@@ -255,33 +259,53 @@ def _curve(rows: list[dict[str, Any]], x: str) -> tuple[list[float], list[float]
     return _column(rows, x), _column(rows, name)
 
 
+class _Group(NamedTuple):
+    """Runs that differ in nothing but their seeds."""
+
+    settings: dict[str, Any]
+    seeds: list[Any]
+    curves: list[tuple[list[float], list[float]]]
+
+
 def _band(axes: Any, curves: list[tuple[list[float], list[float]]], color: str, label: str) -> None:
-    """Draw the mean of curves from where all have begun, with a band of one standard deviation; a curve that ends
-    before the others keeps its last value."""
+    """Draw curves as thin lines with their mean and a band from the lowest to the highest, each where it has values."""
     import numpy as np
 
     curves = [curve for curve in curves if curve[0]]
-    if not curves:
-        axes.plot([], [], color=color, label=label)
+    if len(curves) < 2:
+        axes.plot(*(curves[0] if curves else ([], [])), color=color, linewidth=1.8, label=label)
         return
-    at = np.unique(np.concatenate([curve[0] for curve in curves]))
-    at = at[at >= max(curve[0][0] for curve in curves)]
-    values = np.array([np.interp(at, *curve) for curve in curves])
-    mean, std = values.mean(0), values.std(0)
+    at = np.unique(np.concatenate([x for x, _ in curves]))
+    values = np.ma.masked_invalid([np.interp(at, *curve, left=np.nan, right=np.nan) for curve in curves])
+    mean, low, high = (x.filled(np.nan) for x in (values.mean(0), values.min(0), values.max(0)))
     axes.plot(at, mean, color=color, linewidth=1.8, label=label)
-    if len(curves) > 1:
-        axes.fill_between(at, mean - std, mean + std, color=color, alpha=0.18, linewidth=0)
+    axes.fill_between(at, low, high, color=color, alpha=0.15, linewidth=0)
+    for curve in curves:
+        axes.plot(*curve, color=color, linewidth=0.6, alpha=0.5)
 
 
-def _identity(run: Path) -> tuple[str, dict[str, Any]]:
-    """The environment of a run, and the settings that tell it from others, without its seed."""
+def _count(seeds: Sequence[Any]) -> str:
+    """How many seeds a curve is of, or how many runs where seeds repeat or are not known; nothing for one."""
+    known = None not in seeds and len(set(seeds)) == len(seeds)
+    return f" ({len(seeds)} {'seeds' if known else 'runs'})" if len(seeds) > 1 else ""
+
+
+def _legend(axes: Any) -> None:
+    """What the colors are, and under it what lines and bands are, if there are bands."""
+    axes.legend(fontsize="small", frameon=False, alignment="left", title_fontsize="small")
+    if axes.collections:
+        axes.get_legend().set_title("mean, band from lowest to highest")
+
+
+def _identity(run: Path, name: str) -> tuple[str, dict[str, Any], Any]:
+    """The environment of a run, the settings that tell it from others (without its seed), and its seed."""
     config = about.read(run)
     if config is None or about.is_by_fit(config):
         settings = {} if config is None else config["settings"]
         if "seed" not in settings:
-            settings = {**settings, "run": run.name}  # nothing says which runs differ in their seeds only
-        return settings.get("env", "score"), _unseeded(settings)
-    return config["env"], _unseeded(config)
+            settings = {**settings, "run": name}  # nothing says which runs differ in their seeds only
+        return settings.get("env", "score"), _unseeded(settings), settings.get("seed")
+    return config["env"], _unseeded(config), config.get("seed")
 
 
 def _unseeded(settings: dict[str, Any]) -> dict[str, Any]:

@@ -133,7 +133,7 @@ def draw(folder: Path, out: Path | None = None) -> Path:
     kept = json.loads((folder / NAME).read_text())
     config, scores = kept["config"], np.array(kept["scores"], float)
     found = Sweep(kept["settings"], kept["seeds"], kept["generations"], scores, kept["signal"])
-    title = f"{config['env']}, {config['strategy']}: mean of {len(found.seeds)} seeds ± 1 std"
+    title = f"{config['env']}, {config['strategy']}"
     path = folder / "sweep.png" if out is None else out
     return plots.sweep(found.labels(), found.scores, found.generations, path, title)
 
