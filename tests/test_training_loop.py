@@ -367,3 +367,37 @@ def test_a_full_disk_is_found_before_any_work_and_damages_nothing(tmp_path, monk
             run(tmp_path, generations=5, resume=True)
     assert not (tmp_path / ".probe").exists()
     assert run(tmp_path, generations=5, resume=True)[-1].generation == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"strategy": jaxes.sep_cma_es(8, 0.1)},
+            "strategy is open_es with population_size=8, wanted sep_cma_es with population_size=8",
+        ),
+        (
+            {"strategy": jaxes.open_es(12, 0.1, learning_rate=0.1)},
+            "strategy is open_es with population_size=8, wanted open_es with population_size=12",
+        ),
+        ({"strategy": jaxes.open_es(8, 0.2, learning_rate=0.1)}, r"sigma began as 0\.1, wanted 0\.2"),
+        ({"strategy": jaxes.open_es(8, 0.1, learning_rate=0.3)}, r"learning_rate began as 0\.1, wanted 0\.3"),
+        ({"key": jax.random.key(7)}, r"key is threefry2x32 \[0, 0\], wanted threefry2x32 \[0, 7\]"),
+    ],
+)
+def test_another_run_does_not_go_on_from_a_folder(tmp_path, options, message):
+    run(tmp_path, generations=3)
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path, generations=5, resume=True, **options)
+    moved = {"x": 2 * jnp.ones(3)}  # where it would start does not matter
+    assert run(tmp_path, generations=5, resume=True, params=moved)[-1].generation == 5
+
+
+def test_another_wrapped_strategy_or_sigma_of_each_coordinate_is_another_run(tmp_path):
+    wrapped = lambda sigma: jaxes.wrappers.keep_best(jaxes.snes(8, sigma))
+    run(tmp_path, wrapped(0.1), generations=3)
+    with pytest.raises(ValueError, match=r"sigma\['x'\] began as 0\.1, wanted 0\.3"):
+        run(tmp_path, wrapped(0.3), generations=5, resume=True)
+    with pytest.raises(ValueError, match=r"keep_best .* of snes .*, wanted snes with population_size=8"):
+        run(tmp_path, jaxes.snes(8, 0.1), generations=5, resume=True)
+    assert run(tmp_path, wrapped(0.1), generations=5, resume=True)[-1].generation == 5

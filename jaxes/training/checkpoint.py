@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxes.training import origin as origins
+
 
 class Checkpoints:
     """The checkpoints in one folder.
@@ -41,26 +43,32 @@ class Checkpoints:
         """The generation of the newest complete checkpoint, None if there is none."""
         return self._manager.latest_step()
 
-    def save(self, generation: int, tree: Any) -> None:
-        """Save a tree of arrays, and return when it is on disk."""
+    def save(self, generation: int, tree: Any, origin: Any = None) -> None:
+        """Save a tree of arrays, and return when it is on disk; `origin` says which run it is of."""
         if generation != self.latest:
+            metadata = {"layout": _layout(tree), "origin": origin}
             save = self._args.StandardSave(_plain(tree))
-            self._manager.save(generation, args=save, force=True, custom_metadata={"layout": _layout(tree)})
+            self._manager.save(generation, args=save, force=True, custom_metadata=metadata)
 
-    def load(self, like: Any) -> Any:
+    def load(self, like: Any, origin: Any = None) -> Any:
         """The newest checkpoint.
 
         Args:
             like: a tree of arrays with the shapes and dtypes that were saved.
+            origin: of the run that would go on with it, see `jaxes.training.origin`; None for any.
 
         Returns:
             A tree like `like`.
 
         Raises:
-            ValueError: if the checkpoint has another tree, other shapes or dtypes; the message says what differs.
+            ValueError: if the checkpoint has another origin, another tree, other shapes or dtypes; the message says
+                what differs.
         """
         generation = self.latest
-        differences = _differences(self._manager.metadata(generation).custom_metadata["layout"], _layout(like))
+        held = self._manager.metadata(generation).custom_metadata
+        known = origin is not None and held.get("origin") is not None
+        differences = origins.differences(held["origin"], origin) if known else []
+        differences += _differences(held["layout"], _layout(like))
         if differences:
             raise ValueError(
                 f"checkpoint {generation} was made with other settings: {'; '.join(differences[:3])}"

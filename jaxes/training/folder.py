@@ -22,13 +22,16 @@ class Folder:
         resume: whether to go on from the newest checkpoint; from the beginning if the run was ended before the first.
         settings: what `config.json` says, see `jaxes.fit`; None leaves that of a resumed run as it is.
         track: where else metrics go.
+        origin: which run it is, see `jaxes.training.origin`.
 
     Raises:
         FileExistsError, FileNotFoundError, OSError, ValueError: see `jaxes.fit`.
     """
 
-    def __init__(self, path: Path, carry: Any, resume: bool, settings: Any, track: str | None = None):
-        self.path, self.carry, self.seconds, self._track = path, carry, 0.0, track
+    def __init__(
+        self, path: Path, carry: Any, resume: bool, settings: Any, track: str | None = None, origin: Any = None
+    ):
+        self.path, self.carry, self.seconds, self._track, self._origin = path, carry, 0.0, track, origin
         held = path / "checkpoints"
         if resume and not held.is_dir():
             raise FileNotFoundError(f"{path} holds no run to resume: it has no checkpoints folder")
@@ -41,7 +44,7 @@ class Folder:
         self._checkpoints = Checkpoints(held)
         self._recorder: Any = None
         if resume and self._checkpoints.latest is not None:
-            tree = self._checkpoints.load(self._tree(carry, 0.0))
+            tree = self._checkpoints.load(self._tree(carry, 0.0), origin)
             self.carry, self.seconds = (tree["state"], tree["problem_state"]), float(tree["seconds"])
         known = about.read(path) if resume and settings is None else None
         if known is None:
@@ -60,7 +63,7 @@ class Folder:
         """Write a checkpoint, and the policy of that moment."""
         from jaxes.training import trained
 
-        self._checkpoints.save(int(carry[0].step), self._tree(carry, seconds))
+        self._checkpoints.save(int(carry[0].step), self._tree(carry, seconds), self._origin)
         trained.save(self.path, recommend(carry[0]), getattr(carry[1], "normalizer", None))
 
     def close(self) -> None:
@@ -86,13 +89,13 @@ class Folder:
 
 
 def opened(
-    path: Path, carry: Any, resume: bool, settings: Any, track: str | None, processes: Processes
+    path: Path, carry: Any, resume: bool, settings: Any, track: str | None, processes: Processes, origin: Any = None
 ) -> tuple[Folder | None, Any, float]:
     """The folder if this process writes it, else None; the carry that all processes begin with; the seconds so far."""
     folder, fault = None, None
     if processes.first:
         try:
-            folder = Folder(path, carry, resume, settings, track)
+            folder = Folder(path, carry, resume, settings, track, origin)
             carry = folder.carry
         except (OSError, ValueError) as error:
             fault = error

@@ -27,6 +27,7 @@ from jaxes.training.evaluating import COLUMNS, CONFIRMATIONS, Evaluate, scoring,
 from jaxes.training.folder import Folder, opened
 from jaxes.training.interruption import Interrupted, Interruption
 from jaxes.training.limits import Limits
+from jaxes.training.origin import origin
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +125,8 @@ def fit(
         FileNotFoundError: before any work, if `out` holds no run to resume.
         OSError: before any work, if `out` cannot be written.
         TypeError, ValueError: before any work, if arguments are not what they should be or do not fit each other, or
-            the checkpoint was made with other settings.
+            the checkpoint was made by another strategy, with another population size, sigma or key, or with other
+            settings.
         Interrupted: (a `KeyboardInterrupt`) after Ctrl-C or SIGTERM, when the checkpoint has been written.
 
     >>> import jax, jaxes, jax.numpy as jnp
@@ -168,7 +170,8 @@ def fit(
     chunk = devices.chunk(strategy, problem)
     carry, spent, folder = (state, problem_state), 0.0, None
     if out is not None:
-        folder, carry, spent = opened(Path(out), carry, resume, settings, track, processes)
+        made_of = origin(strategy, state, key, params)
+        folder, carry, spent = opened(Path(out), carry, resume, settings, track, processes, made_of)
         reached = limits.reached(int(carry[0].step), _totals(problem, carry).get("steps", 0), spent)
         if reached is not None:
             raise ValueError(
