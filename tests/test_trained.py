@@ -128,3 +128,33 @@ def test_an_evaluation_is_what_fit_wants(normalize):
     assert last.evaluation == pytest.approx(float(want.returns.mean()), rel=1e-5)
     with pytest.raises(TypeError, match=r"normalizer must be a jaxes.rl.Normalizer, None for raw .*, got dict"):
         evaluate(last.params, {}, KEY)
+
+
+def test_it_may_be_called_inside_jit_and_vmap():
+    policy = trained(ENV)
+    several = np.random.default_rng(0).normal(size=(7, 2)).astype(np.float32)
+    want = policy(several)
+    np.testing.assert_allclose(jax.jit(policy)(several), want, rtol=1e-5)
+    np.testing.assert_allclose(jax.jit(policy)(several[0]), want[0], rtol=1e-5)
+    np.testing.assert_allclose(jax.vmap(policy)(several), want, rtol=1e-5)
+    np.testing.assert_allclose(jax.jit(jax.vmap(policy))(several), want, rtol=1e-5)
+    np.testing.assert_allclose(jax.lax.map(policy, several), want, rtol=1e-5)
+    np.testing.assert_allclose(jax.jit(lambda: policy(several))(), want, rtol=1e-5)
+    assert jax.jacobian(policy)(several[0]).shape == (*want[0].shape, 2)
+    assert isinstance(policy(several), np.ndarray)
+    np.testing.assert_array_equal(policy(several), want)
+    with pytest.raises(ValueError, match=r"got float32\[3\]"):
+        jax.jit(policy)(np.zeros(3, np.float32))
+
+
+@pytest.mark.parametrize("around", [jax.jit, jax.vmap])
+def test_one_that_remembers_is_refused_there_and_remembers_as_before(around):
+    policy, other = trained(ENV, rl.gru), trained(ENV, rl.gru)
+    seen = np.random.default_rng(0).normal(size=(3, 4, 2)).astype(np.float32)
+    with pytest.raises(TypeError, match=r"remembers its episode, which cannot be inside jax\.jit"):
+        around(policy)(seen[0])
+    policy(seen[0])
+    with pytest.raises(TypeError, match=r"remembers its episode, which cannot be inside jax\.jit"):
+        jax.jit(policy)(seen[1])
+    other(seen[0])
+    np.testing.assert_array_equal(policy(seen[2]), other(seen[2]))

@@ -21,7 +21,8 @@ class Trained:
     """A policy with its parameters and its normalizer, ready to act.
 
     Call it with an observation, or with several at once (leaves [k, ...]), to get an action or as many, as a NumPy
-    array. A recurrent policy remembers its episode, or those k episodes, between calls, until `reset`.
+    array. A recurrent policy remembers its episode, or those k episodes, between calls, until `reset`. One that
+    remembers nothing may be called inside `jax.jit`, `jax.vmap` and the like, where the action is a JAX array.
     """
 
     def __init__(self, env: Env, policy: Policy, params: Any, normalizer: norm.Normalizer | None):
@@ -38,26 +39,37 @@ class Trained:
         self._memory: Any = None
         self._count: int | None = None  # episodes that the memory is of; None for one without an axis
 
-    def __call__(self, observation: Any) -> np.ndarray:
+    def __call__(self, observation: Any) -> Any:
         observation, count = self._read(observation)
-        if self._memory is None or not jax.tree.leaves(self._memory):
+        memory, remembered = self._memory, self._count
+        if not jax.tree.leaves(memory):
             many = lambda x: jnp.broadcast_to(x, (count, *x.shape))
             start = self._start(self.params)
-            self._memory, self._count = start if count is None else jax.tree.map(many, start), count
-        if count != self._count:
+            memory, remembered = start if count is None else jax.tree.map(many, start), count
+        if count != remembered:
             one = lambda n: "one episode" if n is None else f"{n} episodes"
             raise ValueError(
-                f"observation must be of {one(self._count)}, which this policy remembers, got that of {one(count)}: "
+                f"observation must be of {one(remembered)}, which this policy remembers, got that of {one(count)}: "
                 "call reset() to begin others"
             )
-        action, self._memory = (self._act if count is None else self._act_many)(self._memory, observation)
+        action, memory = (self._act if count is None else self._act_many)(memory, observation)
+        if _is_traced((action, memory)):
+            if jax.tree.leaves(memory):
+                raise TypeError(
+                    "this policy remembers its episode, which cannot be inside jax.jit, jax.vmap or the like; call it "
+                    "with arrays, or use policy.policy.act(policy.params, memory, observation), which returns the new "
+                    "memory (policy.policy.start(policy.params) is the first one)"
+                )
+            return action
+        self._memory, self._count = memory, count
         return np.asarray(action)
 
     def _read(self, observation: Any) -> tuple[Any, int | None]:
         """The observation as arrays of the right dtypes, and how many it is: None for one without an axis for that."""
         leaves, tree = jax.tree.flatten(self.env.observation)
         try:
-            arrays = [np.asarray(part) for part in tree.flatten_up_to(observation)]
+            parts = tree.flatten_up_to(observation)
+            arrays = [part if isinstance(part, jax.core.Tracer) else np.asarray(part) for part in parts]
         except ValueError:
             raise self._refusal(observation) from None
         front = {_front(x.shape, leaf.shape) for x, leaf in zip(arrays, leaves, strict=True)}
@@ -83,6 +95,11 @@ class Trained:
         if self.normalizer is not None:
             observation = norm.normalize(self.normalizer, observation)
         return self.policy.act(self.params, memory, observation)
+
+
+def _is_traced(tree: Any) -> bool:
+    """Whether any of it is an argument or a result of what JAX is tracing."""
+    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
 
 
 def _front(shape: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int, ...] | None:
