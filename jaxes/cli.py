@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -403,19 +404,18 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:  # `jaxes envs | head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        if os.environ.get("JAXES_TRACEBACK"):
-            raise
-        print(f"jaxes: {error}", file=sys.stderr)
-        code = 2
     except KeyboardInterrupt:
         print("\njaxes: interrupted; nothing had to be saved", file=sys.stderr)
         leave(130)
-    except Exception:
-        if not _among_others():
+    except Exception as error:
+        if _is_told_in_a_sentence(error):
+            print(f"jaxes: {error}", file=sys.stderr)
+            code = 2
+        elif not _among_others():
             raise
-        traceback.print_exc()  # of a process that has lost the others, most likely
-        code = 1
+        else:
+            traceback.print_exc()  # of a process that has lost the others, most likely
+            code = 1
     if code and (_among_others() or at_work()):
         leave(code)  # a usual exit would wait for them
     sys.exit(code)
@@ -440,6 +440,16 @@ def _command_line(arguments: list[str] | None) -> int:
     if arguments is None and not isinstance(args, Config):
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing to save: ends compilers too, which hear of nothing else
     return _COMMANDS[type(args)](args)
+
+
+def _is_told_in_a_sentence(error: Exception) -> bool:
+    """Whether an error is about what the user gave, so that its text is enough; not one of a module of the user's."""
+    if os.environ.get("JAXES_TRACEBACK") or not isinstance(error, ValueError | TypeError | OSError | ImportError):
+        return False
+    paths = sysconfig.get_paths()
+    known = [str(Path(__file__).parent), *(paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))]
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    return all(file.startswith(("<", *(path + os.sep for path in known))) for file in files)
 
 
 def _among_others() -> bool:

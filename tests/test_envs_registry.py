@@ -66,6 +66,10 @@ def module(tmp_path, monkeypatch):
                 raise TypeError("a leg is missing")
 
 
+            def needy(legs):
+                return line()
+
+
             def nothing():
                 return 5
 
@@ -140,8 +144,9 @@ def test_ones_own_are_converted_where_it_is_harmless(module, own):
         (":line", {}, "environment ':line'.*is no name of a module"),
         ("my_tasks:NUMBER", {}, "environment 'my_tasks:NUMBER' must be an Env or a function that returns one, got 3"),
         ("my_tasks:nothing", {}, "environment 'my_tasks:nothing' must give a jaxes.envs.Env, got int"),
-        ("my_tasks:broken", {}, "environment 'my_tasks:broken' could not be made with no options: a leg is missing"),
-        ("my_tasks:line", {"stebs": 4}, "could not be made with {'stebs': 4}: .*stebs"),
+        ("my_tasks:line", {"stebs": 4}, "could not be made with {'stebs': 4}: .*stebs'; it takes .*steps=20, name"),
+        ("my_tasks:broken", {"legs": 4}, "could not be made with {'legs': 4}: .*legs'; it takes \\(\\)"),
+        ("my_tasks:needy", {}, "could not be made with no options: missing a required argument: 'legs'; it takes"),
         ("my_tasks:LINE", {"steps": 4}, "environment 'my_tasks:LINE' is an Env and has no options, got steps"),
         ("yours/Line", {}, "unknown environment 'yours/Line'.*; your own: jaxes.envs.register, or MODULE:NAME"),
         (None, {}, "env must be the name of an environment, such as 'brax/ant', got None"),
@@ -150,6 +155,16 @@ def test_ones_own_are_converted_where_it_is_harmless(module, own):
 def test_what_is_not_there_is_told_in_a_sentence(name, options, message, module, own):
     with pytest.raises((ValueError, TypeError), match=message):
         envs.make(name, **options)
+
+
+def test_what_ones_own_function_raises_is_told_with_its_place(module, own):
+    with pytest.raises(TypeError, match=r"^a leg is missing$") as error:
+        envs.make("my_tasks:broken")
+    assert error.traceback[-1].path == module / "my_tasks.py"
+    script = [sys.executable, "-m", "jaxes.cli", "train", "my_tasks:broken", "--generations", "1"]
+    out = subprocess.run(script, capture_output=True, text=True)
+    assert out.returncode == 1
+    assert "my_tasks.py" in out.stderr and out.stderr.endswith("TypeError: a leg is missing\n")
 
 
 def test_a_module_that_needs_what_is_not_there_says_so(module, own):

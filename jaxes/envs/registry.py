@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import importlib.util
+import inspect
 import os
 import sys
 from collections.abc import Callable
@@ -100,6 +101,7 @@ def make(name: str, **options: Any) -> Env:
         ValueError: if there is no such name; the message has the nearest names.
         ImportError: if the suite's package is missing; the message says what to install.
         TypeError: if what your own name stands for makes no environment, or knows no such option.
+        Exception: whatever your own function raises.
 
     >>> import jaxes
     >>> env = jaxes.envs.make("jaxes/cartpole_swingup")
@@ -177,13 +179,24 @@ def _made(name: str, found: Any, options: dict[str, Any]) -> Env:
         return found
     if not callable(found):
         raise TypeError(f"environment {name!r} must be an Env or a function that returns one, got {found!r}")
-    try:
-        env = found(**options)
-    except TypeError as error:
-        raise TypeError(f"environment {name!r} could not be made with {options or 'no options'}: {error}") from error
+    _check_options(name, found, options)
+    env = found(**options)
     if not isinstance(env, Env):
         raise TypeError(f"environment {name!r} must give a jaxes.envs.Env, got {type(env).__name__}")
     return env
+
+
+def _check_options(name: str, make: Callable[..., Env], options: dict[str, Any]) -> None:
+    """Raise TypeError for options that a function does not take; what it raises itself is its own."""
+    try:
+        signature = inspect.signature(make)
+    except (TypeError, ValueError):  # of some functions that are not written in Python
+        return
+    try:
+        signature.bind(**options)
+    except TypeError as error:
+        given = options or "no options"
+        raise TypeError(f"environment {name!r} could not be made with {given}: {error}; it takes {signature}") from None
 
 
 def names() -> list[str]:
