@@ -3,8 +3,8 @@
 A generation's observations are summed around a common center in the loop's carry, so that they are never kept in an
 array. The sums are merged into the running moments afterwards (Chan, Golub, LeVeque 1983).
 
-One number from a simulation that has exploded would outweigh all others, for ever. So an observation counts only where
-each of its numbers lies within `REACH` standard deviations (or 1, if that is more) of the mean, or as long as nothing is
+One number from a simulation that has exploded would outweigh all others for ever. So an observation counts only where
+each of its numbers lies within `REACH` standard deviations (or 1, if it is more) of the mean, or as long as nothing is
 known, within `REACH` of the first one, or of 0 where the first one itself is further away. Others are left out and
 counted, as NaN and infinite ones are. Where more than a quarter of a generation lie further away, it is the world that
 is large: the reach grows until they count. It ends at `FARTHEST`, so that the squares of 10^12 observations have a sum
