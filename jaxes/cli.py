@@ -175,6 +175,7 @@ def train(args: Train) -> int:
                 + ", ".join(f"--{name.replace('_', '-')}" if name != "env" else given[name] for name in other)
             )
         folder = args.resume
+        _check_run(folder)
         changes = {name: given[name] for name in changeable if name in given}
         processes = _joined(args, training.to_resume(folder, changes))
         reports = training.resume(folder, progress=args.progress, processes=processes, **changes)
@@ -273,6 +274,7 @@ def evaluate(args: Evaluate) -> int:
 
     checks.count("episodes", args.episodes)
     key = jax.random.key(config.seed(args.seed))
+    _check_run(args.run)
     policy = training.load(args.run)
     print(f"{policy.env.name}: playing {args.episodes} episodes", file=sys.stderr)
     out = jax.device_get(policy.evaluate(key, args.episodes))
@@ -316,6 +318,13 @@ def plot(args: Plot) -> int:
     return 0
 
 
+def _check_run(folder: Path) -> None:
+    """Raise ValueError for a folder that holds a sweep."""
+    from jaxes.training import sweeping
+
+    sweeping.refuse(folder)
+
+
 def _common(runs: list[Path]) -> Path:
     """The folder that all runs are in."""
     return Path(os.path.commonpath([run.absolute().parent for run in runs])).resolve()
@@ -327,6 +336,7 @@ def render(args: Render) -> int:
     from jaxes import training
     from jaxes.training import video
 
+    _check_run(args.run)
     path = video.suffixed(args.out or args.run / "episode.gif")
     policy = training.load(args.run)
     print(f"{policy.env.name}: drawing an episode", file=sys.stderr)

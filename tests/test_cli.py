@@ -223,6 +223,15 @@ def test_the_target_of_a_preset_is_announced(tmp_path, capsys, monkeypatch):
     told = capsys.readouterr().err
     assert "brax/ant: ends at a score of -1e+09 on fresh episodes, the preset's target; --target none goes on" in told
     assert "target reached at generation 4" in told
+    score = metrics.read(tmp_path / "run")[-1]["confirmation"]
+    assert call("train", "--resume", tmp_path / "run") == 2
+    told = capsys.readouterr().err
+    assert f"run has reached its target of -1e+09 ({score:.4g} on fresh episodes): give a higher one, or" in told
+    assert call("train", "--resume", tmp_path / "run", "--target", -2e9, "--no-video") == 2
+    assert "has reached its target of -2e+09" in capsys.readouterr().err
+    assert metrics.read(tmp_path / "run")[-1]["generation"] == 4
+    assert call("train", "--resume", tmp_path / "run", "--target", "none", "--no-video") == 0
+    assert metrics.read(tmp_path / "run")[-1]["generation"] == 20
     assert call("train", "brax/ant", *TINY, "--target", "none", "--out", tmp_path / "other") == 0
     assert metrics.read(tmp_path / "other")[-1]["generation"] == 20
 

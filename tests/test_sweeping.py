@@ -67,6 +67,23 @@ def test_the_command_line_prints_a_table_and_leaves_a_picture(tmp_path, capsys):
         sweep(config(), {"sigma": (0.1,)}, out=tmp_path / "sweep", progress=False)
 
 
+@pytest.mark.parametrize("command", [["evaluate"], ["render"], ["train", "--resume"]])
+def test_the_folder_of_a_sweep_holds_no_policy(command, tmp_path, capsys):
+    from jaxes import cli
+
+    best = {"learning_rate": 0.1, "c_m": 0.5, "c_sigma": 0.0123456789}
+    found = Sweep([{**best, "c_m": 1.0}, best], [0], [5], np.array([[[1.0]], [[2.0]]]))
+    sweeping.save(found, config(strategy="cma_es"), tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        cli.main([*command, str(tmp_path)])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == (
+        f"jaxes: {tmp_path} is the folder of a sweep (sweep.json): it keeps scores and no policies; train with its "
+        "best setting: jaxes train brax/inverted_pendulum --strategy cma_es --learning-rate 0.1 "
+        "--options c_m=0.5 c_sigma=0.0123456789\n"
+    )
+
+
 def test_the_best_setting_is_that_with_the_highest_mean_in_the_end():
     scores = np.array([[[9.0, 1.0], [9.0, 3.0]], [[0.0, 2.0], [0.0, 3.0]], [[0.0, 0.0], [0.0, 4.0]]])
     found = Sweep([{"sigma": s} for s in (0.1, 0.2, 0.3)], [0, 1], [5, 10], scores)

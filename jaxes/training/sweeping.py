@@ -130,12 +130,34 @@ def draw(folder: Path, out: Path | None = None) -> Path:
     """Draw the picture of a sweep: `sweep.png` in its folder, or `out`."""
     from jaxes.training import plots
 
-    kept = json.loads((folder / NAME).read_text())
-    config, scores = kept["config"], np.array(kept["scores"], float)
-    found = Sweep(kept["settings"], kept["seeds"], kept["generations"], scores, kept["signal"])
+    found, config = _read(folder / NAME)
     title = f"{config['env']}, {config['strategy']}"
     path = folder / "sweep.png" if out is None else out
     return plots.sweep(found.labels(), found.scores, found.generations, path, title)
+
+
+def refuse(folder: Path) -> None:
+    """Raise ValueError if this is the folder of a sweep, of whose runs only the scores are kept."""
+    path = folder / NAME
+    if not path.is_file():
+        return
+    found, config = _read(path)
+    best, fields = found.settings[found.best()], {field.name for field in dataclasses.fields(Config)}
+    given = [f"--strategy {config['strategy']}"]
+    given += [f"--{name.replace('_', '-')} {value!r}" for name, value in best.items() if name in fields]
+    if others := [f"{name}={value!r}" for name, value in best.items() if name not in fields]:
+        given.append(f"--options {' '.join(others)}")
+    raise ValueError(
+        f"{folder} is the folder of a sweep ({NAME}): it keeps scores and no policies; train with its best setting: "
+        f"jaxes train {config['env']} {' '.join(given)}"
+    )
+
+
+def _read(path: Path) -> tuple[Sweep, dict[str, Any]]:
+    """A sweep from its file, and the settings of all runs."""
+    kept = json.loads(path.read_text())
+    scores = np.array(kept["scores"], float)
+    return Sweep(kept["settings"], kept["seeds"], kept["generations"], scores, kept["signal"]), kept["config"]
 
 
 def table(found: Sweep) -> list[str]:
