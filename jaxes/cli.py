@@ -312,7 +312,7 @@ def plot(args: Plot) -> int:
     for folder in sweeps:
         print(sweeping.draw(folder, args.out if alone else None))
     for run in runs:
-        print(plots.reward(run, *((args.out, args.x) if alone else ())))
+        print(plots.reward(run, args.out, args.x) if alone else plots.reward(run))
     if len(runs) > 1:
         print(plots.compare(runs, args.out or _common(runs) / "compare.png", args.x))
     return 0

@@ -97,7 +97,8 @@ def compare(runs: Sequence[str | Path], out: str | Path, x: str | None = None) -
         groups = panels.setdefault(env, [])
         same = next((group for group in groups if group.settings == settings), None)
         if same is None:
-            groups.append(same := _Group(settings, [], []))
+            same = _Group(settings, [], [])
+            groups.append(same)
         same.seeds.append(seed)
         same.curves.append(_curve(rows, x))
     columns = min(3, len(panels))
@@ -133,7 +134,7 @@ def sweep(settings: Sequence[str], scores: Any, generations: Sequence[int], out:
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
     for i, (name, seeds) in enumerate(zip(settings, scores)):
-        curves = [(list(generations), list(seed)) for seed in seeds]
+        curves = [([*map(float, generations)], [*map(float, seed)]) for seed in seeds]
         _band(axes, curves, f"C{i % 10}", name + _count(range(len(seeds))))
     _legend(axes)
     axes.set_title(title, loc="left", fontsize="medium")
