@@ -78,9 +78,11 @@ def test_covariance(covariance):
             theirs.tell(values)
             state, _ = tell(state, -values)
             ours = np.asarray(state.sigma**2 * state.covariance)
-            np.testing.assert_allclose(ours if covariance == "full" else np.diag(ours), theirs.Sigma, rtol=1e-6)
+            # Rounding grows with the condition, from 4 to 10^15, as the matrix is factored.
+            rtol = max(1e-9, np.finfo(float).eps * min(np.linalg.cond(np.atleast_2d(theirs.Sigma)), 1e12))
+            np.testing.assert_allclose(ours if covariance == "full" else np.diag(ours), theirs.Sigma, rtol=rtol)
             np.testing.assert_allclose(state.multiplier, theirs.c, rtol=1e-9)
-            np.testing.assert_allclose(state.sigma * state.shift, theirs.shift, rtol=1e-6, atol=1e-12)
+            np.testing.assert_allclose(state.sigma * state.shift, theirs.shift, rtol=rtol, atol=1e-12)
     assert max(theirs.history) > 1.2 and min(theirs.history) < 0.5
 
 
