@@ -16,6 +16,7 @@ import tyro
 from jaxes.support import checks
 from jaxes.training.compiling import at_work, leave
 from jaxes.training.config import LIMITS, WHERE, Config
+from jaxes.training.interruption import Interruption
 
 SWEPT = ("sigma", "learning_rate", "sigma_learning_rate", "weight_decay")
 PROCESSES = ("coordinator", "processes", "process_id", "heartbeat", "patience")
@@ -177,8 +178,9 @@ def train(args: Train) -> int:
         folder = args.resume
         _check_run(folder)
         changes = {name: given[name] for name in changeable if name in given}
-        processes = _joined(args, training.to_resume(folder, changes))
-        reports = training.resume(folder, progress=args.progress, processes=processes, **changes)
+        with Interruption(at_once=True, signals=(signal.SIGINT,)):
+            processes = _joined(args, training.to_resume(folder, changes))
+            reports = training.resume(folder, progress=args.progress, processes=processes, **changes)
     else:
         if not args.env:
             raise ValueError("train needs an environment, such as brax/hopper; `jaxes envs` lists them")
@@ -188,9 +190,10 @@ def train(args: Train) -> int:
         from jaxes.training.train import default_folder
 
         config = complete(config)
-        processes = _joined(args, config)
         folder = args.out or default_folder(config)
-        reports = training.train(config, folder, progress=args.progress, processes=processes)
+        with Interruption(at_once=True, signals=(signal.SIGINT,)):
+            processes = _joined(args, config)
+            reports = training.train(config, folder, progress=args.progress, processes=processes)
         if config.target is not None and args.target is None:
             print(
                 f"{config.env}: ends at a score of {config.target:g} on fresh episodes, the preset's target; "
@@ -251,7 +254,6 @@ def _joined(args: Train, config: Config) -> Any:
 def _consume(reports: Iterator[Any]) -> int | None:
     """Go through a run; the signal that interrupted it (perhaps between two reports), or None."""
     from jaxes.training import Interrupted
-    from jaxes.training.interruption import Interruption
 
     with Interruption() as interruption:
         try:
@@ -409,8 +411,11 @@ _COMMANDS: dict[type, Callable[[Any], int]] = {
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exits with 0, 2 for bad input, or 128 + the signal that interrupted it."""
     try:
-        code = _command_line(arguments)
-        sys.stdout.flush()
+        with Interruption(at_once=True, signals=(signal.SIGINT,)) as early:
+            code = _command_line(arguments)
+            sys.stdout.flush()
+            if code:
+                early.received = None  # the signal has been answered
     except BrokenPipeError:  # `jaxes envs | head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
