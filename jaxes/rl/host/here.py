@@ -3,8 +3,10 @@
 import contextlib
 import os
 import pickle
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from multiprocessing import connection as connections
 from typing import Any
 
@@ -46,7 +48,8 @@ class Process:
         paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
         environment = {**os.environ, **ENVIRONMENT, "XLA_FLAGS": flags, "PYTHONPATH": paths}
         command = [sys.executable, "-m", "jaxes.rl.host.worker", str(theirs.fileno())]
-        self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment)
+        with _blocked(signal.SIGINT):  # Ctrl-C goes to all processes of a terminal: the parent decides
+            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment)
         theirs.close()
         self.connection, self.loaded = ours, 0
         """`loaded`: how many programs it knows."""
@@ -74,3 +77,13 @@ class Process:
         except subprocess.TimeoutExpired:
             self._process.kill()
         return f"exit status {self._process.wait()}"
+
+
+@contextlib.contextmanager
+def _blocked(number: int) -> Iterator[None]:
+    """Processes that are started here do not get this signal, from their first instruction on."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

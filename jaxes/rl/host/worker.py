@@ -42,13 +42,13 @@ class Worker:
 
 def serve(connection: Connection) -> None:
     """Answer until the other side closes the connection."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal: the parent decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # also where the starter has not blocked it
     jax.config.update("jax_cpu_enable_async_dispatch", False)  # whoever calls a policy waits: a quarter of the time
     worker: Any = None
     while True:
         try:
             name, arguments = connection.recv()
-        except EOFError:
+        except (EOFError, OSError):  # the parent has ended, perhaps in the middle of a message
             return
         try:
             if name == "make":  # not answered: the starter goes on meanwhile, and hears of errors next time
@@ -61,7 +61,7 @@ def serve(connection: Connection) -> None:
             answer = "error", traceback.format_exc()
         try:
             connection.send(answer)
-        except BrokenPipeError:
+        except OSError:
             return
 
 
