@@ -259,3 +259,58 @@ def test_negative_sigma_and_too_many_parameters():
         jaxes.minimize_function(sphere, np.ones(3), -1.0, progress=False)
     with pytest.raises(ValueError, match="at most 10,000 numbers for cma_es, got 20,000"):
         jaxes.minimize_function(sphere, np.ones(20_000), 1.0, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "search", "loop"),
+    [
+        ({"bounds": [(-1, 1)] * 3}, "bounds is no argument here: use low=.* and high=", "wrappers.bounded"),
+        ({"maxiter": 5}, r"maxiter is no argument here: use budget=", "a loop of as many generations"),
+        ({"maxfevals": 5}, r"maxfevals is no argument here: use budget=", "a loop of as many generations"),
+        (
+            {"integer": [0]},
+            r"integer is no argument here: use strategy=lambda size, sigma: jaxes.wrappers.integer",
+            "er",
+        ),
+        ({"popsize": 8}, r"popsize is no argument here: use population_size=", "use population_size="),
+        ({"random_state": 0}, r"random_state is no argument here: use seed=", "use seed="),
+    ],
+)
+def test_names_of_other_libraries_are_answered_with_ours(options, search, loop):
+    with pytest.raises(TypeError, match=search):
+        jaxes.minimize_function(lambda x: 0.0, np.ones(3), 0.5, budget=20, progress=False, **options)
+    with pytest.raises(TypeError, match=loop):
+        jaxes.ESOpt(np.ones(3), 0.5, 8, maximize=False, **options)
+
+
+@pytest.mark.parametrize("name", ["low", "high"])
+def test_bounds_of_ask_and_tell_are_a_wrapper(name):
+    with pytest.raises(TypeError, match=rf"^{name} is no argument here: use strategy=lambda size, sigma: jaxes\.wr"):
+        jaxes.ESOpt(np.ones(3), 0.5, 8, maximize=False, **{name: 0.0})
+    inside = lambda size, sigma: jaxes.wrappers.bounded(jaxes.cma_es(size, sigma), -0.1, 0.1)
+    candidates = jaxes.ESOpt(np.zeros(3), 0.5, 8, maximize=False, strategy=inside).ask()
+    assert np.abs(candidates).max() <= 0.1 + 1e-12
+
+
+def test_a_factory_may_have_an_argument_of_such_a_name():
+    def factory(size, sigma, *, bounds):
+        return jaxes.wrappers.bounded(jaxes.cma_es(size, sigma), *bounds)
+
+    result = jaxes.minimize_function(
+        lambda x: float(np.sum(x)), np.zeros(2), 0.5, budget=300, progress=False, strategy=factory, bounds=(-1.0, 1.0)
+    )
+    np.testing.assert_allclose(result.x, -1, atol=0.01)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "1", True, None, 2**63])
+def test_seeds_are_whole_numbers_of_0_or_more(seed):
+    with pytest.raises(ValueError, match=r"seed must be an int from 0 to .*, got "):
+        jaxes.minimize_function(lambda x: 0.0, np.ones(3), 0.5, budget=20, progress=False, seed=seed)
+    with pytest.raises(ValueError, match=r"seed must be an int from 0 to .*, got "):
+        jaxes.ESOpt(np.ones(3), 0.5, 8, maximize=False, seed=seed)
+
+
+def test_a_seed_may_be_large_and_of_numpy():
+    ask = lambda seed: jaxes.ESOpt(np.ones(3), 0.5, 8, maximize=False, seed=seed).ask()
+    np.testing.assert_array_equal(ask(np.int64(2**40)), ask(2**40))
+    assert not np.array_equal(ask(2**40), ask(2**41))

@@ -7,9 +7,11 @@ import jax
 import numpy as np
 
 from jaxes.lowrank.population import materialize
+from jaxes.search import spellings
 from jaxes.search.doubles import factory_of, in_doubles, made, positive, start_of, values_of
 from jaxes.strategies.open_es import open_es
 from jaxes.strategy import Strategy
+from jaxes.support import checks
 
 
 class ESOpt:
@@ -23,7 +25,7 @@ class ESOpt:
         population_size: candidates per generation.
         maximize: True if higher values are better, False if lower values are; it must be given.
         strategy: a factory such as `jaxes.cma_es`, or its name; `jaxes.open_es` by default.
-        seed: seed of all randomness.
+        seed: seed of all randomness, an int of 0 or more.
         **options: options of the factory (`learning_rate=0.1`, ...).
 
     Raises:
@@ -59,7 +61,10 @@ class ESOpt:
                 f"(a cost); got {maximize!r}"
             )
         sigma, start = positive("sigma", sigma), start_of(x0)
-        self.strategy = in_doubles(made)(factory_of(strategy), population_size, sigma, options)
+        factory = factory_of(strategy)
+        spellings.check(options, factory, loop=True)
+        checks.integer("seed", seed, 0, 2**63 - 1)
+        self.strategy = in_doubles(made)(factory, population_size, sigma, options)
         self.state = in_doubles(lambda: self.strategy.init(jax.random.key(seed), start))()
         self.best: Any = None
         """The best candidate told so far, None before the first."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from jaxes import termination
 from jaxes.lowrank.population import materialize
+from jaxes.search import spellings
 from jaxes.search.doubles import factory_of, in_doubles, made, positive, start_of, value_of, values_of
 from jaxes.strategies import STRATEGIES
 from jaxes.strategies.cma_es import cma_es
@@ -83,7 +84,7 @@ def minimize_function(
             doubled populations alternate with runs with small populations and small steps, at equal cost (Hansen
             2009).
         low, high: bounds, numbers, or lists or arrays of numbers like `x0` (`jaxes.wrappers.bounded`, method "smooth").
-        seed: seed of all randomness.
+        seed: seed of all randomness, an int of 0 or more.
         vectorized: `f` takes all candidates at once: float64[population_size, n] -> float[population_size].
         strategy: a factory, `strategy(population_size, sigma, **options)`, or its name; `jaxes.cma_es` by default.
         population_size: members of the first run; 4 + floor(3 ln n) by default.
@@ -100,7 +101,8 @@ def minimize_function(
         has found (`stop` is "interrupted"), once something has been evaluated.
 
     Raises:
-        TypeError: if `f` returns anything but one real number, or `x0` holds anything but real numbers.
+        TypeError: if `f` returns anything but one real number, if `x0` holds anything but real numbers, or for an
+            argument by its name in another library.
         ValueError: if the budget is smaller than one generation, if restarts would never end, or if `x0` lies outside
             the bounds.
 
@@ -113,6 +115,8 @@ def minimize_function(
     sigma = positive("sigma", sigma)
     _check(f, budget, restarts, population_size, target, tolerances, callback)
     factory = factory_of(strategy)
+    spellings.check(options, factory)
+    checks.integer("seed", seed, 0, 2**63 - 1)
     rng = np.random.default_rng(seed)
     begin = (lambda rng: start_of(x0(rng))) if callable(x0) else lambda rng: start_of(x0)
     first = begin(rng)
