@@ -463,7 +463,10 @@ def _is_told_in_a_sentence(error: Exception) -> bool:
         return False
     paths = sysconfig.get_paths()
     known = [str(Path(__file__).parent), *(paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))]
-    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    files, cause = [], error
+    while cause is not None:
+        files += [frame.filename for frame in traceback.extract_tb(cause.__traceback__)]
+        cause = cause.__cause__
     return all(file.startswith(("<", *(path + os.sep for path in known))) for file in files)
 
 

@@ -66,6 +66,10 @@ def module(tmp_path, monkeypatch):
                 raise TypeError("a leg is missing")
 
 
+            def lame():
+                return line()._replace(step=lambda state, action: len(5))
+
+
             def needy(legs):
                 return line()
 
@@ -161,10 +165,14 @@ def test_what_ones_own_function_raises_is_told_with_its_place(module, own):
     with pytest.raises(TypeError, match=r"^a leg is missing$") as error:
         envs.make("my_tasks:broken")
     assert error.traceback[-1].path == module / "my_tasks.py"
-    script = [sys.executable, "-m", "jaxes.cli", "train", "my_tasks:broken", "--generations", "1"]
-    out = subprocess.run(script, capture_output=True, text=True)
-    assert out.returncode == 1
-    assert "my_tasks.py" in out.stderr and out.stderr.endswith("TypeError: a leg is missing\n")
+    for name, told in (
+        ("broken", "TypeError: a leg is missing"),
+        ("lame", "TypeError: step of line cannot be traced: object of type 'int' has no len()"),
+    ):
+        script = [sys.executable, "-m", "jaxes.cli", "train", f"my_tasks:{name}", "--generations", "1"]
+        out = subprocess.run(script, capture_output=True, text=True)
+        assert out.returncode == 1
+        assert 'my_tasks.py", line' in out.stderr and f"\n{told}\n" in out.stderr
 
 
 def test_a_module_that_needs_what_is_not_there_says_so(module, own):
