@@ -69,7 +69,7 @@ class Trained:
         leaves, tree = jax.tree.flatten(self.env.observation)
         try:
             parts = tree.flatten_up_to(observation)
-            arrays = [part if isinstance(part, jax.core.Tracer) else np.asarray(part) for part in parts]
+            arrays: list[Any] = [x if isinstance(x, jax.core.Tracer) else np.asarray(x) for x in parts]
         except ValueError:
             raise self._refusal(observation) from None
         front = {_front(x.shape, leaf.shape) for x, leaf in zip(arrays, leaves, strict=True)}
