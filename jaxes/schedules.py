@@ -32,10 +32,8 @@ def start(
         with np.errstate(over="ignore", under="ignore"):
             rounded = np.asarray(value, np.float64).astype(dtype)
         if not np.isfinite(rounded) or (exclusive and rounded == 0):
-            kind = jnp.dtype(dtype)
-            raise ValueError(
-                f"{name} must be a number that {kind} has, got {float(value):g}, which becomes {rounded:g}"
-            )
+            kind, was = jnp.dtype(dtype), np.asarray(value, np.float64)
+            raise ValueError(f"{name} must be a number that {kind} has, got {was:g}, which becomes {rounded:g}")
     return jnp.asarray(value, dtype=dtype)
 
 

@@ -159,7 +159,7 @@ def _doubles(name: str, value: Any) -> np.ndarray:
 def _unmasked(values: Any) -> np.ndarray:
     """The array, with NaN for what NumPy masks."""
     if isinstance(values, np.ma.MaskedArray):
-        return values.astype(np.float64).filled(np.nan)
+        return np.ma.filled(values.astype(np.float64), np.nan)
     return np.asarray(values)
 
 

@@ -70,12 +70,13 @@ def _check(which: Any) -> None:
 
 
 def _whole(strategy: Strategy, which: Any, margin: float | None) -> Whole:
-    if checked(strategy).deviations is None:
+    deviations = checked(strategy).deviations
+    if deviations is None:
         raise TypeError(
             "strategy must be a Gaussian one whose coordinates' standard deviations can be read, such as cma_es, "
             "ma_es, sep_cma_es, snes, cem or open_es"
         )
-    return Whole(which, margin, strategy.deviations, _corrected)
+    return Whole(which, margin, deviations, _corrected)
 
 
 def _corrected(
