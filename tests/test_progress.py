@@ -1,8 +1,13 @@
 """What a person sees of a long run."""
 
+import fcntl
 import io
+import os
+import pty
 import re
+import struct
 import sys
+import termios
 import time
 
 import pytest
@@ -25,7 +30,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def terminal(monkeypatch, columns=120):
+def terminal(monkeypatch, columns=130):
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("COLUMNS", str(columns))
@@ -38,7 +43,7 @@ def lines(screen):
 
 def test_a_terminal_gets_a_bar_with_generation_score_speed_and_time_left(monkeypatch):
     screen = terminal(monkeypatch)
-    bar = Progress("brax/{odd}", {"generations": 200, "seconds": 1000.0})
+    bar = Progress("brax/{odd}", {"generations": 200, "seconds": 1000.0}, target=475.0)
     bar.say("compiling, 3 s")
     bar.show(ROW, None, START)
     bar.part(0.25)
@@ -46,16 +51,17 @@ def test_a_terminal_gets_a_bar_with_generation_score_speed_and_time_left(monkeyp
     bar.close("generations reached")
     text = screen.getvalue()
     assert "brax/{odd} compiling, 3 s" in text
-    assert "brax/{odd}  25% |█████               | generation 50 · mean 7.25 · 81.2k steps/s · 5:00 left" in text
+    words = "generation 50 · mean 7.25 · 81.2k steps/s · 5:00 left"
+    assert f"brax/{{odd}}  25% of 200 generations |█████               | {words}" in text
     assert "5:00 left · next 25%" in text
-    assert "generation 100 · score 123.4 · 81.2k steps/s · 3:20 left" in text
+    assert "generation 100 · score 123.4 (target 475) · 81.2k steps/s · 3:20 left" in text
     assert text.endswith("brax/{odd}: generations reached\n")
 
 
 @pytest.mark.parametrize(
     ("columns", "line"),
     [
-        (120, "gymnasium/Hopper-v5  25% |█████               | generation 50 · mean 7.25 · 81.2k steps/s · 5:00 left"),
+        (105, "gymnasium/Hopper-v5  25% |█████               | generation 50 · mean 7.25 · 81.2k steps/s · 5:00 left"),
         (80, "gymnasium/Hopper-v5  25% |██▌       | gen 50 · mean 7.25 · 81.2k/s · 5:00 left"),
         (60, "Hopper-v5  25% gen 50 · mean 7.25 · 81.2k/s · 5:00 left"),
         (45, "gen 50 · mean 7.25 · 81.2k/s · 5:00 left"),
@@ -70,6 +76,42 @@ def test_a_narrow_terminal_loses_the_bar_before_the_words(columns, line, monkeyp
     bar.part(0.4)
     assert all(len(line) < columns for line in lines(screen))
     bar.close()
+
+
+@pytest.mark.parametrize(
+    ("limits", "whole"),
+    [
+        ({"generations": 200}, "25% of 200 generations"),
+        ({"seconds": 400.0}, "25% of 6:40"),
+        ({"steps": 8_000_000}, "25% of 8.0M steps"),
+        ({"generations": 500, "seconds": 4000.0, "steps": 4_000_000}, "50% of 4.0M steps"),  # what comes first
+    ],
+)
+def test_the_percents_say_what_they_are_of(limits, whole, monkeypatch):
+    screen = terminal(monkeypatch)
+    bar = Progress("env", limits)
+    bar.show(ROW, None, START)
+    bar.close()
+    assert f"env  {whole} |" in screen.getvalue()
+
+
+@pytest.mark.parametrize(("lines", "columns"), [(0, 0), (0, 132), (24, 0)])
+def test_a_terminal_that_does_not_know_its_size_has_80_columns(lines, columns, monkeypatch):
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+    monkeypatch.delenv("COLUMNS", raising=False)
+    with os.fdopen(theirs, "w") as screen:
+        monkeypatch.setattr(sys, "stderr", screen)
+        bar = Progress("gymnasium/Hopper-v5", {"generations": 200})
+        bar.show(ROW, None, START)
+        bar.close()
+    shown = os.read(ours, 4096).decode()
+    os.close(ours)
+    wide = (
+        "gymnasium/Hopper-v5  25% of 200 generations |█████               | generation 50 · mean 7.25 · 81.2k steps/s"
+    )
+    narrow = "gymnasium/Hopper-v5  25% |██▌       | gen 50 · mean 7.25 · 81.2k/s · 5:00 left"
+    assert shown.strip().startswith(wide if columns else narrow)
 
 
 def test_the_first_generation_of_workers_is_shown_as_soon_as_it_moves(monkeypatch):

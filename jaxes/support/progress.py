@@ -18,6 +18,7 @@ class Progress:
         enabled: False shows nothing.
         measure: what a score is called.
         unit: what is counted as steps.
+        target: the score that ends the run before its limits, if any.
     """
 
     LOG_SECONDS = 15.0  # between two lines in a log file
@@ -30,13 +31,16 @@ class Progress:
         enabled: bool = True,
         measure: str = "score",
         unit: str = "steps",
+        target: float | None = None,
     ):
-        self._title, self._limits, self._measure, self._unit = title, limits, measure, unit
+        self._title, self._limits, self._measure, self._unit, self._target = title, limits, measure, unit, target
         self._bar: Any = None
         self._done: float | None = None
+        self._whole = ""  # what that is a share of
         self._parts, self._saying = [_Part("")], True
         self._last_line = -float("inf")
         self._terminal = sys.stderr.isatty()
+        self._written = 0  # columns of the terminal's line
         self._interactive = self._terminal or "ipykernel" in sys.modules
         self._enabled = enabled
 
@@ -71,14 +75,17 @@ class Progress:
         rates = [(limit - now[name]) * _pace(now, start, name) for name, limit in self._limits.items()]
         value, name = (row["mean"], "mean") if score is None else (score, self._measure)
         parts = [_Part(f"generation {row['generation']}", f"gen {row['generation']}")]
-        parts.append(_Part(f"{name} {value:.4g}"))
+        aim = "" if score is None or self._target is None else f" (target {self._target:.4g})"
+        parts.append(_Part(f"{name} {value:.4g}{aim}", f"{name} {value:.4g}"))
         if row.get("steps_per_second"):
             speed = _short(row["steps_per_second"])
             parts.append(_Part(f"{speed} {self._unit}/s", f"{speed}/s"))
         parts.append(_Part(f"{_clock(min(rates))} left" if rates else _clock(row["seconds"])))
         fresh = row["evaluation"]
         self._parts, self._saying = parts, False
-        self._done = max((min(now[name] / limit, 1.0) for name, limit in self._limits.items()), default=None)
+        if self._limits:
+            self._done, nearest = max((min(now[name] / limit, 1.0), name) for name, limit in self._limits.items())
+            self._whole = _amount(nearest, self._limits[nearest], self._unit)
         if self._interactive:
             self._draw()
         elif time.monotonic() - self._last_line > (self.LOG_SECONDS if fresh is None else self.SCORE_SECONDS):
@@ -89,6 +96,9 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+        if self._written:
+            self._write("\n")
+            self._written = 0
         if text and self._enabled:
             self._line(text)
         self._enabled = False
@@ -96,22 +106,29 @@ class Progress:
     def _draw(self, *more: "_Part") -> None:
         if not (self._enabled and self._interactive):
             return
+        parts = [*self._parts, *more]
+        if self._terminal:
+            line = fitted(self._title, self._done, parts, _columns() - 1, self._whole)
+            self._write(f"\r{line.ljust(self._written)}")
+            self._written = len(line)
+            return
         if self._bar is None:
             self._bar = self._made()
-        parts = [*self._parts, *more]
         self._bar.n = self._done or 0.0
-        shown = _SEPARATOR.join(part.text for part in parts)
-        self._bar.set_description_str(
-            fitted(self._title, self._done, parts, _columns() - 1) if self._terminal else shown
-        )
+        self._bar.set_description_str(_SEPARATOR.join(part.text for part in parts))
 
     def _made(self) -> Any:
+        """A notebook's bar."""
         from tqdm.auto import tqdm
 
         name = self._title.replace("{", "{{").replace("}", "}}")
-        wide = f"{name} {{percentage:3.0f}}% |{{bar:20}}| {{desc}}" if self._limits else f"{name} {{desc}}"
-        form = "{desc}" if self._terminal else wide
+        form = f"{name} {{percentage:3.0f}}% |{{bar:20}}| {{desc}}" if self._limits else f"{name} {{desc}}"
         return tqdm(total=1.0, bar_format=form, dynamic_ncols=True, file=sys.stderr)
+
+    @staticmethod
+    def _write(text: str) -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
     def _line(self, text: str) -> None:
         self._last_line = time.monotonic()
@@ -129,10 +146,12 @@ class _Part(NamedTuple):
 _SEPARATOR = " · "
 
 
-def fitted(title: str, done: float | None, parts: list[_Part], width: int) -> str:
-    """The longest form of the line that has at most `width` columns.
+def fitted(title: str, done: float | None, parts: list[_Part], width: int, whole: str = "") -> str:
+    """The longest form of the line that has at most `width` columns; `whole` is what the percents are of.
 
     >>> parts = [_Part("generation 7", "gen 7"), _Part("score 3"), _Part("next 40%", optional=True)]
+    >>> fitted("brax/ant", 0.25, parts, 90, "28 generations")
+    'brax/ant  25% of 28 generations |█████               | generation 7 · score 3 · next 40%'
     >>> fitted("brax/ant", 0.25, parts, 60)
     'brax/ant  25% |██▌       | generation 7 · score 3 · next 40%'
     >>> fitted("brax/ant", 0.25, parts, 41)
@@ -146,7 +165,8 @@ def fitted(title: str, done: float | None, parts: list[_Part], width: int) -> st
     name = title.rpartition("/")[2]
     share = "" if done is None else f" {done:4.0%}"
     bars = [] if done is None else [f" {done:4.0%} |{_drawn(done, length)}|" for length in (20, 10, 5)]
-    forms = [(title + bar, words) for words in (every, short) for bar in bars]
+    forms = [(f"{title} {done:4.0%} of {whole} |{_drawn(done, 20)}|", every)] if done is not None and whole else []
+    forms += [(title + bar, words) for words in (every, short) for bar in bars]
     forms += [(title + share, short), (name + share, short), (name + share, least)]
     forms += [(name, least), ("", least)]
     line = ""
@@ -162,6 +182,11 @@ def _drawn(done: float, length: int) -> str:
     eighths = round(8 * length * done)
     full, rest = divmod(eighths, 8)
     return ("█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")).ljust(length)
+
+
+def _amount(name: str, limit: float, unit: str) -> str:
+    """A limit in words."""
+    return _clock(limit) if name == "seconds" else f"{_short(limit)} {unit if name == 'steps' else name}"
 
 
 def _columns() -> int:

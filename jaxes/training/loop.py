@@ -190,7 +190,7 @@ def fit(
         limits=limits,
         devices=devices,
         folder=folder,
-        bar=Progress(title, limits.lengths(), progress and processes.first),
+        bar=Progress(title, limits.lengths(), progress and processes.first, target=limits.target),
         chunk_seconds=chunk_seconds,
         checkpoint_seconds=checkpoint_seconds,
         here=carry,
