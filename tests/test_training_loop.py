@@ -334,10 +334,22 @@ def test_a_run_that_was_ended_before_its_first_checkpoint_begins_again(tmp_path)
     assert [row["generation"] for row in metrics.read(tmp_path / "cut")] == [r.generation for r in resumed]
 
 
-def test_resuming_at_the_limit_says_so(tmp_path):
-    run(tmp_path, generations=3)
-    with pytest.raises(ValueError, match="has reached its limit of 3 generations"):
-        run(tmp_path, generations=3, resume=True)
+def test_resuming_at_the_limit_or_the_target_says_so_and_changes_nothing(tmp_path):
+    options = {"evaluate": score, "evaluate_every": 1}
+    end = run(tmp_path, target=-2.5, generations=30, settings={"try": 1}, **options)[-1]
+    assert end.stopped == "target" and end.generation < 20
+    held = (tmp_path / "config.json").read_text(), (tmp_path / "metrics.jsonl").read_text()
+    for limits, reached in [
+        ({"generations": end.generation}, f"its limit of {end.generation} generations"),
+        ({"target": -2.5}, rf"its target of -2.5 \({end.confirmation:.4g} on fresh episodes\): give a higher one"),
+        ({"target": -2.6, "generations": 30}, "its target of -2.6"),
+    ]:
+        with pytest.raises(ValueError, match=f"has reached {reached}"):
+            run(tmp_path, **limits, settings={"try": 2}, resume=True, **options)
+    assert held == ((tmp_path / "config.json").read_text(), (tmp_path / "metrics.jsonl").read_text())
+    more = run(tmp_path, target=0.0, generations=end.generation + 2, resume=True, **options)[-1]
+    assert more.stopped == "generations" and more.generation == end.generation + 2
+    assert run(tmp_path, target=-2.5, generations=30, resume=True, **options)[-1].generation == end.generation + 3
 
 
 def test_resuming_with_other_settings_says_what_differs(tmp_path):

@@ -1,10 +1,11 @@
 """Where a run is kept on disk: settings, checkpoints, the policy, metrics, and a picture of them."""
 
+import math
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +21,6 @@ class Folder:
         path: of the folder, which is created.
         carry: (strategy's state, problem's state): with these shapes and dtypes.
         resume: whether to go on from the newest checkpoint; from the beginning if the run was ended before the first.
-        settings: what `config.json` says, see `jaxes.fit`; None leaves that of a resumed run as it is.
         track: where else metrics go.
         origin: which run it is, see `jaxes.training.origin`.
 
@@ -28,10 +28,11 @@ class Folder:
         FileExistsError, FileNotFoundError, OSError, ValueError: see `jaxes.fit`.
     """
 
-    def __init__(
-        self, path: Path, carry: Any, resume: bool, settings: Any, track: str | None = None, origin: Any = None
-    ):
+    def __init__(self, path: Path, carry: Any, resume: bool, track: str | None = None, origin: Any = None):
         self.path, self.carry, self.seconds, self._track, self._origin = path, carry, 0.0, track, origin
+        self._resumed = resume
+        self.confirmed: float | None = None
+        """The score on fresh episodes by which the run has ended at a target; None if it has not."""
         held = path / "checkpoints"
         if resume and not held.is_dir():
             raise FileNotFoundError(f"{path} holds no run to resume: it has no checkpoints folder")
@@ -46,9 +47,12 @@ class Folder:
         if resume and self._checkpoints.latest is not None:
             tree = self._checkpoints.load(self._tree(carry, 0.0), origin)
             self.carry, self.seconds = (tree["state"], tree["problem_state"]), float(tree["seconds"])
-        known = about.read(path) if resume and settings is None else None
-        if known is None:
-            about.write(path, about.described(settings))
+            self.confirmed = _confirmed(path, self._checkpoints.latest)
+
+    def describe(self, settings: Any) -> None:
+        """Write `config.json`, see `jaxes.fit`; None leaves that of a resumed run as it is."""
+        if settings is not None or not self._resumed or about.read(self.path) is None:
+            about.write(self.path, about.described(settings))
 
     def open(self) -> None:
         from jaxes.training.metrics import Recorder
@@ -73,6 +77,10 @@ class Folder:
             self._recorder.close()
             if self._recorder.rows:
                 plots.reward(self.path)
+        self.release()
+
+    def release(self) -> None:
+        """Close what was opened to look at the folder."""
         self._checkpoints.close()
 
     def discard(self) -> None:
@@ -88,24 +96,40 @@ class Folder:
         return {"state": carry[0], "problem_state": carry[1], "seconds": jnp.float32(seconds)}
 
 
-def opened(
-    path: Path, carry: Any, resume: bool, settings: Any, track: str | None, processes: Processes, origin: Any = None
-) -> tuple[Folder | None, Any, float]:
-    """The folder if this process writes it, else None; the carry that all processes begin with; the seconds so far."""
-    folder, fault = None, None
+class Opened(NamedTuple):
+    """Where a run begins, the same in all processes."""
+
+    folder: Folder | None  # if this process writes it
+    carry: Any
+    seconds: float  # so far
+    confirmed: float | None  # see `Folder`
+
+
+def opened(path: Path, carry: Any, resume: bool, track: str | None, processes: Processes, origin: Any = None) -> Opened:
+    """Open the folder in the process that writes it; the arguments are those of `Folder`."""
+    folder, fault, confirmed = None, None, None
     if processes.first:
         try:
-            folder = Folder(path, carry, resume, settings, track, origin)
-            carry = folder.carry
+            folder = Folder(path, carry, resume, track, origin)
+            carry, confirmed = folder.carry, folder.confirmed
         except (OSError, ValueError) as error:
             fault = error
     processes.meet()
-    found, seconds = processes.agree(float(fault is None), 0.0 if folder is None else folder.seconds)
+    seconds = 0.0 if folder is None else folder.seconds
+    found, seconds, score = processes.agree(float(fault is None), seconds, math.nan if confirmed is None else confirmed)
     if fault is not None:
         raise fault
     if not found:
         raise OSError(f"process 0 cannot use {path}: its own message says why")
-    return folder, processes.broadcast(carry), seconds
+    return Opened(folder, processes.broadcast(carry), seconds, None if math.isnan(score) else score)
+
+
+def _confirmed(path: Path, generation: int) -> float | None:
+    """The score on fresh episodes that the row of a generation has."""
+    from jaxes.training import metrics
+
+    rows = [row for row in metrics.read(path) if row["generation"] == generation]
+    return rows[-1].get("confirmation") if rows else None
 
 
 def _probe(path: Path, size: int) -> None:

@@ -41,6 +41,18 @@ class Limits:
         """Whether an evaluation's mean score reaches the target."""
         return score is not None and self.target is not None and score >= self.target
 
+    def refuse(self, run: Any, generation: int, steps: int, seconds: float, confirmed: float | None) -> None:
+        """Raise ValueError if a run that would go on is at a limit, or at the target on fresh episodes."""
+        reached = self.reached(generation, steps, seconds)
+        if reached is not None:
+            limit = getattr(self, reached)
+            raise ValueError(f"{run} has reached its limit of {limit} {reached}: give a higher one to go on")
+        if confirmed is not None and self.hit(confirmed):
+            raise ValueError(
+                f"{run} has reached its target of {self.target:g} ({confirmed:.4g} on fresh episodes): "
+                "give a higher one, or none, to go on"
+            )
+
     def lengths(self) -> dict[str, float]:
         """The limits by which the length of a run is known."""
         every = {name: getattr(self, name) for name in ("generations", "steps", "seconds")}

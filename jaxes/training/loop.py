@@ -24,7 +24,7 @@ from jaxes.training.compiling import Compiling, computed
 from jaxes.training.config import Config
 from jaxes.training.devices import Devices
 from jaxes.training.evaluating import COLUMNS, CONFIRMATIONS, Evaluate, scoring, summary
-from jaxes.training.folder import Folder, opened
+from jaxes.training.folder import Folder, Opened, opened
 from jaxes.training.interruption import Interrupted, Interruption
 from jaxes.training.limits import Limits
 from jaxes.training.origin import origin
@@ -126,7 +126,7 @@ def fit(
         OSError: before any work, if `out` cannot be written.
         TypeError, ValueError: before any work, if arguments are not what they should be or do not fit each other, or
             the checkpoint was made by another strategy, with another population size, sigma or key, or with other
-            settings.
+            settings, or the run to resume has reached a limit or its target.
         Interrupted: (a `KeyboardInterrupt`) after Ctrl-C or SIGTERM, when the checkpoint has been written.
 
     >>> import jax, jaxes, jax.numpy as jnp
@@ -168,15 +168,19 @@ def fit(
     devices.check(strategy, problem)
     title = title or ("fit" if out is None else Path(out).name)
     chunk = devices.chunk(strategy, problem)
-    carry, spent, folder = (state, problem_state), 0.0, None
+    begin = Opened(None, (state, problem_state), 0.0, None)
     if out is not None:
         made_of = origin(strategy, state, key, params)
-        folder, carry, spent = opened(Path(out), carry, resume, settings, track, processes, made_of)
-        reached = limits.reached(int(carry[0].step), _totals(problem, carry).get("steps", 0), spent)
-        if reached is not None:
-            raise ValueError(
-                f"{out} has reached its limit of {getattr(limits, reached)} {reached}: give a higher one to go on"
-            )
+        begin = opened(Path(out), begin.carry, resume, track, processes, made_of)
+        try:
+            steps_so_far = _totals(problem, begin.carry).get("steps", 0)
+            limits.refuse(out, int(begin.carry[0].step), steps_so_far, begin.seconds, begin.confirmed)
+        except ValueError:
+            if begin.folder is not None:
+                begin.folder.release()
+            raise
+        if begin.folder is not None:
+            begin.folder.describe(settings)
     elif resume:
         raise ValueError("resume needs out: the folder of the run to go on with")
     run = _Run(
@@ -189,12 +193,12 @@ def fit(
         report_every=report_every,
         limits=limits,
         devices=devices,
-        folder=folder,
+        folder=begin.folder,
         bar=Progress(title, limits.lengths(), progress and processes.first, target=limits.target),
         chunk_seconds=chunk_seconds,
         checkpoint_seconds=checkpoint_seconds,
-        here=carry,
-        spent=spent,
+        here=begin.carry,
+        spent=begin.seconds,
     )
     return run.reports()
 

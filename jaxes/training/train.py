@@ -1,7 +1,6 @@
 """Train a policy on an environment: from settings to the folder of a run, and back."""
 
 import dataclasses
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +17,6 @@ from jaxes.strategy import Strategy
 from jaxes.support import keys
 from jaxes.support.keys import Stream
 from jaxes.training import config as settings
-from jaxes.training import metrics
 from jaxes.training.actor import actor
 from jaxes.training.config import Config
 from jaxes.training.loop import Report, fit
@@ -159,20 +157,6 @@ def prepare(config: Config) -> None:
         jax.config.update("jax_num_cpu_devices", config.devices)
 
 
-def _check_target(folder: Path, target: float, processes: Processes) -> None:
-    """Raise ValueError in every process if the run has ended at this target, or at a higher one."""
-    rows = metrics.read(folder) if processes.first else []
-    last = rows[-1] if rows else {}
-    saved = (folder / "checkpoints" / str(last.get("generation"))).is_dir()
-    score = last.get("confirmation") if saved else None
-    (score,) = processes.agree(math.nan if score is None else score)
-    if score >= target:
-        raise ValueError(
-            f"{folder} has reached its target of {target:g} ({score:.4g} on fresh episodes): "
-            "give a higher one, or --target none, to go on"
-        )
-
-
 def _run(
     config: Config, folder: Path, *, resume: bool, progress: bool, processes: Processes | None
 ) -> Iterator[Report]:
@@ -184,8 +168,6 @@ def _run(
     mesh = None
     if processes.count > 1 or config.devices is not None or one_executable:
         mesh = parallel.mesh(config.devices if processes.count == 1 else None)
-    if resume and config.target is not None:
-        _check_target(folder, float(config.target), processes)
     parts = build(config)
     key = jax.random.key(config.seed, impl=config.random)
     params = jax.jit(parts.policy.init)(keys.stream(key, Stream.PARAMETERS))
