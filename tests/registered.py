@@ -44,6 +44,14 @@ class Walk(gymnasium.Env):
         return self.observation_space.sample()
 
 
+class Cut(Walk):
+    """Cuts its episodes itself, after five steps, but for those that end there."""
+
+    def step(self, action):
+        observation, reward, ended, _, info = super().step(action)
+        return observation, reward, ended or (self.t == 5 and self.x > 0), self.t == 5, info
+
+
 class Old(Walk):
     """A reset of gym's first interface."""
 
@@ -124,3 +132,4 @@ gymnasium.register("jaxes-tests/Old-v0", Old, max_episode_steps=50)
 gymnasium.register("jaxes-tests/Wrapped-v0", wrapped, max_episode_steps=50)
 gymnasium.register("jaxes-tests/Inside-v0", wrapped_inside, max_episode_steps=50)
 gymnasium.register("jaxes-tests/Unlimited-v0", "registered:Walk")
+gymnasium.register("jaxes-tests/Cut-v0", Cut, max_episode_steps=50)

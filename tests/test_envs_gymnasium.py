@@ -84,10 +84,37 @@ def test_it_is_what_gymnasium_makes(name, options, limit):
             assert not done[0]
 
 
-def test_a_time_limit_is_told_from_an_end():
-    env = envs.make("gymnasium/jaxes-tests/Wrapped-v0")
+@pytest.mark.parametrize("name", ["Wrapped-v0", "Inside-v0"])
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_time_limit_is_told_from_an_end(name, times):
+    """Wherever it stands among the wrappers."""
+    env = envs.repeated(envs.make(f"gymnasium/jaxes-tests/{name}"), times)
     (_, state), _ = a_generation(env, workers=0)
-    assert int(state.episodes) == int(state.truncated) == 8 and int(state.steps) == 80
+    assert int(state.episodes) == int(state.truncated) == 8 and int(state.steps) == 8 * -(-10 // times)
+
+
+def test_an_environment_that_cuts_its_episodes_itself():
+    """Some of them end in the step in which they are cut, and count as ended."""
+    (_, state), _ = a_generation(envs.make("gymnasium/jaxes-tests/Cut-v0"), workers=1)
+    assert (int(state.episodes), int(state.steps)) == (8, 40) and 0 < int(state.truncated) < 8
+    theirs, cut = gymnasium.make("jaxes-tests/Cut-v0"), 0
+    lanes = envs.make("gymnasium/jaxes-tests/Cut-v0").lanes(2)
+    for seed in range(20):
+        lanes.reset(1, seed)
+        theirs.reset(seed=seed)
+        for _ in range(5):
+            _, done = lanes.step(np.array([1]), np.zeros((1, 1)))
+            *_, ended, truncated, _ = theirs.step(np.zeros(1, np.float32))
+            assert (done[0], lanes.truncated[1]) == (ended or truncated, truncated and not ended)
+        cut += lanes.truncated[1]
+    assert 0 < cut < 20 and not lanes.truncated[0]
+
+
+@pytest.mark.parametrize("suite", ["gymnasium/CartPole-v1", "mujoco/Hopper-v5"])
+@pytest.mark.parametrize("limit", [-1, 0, 2.5, "20", True])
+def test_a_time_limit_is_a_number_of_steps(suite, limit):
+    with pytest.raises(ValueError, match=f"max_episode_steps must be an int of 1 or more, got {limit!r}"):
+        envs.make(suite, max_episode_steps=limit)
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,15 @@ from typing import Any, NoReturn, Protocol
 import numpy as np
 
 from jaxes.envs.protocol import Box, Discrete, Env, MultiDiscrete
+from jaxes.support import checks
 
 
 class Lanes(Protocol):
-    """Several copies of an environment in one process, each of them reset and stepped on its own."""
+    """Several copies of an environment in one process, each of them reset and stepped on its own.
+
+    Environments that cut episodes short themselves, by a time limit of their own, also have `truncated`: bool[lanes],
+    whether the last step of a lane has cut an episode that had not ended. Without it none was.
+    """
 
     observations: Any
     """An array [lanes, ...] or a tree of them: the current observation of each lane. It is written into, never
@@ -26,9 +31,15 @@ class Lanes(Protocol):
             actions: [k, ...]: one for each of them.
 
         Returns:
-            The rewards, float64[k], and bool[k]: whether the episode has ended by the environment's own rule.
+            The rewards, float64[k], and bool[k]: whether the episode is over by the environment's own rules.
         """
         ...
+
+
+def truncated(lanes: Lanes, some: np.ndarray) -> np.ndarray:
+    """bool[k]: which of the lanes `some` (int[k]) say that their last step has cut an episode short."""
+    told = getattr(lanes, "truncated", None)
+    return np.zeros(len(some), bool) if told is None else np.asarray(told, bool)[some]
 
 
 def for_policies(dtype: Any) -> Any:
@@ -64,11 +75,18 @@ def host_env(
     return Env(name, refuse, refuse, observation, action, max_steps, step_seconds, lanes=lanes, film=film)
 
 
+def check_limit(options: dict[str, Any]) -> None:
+    """Raise ValueError if the option `max_episode_steps`, where it is given, is no number of steps."""
+    if options.get("max_episode_steps") is not None:
+        checks.integer("max_episode_steps", options["max_episode_steps"])
+
+
 def threaded_step(
     lanes: np.ndarray,
     send: Callable[[int, int], None],
     receive: Callable[[int], tuple[Any, Any, Any, Any]],
     see: Callable[[int, Any], None],
+    truncated: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """`Lanes.step` for environments in threads of their own: all are given their actions before one is waited for.
 
@@ -77,14 +95,16 @@ def threaded_step(
         send: `send(k, lane)` gives the k-th action to a lane.
         receive: `receive(lane) -> (observation, reward, ended, truncated)`, arrays [1, ...].
         see: `see(lane, observation)` takes down an observation [1, ...].
+        truncated: bool[lanes], written into: `Lanes.truncated`.
     """
     some = lanes.tolist()
     for k, lane in enumerate(some):
         send(k, lane)
     rewards, done = np.zeros(len(some)), np.zeros(len(some), bool)
     for k, lane in enumerate(some):
-        observation, reward, ended, truncated = receive(lane)
-        rewards[k], done[k] = reward[0], ended[0] or truncated[0]
+        observation, reward, ended, cut = receive(lane)
+        rewards[k], done[k] = reward[0], ended[0] or cut[0]
+        truncated[lane] = cut[0] and not ended[0]
         see(lane, observation)
     return rewards, done
 
@@ -95,6 +115,10 @@ class Repeated:
     def __init__(self, make: Callable[[int], Lanes], times: int, count: int):
         self._lanes, self._times = make(count), times
         self.observations = self._lanes.observations
+
+    @property
+    def truncated(self) -> np.ndarray | None:
+        return getattr(self._lanes, "truncated", None)
 
     def reset(self, lane: int, seed: int) -> None:
         self._lanes.reset(lane, seed)

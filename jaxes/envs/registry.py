@@ -1,6 +1,7 @@
 """Every environment has one name: SUITE/NAME, or MODULE:NAME for what a module of your own holds."""
 
 import difflib
+import functools
 import importlib
 import importlib.util
 import inspect
@@ -112,7 +113,9 @@ def make(name: str, **options: Any) -> Env:
     if (found := _found(name)) is not None:
         return contract.checked(_made(name, found, options))
     suite, short = name.split("/", 1)
-    return contract.known(importlib.import_module(SUITES[suite].module).make(short, **options))
+    made_by = importlib.import_module(SUITES[suite].module).make
+    _check_options(name, functools.partial(made_by, short), options)
+    return contract.known(made_by(short, **options))
 
 
 def check_name(name: str) -> None:

@@ -137,6 +137,7 @@ class AtariLanes:
         given |= {"max_num_frames_per_episode": 2**30}
         self._envs = [AtariVectorEnv(game, 1, num_threads=1, **given) for _ in range(count)]
         self.observations = np.zeros((count, SIDE, SIDE, stack), np.uint8)
+        self.truncated = np.zeros(count, bool)
 
     def reset(self, lane: int, seed: int) -> None:
         env, (emulator, wait) = self._envs[lane], _begin(seed, self._no_ops)
@@ -150,7 +151,7 @@ class AtariLanes:
     def step(self, lanes: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         whole = actions.astype(np.int64)
         send = lambda k, lane: self._envs[lane].send(whole[k : k + 1])
-        return threaded_step(lanes, send, lambda lane: self._envs[lane].recv()[:4], self._see)
+        return threaded_step(lanes, send, lambda lane: self._envs[lane].recv()[:4], self._see, self.truncated)
 
     def _see(self, lane: int, observation: np.ndarray) -> None:
         self.observations[lane] = np.moveaxis(observation[0], 0, -1)

@@ -50,6 +50,7 @@ def make(name: str, *, backend: str | None = None, **options: Any) -> Env:
         **options: for the class of the environment in Brax.
 
     Raises:
+        TypeError: for an option that the class does not have.
         ValueError: if there is no such environment or backend.
     """
     checks.choice("Brax environment", name, MAX_STEPS)
@@ -59,7 +60,11 @@ def make(name: str, *, backend: str | None = None, **options: Any) -> Env:
         raise ValueError(f"backend must be one of {', '.join(known)} for brax/{name}, got {backend!r}")
     with foreign(), quiet():
         envs = _import_brax()
-        env = envs.get_environment(name, backend="generalized" if name == "swimmer" else backend, **options)
+        first = "generalized" if name == "swimmer" else backend
+        try:
+            env = envs.get_environment(name, backend=first, **options)
+        except TypeError as error:
+            raise TypeError(f"options must be those of brax/{name}, got {', '.join(options)}: {error}") from None
         if env.backend != backend:
             envs.PipelineEnv.__init__(env, env.sys, backend, env._n_frames, env._debug)
 

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxes.envs.host import host_env, threaded_step
+from jaxes.envs.host import check_limit, host_env, threaded_step
 from jaxes.envs.protocol import Box, Discrete, Env
 from jaxes.envs.suites import spaces
 from jaxes.support import checks
@@ -31,8 +31,9 @@ def make(name: str, **options: Any) -> Env:
     Raises:
         ImportError: without EnvPool; the message says what to install.
         ValueError: if there is no such environment, it is for several players, its observations have
-            no fixed size, or its actions are neither a box nor a choice.
+            no fixed size, its actions are neither a box nor a choice, or `max_episode_steps` is no number of steps.
     """
+    check_limit(options)
     package = _package()
     checks.choice("EnvPool environment", name, package.list_all_envs())
     with _quiet():
@@ -76,7 +77,7 @@ class EnvPoolLanes:
     def __init__(self, name: str, options: dict[str, Any], count: int):
         self._name, self._options = name, options
         self._pools: list[Any] = [None] * count
-        self._first = np.zeros(1, np.int32)
+        self._first, self.truncated = np.zeros(1, np.int32), np.zeros(count, bool)
         with _quiet():
             pool = _one(name, options, 0)
         observations, actions = (
@@ -92,7 +93,7 @@ class EnvPoolLanes:
 
     def step(self, lanes: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         send = lambda k, lane: self._pools[lane].send(actions[k : k + 1], self._first)
-        return threaded_step(lanes, send, lambda lane: self._pools[lane].recv()[:4], self._see)
+        return threaded_step(lanes, send, lambda lane: self._pools[lane].recv()[:4], self._see, self.truncated)
 
     def _see(self, lane: int, observation: Any) -> None:
         self._write(self.observations, lane, jax.tree.map(lambda x: x[0], observation))

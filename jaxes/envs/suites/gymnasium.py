@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxes.envs.host import host_env
+from jaxes.envs.host import check_limit, host_env
 from jaxes.envs.protocol import Discrete, Env
 from jaxes.envs.suites import spaces
 from jaxes.support import checks
@@ -62,7 +62,8 @@ def make(name: str, **options: Any) -> Env:
     Args:
         name: gymnasium's id, such as "CartPole-v1"; "CartPole" for the newest version; "module:Name-v0" for a module
             that registers it. Worker processes need a module where your own script registers an id.
-        **options: for `gymnasium.make`, and through it for the environment.
+        **options: for `gymnasium.make`, and through it for the environment. `max_episode_steps`, an int of 1 or more,
+            is the time limit.
 
     Raises:
         ImportError: without gymnasium; the message says what to install.
@@ -129,8 +130,9 @@ def made(name: str, options: dict[str, Any], extra: str = "gymnasium") -> Made:
 
     Raises:
         ImportError: without gymnasium or what the environment needs; the message names the extra to install.
-        ValueError: if there is no such environment, or it has the interface of gym.
+        ValueError: if there is no such environment, or `max_episode_steps` is no number of steps.
     """
+    check_limit(options)
     gymnasium = package(extra)
     try:
         with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of Box2D, and of old versions
@@ -177,6 +179,7 @@ class GymnasiumLanes:
         self._name, self._envs = name, [made(name, options).env for _ in range(count)]
         observations, actions = _read(name, self._envs[0])
         self.observations, self._write, self._give = observations.blank(count), observations.write, actions.give
+        self.truncated = np.zeros(count, bool)
 
     def reset(self, lane: int, seed: int) -> None:
         self._write(self.observations, lane, _begun(self._name, self._envs[lane], seed))
@@ -187,7 +190,7 @@ class GymnasiumLanes:
         for k, lane in enumerate(lanes.tolist()):
             observation, reward, ended, cut, _ = envs[lane].step(give(actions[k]))
             rewards[k] = reward if isinstance(reward, float) else _number(self._name, reward)
-            done[k] = ended or cut
+            done[k], self.truncated[lane] = ended or cut, cut and not ended
             write(seen, lane, observation)
         return rewards, done
 

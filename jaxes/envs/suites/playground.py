@@ -78,6 +78,8 @@ def make(name: str, *, impl: str | None = None, **options: Any) -> Env:
         config = registry.get_default_config(name)
         for option in options:
             checks.choice(f"option of playground/{name}", option, config)
+        if "episode_length" in options:
+            checks.count("episode_length", options["episode_length"])
         config.update(options)
         env = registry.load(name, config=config)
 

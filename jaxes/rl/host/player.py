@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxes.envs.host import Lanes, for_policies
+from jaxes.envs.host import Lanes, for_policies, truncated
 from jaxes.rl import normalizer as norm
 from jaxes.rl.host import programs
 from jaxes.rl.host.programs import Program
@@ -47,7 +47,7 @@ class Results(NamedTuple):
     returns: np.ndarray  # float64: sum over the slot's episodes
     lengths: np.ndarray  # int64
     episodes: np.ndarray  # int64
-    truncated: np.ndarray  # int64: episodes ended by the time limit
+    truncated: np.ndarray  # int64: episodes ended by a time limit
     seen: np.ndarray  # int64: observations that were summed
     invalid: np.ndarray  # int64: observations that were left out
     far: np.ndarray  # int64: those of them that are finite
@@ -142,7 +142,7 @@ class Player:
         self._returns[busy] += self._job.pay(rewards, self._t[busy], self._job.shift)
         self._t[busy] += 1
         self._lengths[busy] += 1
-        cut = ~done & (self._t[busy] >= self._job.limit)
+        cut = np.where(done, truncated(self._lanes, busy), self._t[busy] >= self._job.limit)
         over = busy[done | cut]
         if len(over):
             self._episodes[over] += 1
