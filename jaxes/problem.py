@@ -12,6 +12,7 @@ from jaxes.blocks import Block, Comm, axis_devices, over_blocks
 from jaxes.lowrank.population import vmap
 from jaxes.strategy import Strategy, checked
 from jaxes.support import checks, keys
+from jaxes.support.numerals import is_real
 
 
 class Problem(NamedTuple):
@@ -53,12 +54,13 @@ def problem(objective: Callable[[Any], jax.Array]) -> Problem:
     >>> fitness.tolist()
     [-1.0, -1.0, -1.0]
     """
+    checks.function("objective", objective, "one member")
 
     def evaluate(_, key, ask, ids):
         del key, ids
         members = ask()
         try:
-            fitness = vmap(objective)(members)
+            fitness = vmap(lambda member: _number(objective(member)))(members)
         except (jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError) as error:
             raise TypeError(
                 "objective must be a function that JAX can trace: of jax.numpy, without Python branches on values; "
@@ -69,25 +71,48 @@ def problem(objective: Callable[[Any], jax.Array]) -> Problem:
     return Problem(init=lambda key: (), evaluate=evaluate, update=lambda state, sums: state)
 
 
+_WANTED = "objective must return one real number for one member"
+
+
+def _number(value: Any) -> Any:
+    """What an objective has returned, if `vmap` takes it."""
+    if isinstance(value, str | bytes):
+        raise TypeError(f"{_WANTED}, got {value!r}")
+    return value
+
+
 def _fitness(values: Any) -> jax.Array:
     """What an objective has returned for many members, if it is one number for each."""
-    wanted = "objective must return one real number for one member"
     if not hasattr(values, "dtype"):
         got = "None" if values is None else f"a {type(values).__name__}"
-        raise TypeError(f"{wanted}, got {got}")
-    if not (jnp.issubdtype(values.dtype, jnp.floating) or jnp.issubdtype(values.dtype, jnp.integer)):
-        raise TypeError(f"{wanted}, got dtype {values.dtype}")
-    if values.ndim != 1:
-        raise ValueError(f"{wanted}, a scalar, got shape {values.shape[1:]}")
-    return values
+        raise TypeError(f"{_WANTED}, got {got}")
+    if not is_real(values.dtype):
+        raise TypeError(f"{_WANTED}, got dtype {values.dtype}")
+    if values.size != values.shape[0]:
+        raise ValueError(f"{_WANTED}, a scalar, got shape {values.shape[1:]}")
+    values = values.reshape(-1)  # an array of one number is a number
+    return values.astype(jnp.float32) if values.dtype == jnp.bool_ else values
 
 
 @dataclasses.dataclass(frozen=True)
 class _Minimized:
     objective: Callable[[Any], Any]
 
+    @property
+    def __wrapped__(self) -> Callable[[Any], Any]:
+        """For `inspect.signature`."""
+        return self.objective
+
     def __call__(self, *args):
-        return jax.tree.map(jnp.negative, self.objective(*args))
+        return jax.tree.map(_negative, self.objective(*args))
+
+
+def _negative(x: Any) -> jax.Array:
+    """`-x`, also of numbers without a sign."""
+    _number(x)
+    unsigned = isinstance(x, bool) or jnp.issubdtype(getattr(x, "dtype", float), jnp.unsignedinteger)
+    unsigned = unsigned or getattr(x, "dtype", None) == jnp.bool_
+    return jnp.negative(jnp.asarray(x, jnp.float32) if unsigned else x)
 
 
 def minimize(objective: Callable[..., Any]) -> Callable[..., Any]:
@@ -100,7 +125,7 @@ def minimize(objective: Callable[..., Any]) -> Callable[..., Any]:
     -6.0
     """
     if not callable(objective):
-        raise TypeError(f"objective must be a function of one member, got {objective!r}")
+        raise TypeError(f"objective must be a function, got {objective!r}")
     return _Minimized(objective)
 
 
@@ -238,6 +263,7 @@ def _on_the_host(strategy: Strategy, problem: Problem) -> Callable[..., tuple[An
         if any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((state, problem_state))):
             raise TypeError("problem is evaluated in Python, so its generation cannot be compiled; use jaxes.fit")
         ask = jax.tree_util.Partial(strategy.ask, state)
-        return Evaluated(*problem.evaluate(problem_state, key_of(state), ask, ids))
+        fitness, *others = problem.evaluate(problem_state, key_of(state), ask, ids)
+        return Evaluated(checks.fitness(fitness, strategy.population_size, jnp.result_type(float)), *others)
 
     return evolved(strategy, problem, evaluate, compiled=jax.jit)

@@ -232,3 +232,37 @@ def shaping_of(shaping: Any, usual: Callable[[], Shaping] = centered_rank) -> Sh
     True
     """
     return given("shaping", shaping, SHAPINGS, usual, callable)
+
+
+def shaped(shaping: Shaping, fitness: Any, size: int, dtype: Any) -> tuple[jax.Array, jax.Array]:
+    """Fitness that was told, and the weights that a shaping makes of it: of the doubles, where the host has them.
+
+    Args:
+        shaping: a function float[n] -> float[n].
+        fitness: `size` numbers: an array, or a list of numbers.
+        size: members per generation.
+        dtype: of the results.
+
+    Returns:
+        Both dtype[size]; the fitness as of `checks.fitness`.
+
+    Raises:
+        ValueError: if the largest weight is too large or too small for the dtype, and as `checks.fitness` does.
+
+    >>> shaped(z_score(), [1e8, 1e8 + 2], 2, jnp.float32)[1].tolist()
+    [-1.0, 1.0]
+    """
+    told = checks.fitness(fitness, size, dtype)
+    doubles = checks.wider(fitness, size, dtype)
+    with np.errstate(over="ignore", under="ignore"):
+        if doubles is None or np.array_equal(doubles.astype(dtype), doubles, equal_nan=True):
+            return told, shaping(told)
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+        exact = np.asarray(shaping(jnp.asarray(doubles)))
+    largest, limits = np.nanmax(np.abs(exact)), jnp.finfo(dtype)
+    if largest > limits.max or 0 < largest < limits.tiny:
+        raise ValueError(
+            f"fitness must hold numbers that {jnp.dtype(dtype)} has where this shaping takes their values, got at most "
+            f"{np.nanmax(np.abs(doubles)):g}; scale it, take a shaping by rank, or search in float64 (jaxes.ESOpt)"
+        )
+    return told, jnp.asarray(exact.astype(dtype))

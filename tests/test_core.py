@@ -150,3 +150,71 @@ def test_other_keys(implementation):
     members = strategy.ask(strategy.init(jax.random.key(0, impl=implementation), jnp.zeros(3)))
     assert len({tuple(row) for row in np.asarray(members).tolist()}) == 8
     np.testing.assert_array_equal(members[0::2], -members[1::2])
+
+
+ORDER = np.array([3.0, 1.0, 2.0, 0.0, 5.0, 7.0, 4.0, 6.0])
+
+
+@pytest.mark.parametrize("make", [jaxes.cma_es, jaxes.open_es, jaxes.simple_ga, jaxes.ars, jaxes.pgpe])
+def test_doubles_that_the_host_tells_are_ranked_as_doubles(make):
+    """At 1e8 the values of float32 are 8 apart, at 1e39 they are infinite, at 1e-46 and 1e-40 they are zero."""
+    strategy = make(8, 0.1)
+    state = strategy.init(jax.random.key(0), jnp.ones(3))
+    wanted = strategy.recommend(strategy.tell(state, jnp.asarray(ORDER, jnp.float32))[0])
+    far = np.arange(2**53 - 8, 2**53)[ORDER.astype(int)]
+    for values in (
+        ORDER + 1e8,
+        ORDER - 1e8,
+        ORDER * 1e39,
+        list(ORDER * 1e-46),
+        (1e-40 * ORDER).astype(np.float32),
+        far,
+    ):
+        state_after, info = strategy.tell(state, values)
+        np.testing.assert_allclose(strategy.recommend(state_after), wanted, rtol=1e-5)
+        np.testing.assert_allclose(info.best, min(float(np.max(values)), 3.4028235e38), rtol=1e-6, atol=1e-37)
+
+
+def test_doubles_where_values_count():
+    """Differences from the mean are those of the doubles; values that float32 has not are refused."""
+    state, told = None, {}
+    for shaping in ("z_score", "identity"):
+        strategy = jaxes.snes(8, 0.1, shaping=shaping)
+        state = strategy.init(jax.random.key(0), jnp.ones(3))
+        told[shaping] = lambda values, strategy=strategy, state=state: strategy.tell(state, values)[0].mean
+    np.testing.assert_allclose(
+        told["z_score"](ORDER + 1e8), told["z_score"](jnp.asarray(ORDER, jnp.float32)), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        told["z_score"](ORDER * 1e39), told["z_score"](jnp.asarray(ORDER, jnp.float32)), rtol=1e-5
+    )
+    np.testing.assert_array_equal(
+        told["identity"](ORDER + 0.1), told["identity"](jnp.asarray(ORDER + 0.1, jnp.float32))
+    )
+    with pytest.raises(ValueError, match=r"fitness must hold numbers that float32 has .* got at most 7e\+39; scale it"):
+        told["identity"](ORDER * 1e39)
+    with pytest.raises(ValueError, match=r"numbers that float32 has .* got at most 7e-46; scale it"):
+        told["identity"](ORDER * 1e-46)
+
+
+@pytest.mark.parametrize(
+    "values", [{"a": 1.0}.values(), (x for x in (1, 2)), {1, 2}, None, "12", [10**400, 1], [1, None]]
+)
+def test_what_is_no_fitness(values):
+    strategy = jaxes.snes(2, 0.1)
+    with pytest.raises(TypeError, match=r"^fitness must be 2 real numbers, one for each candidate in their order"):
+        strategy.tell(strategy.init(jax.random.key(0), jnp.ones(3)), values)
+
+
+def test_numbers_that_an_objective_may_return():
+    strategy = jaxes.snes(8, 0.1)
+    state = strategy.init(jax.random.key(0), jnp.ones(3))
+    best = lambda objective: jaxes.run(strategy, objective, state, generations=1)[1].best.item()
+    assert best(lambda x: x[0] < 9) == 1 and best(jaxes.minimize(lambda x: x[0] < 9)) == -1
+    assert best(lambda x: jnp.uint32(3) + 0 * x[:1].astype(jnp.uint32)) == 3
+    assert best(jaxes.minimize(lambda x: jnp.uint32(3) + 0 * x[0].astype(jnp.uint32))) == -3
+    for wrong in (lambda x, y: x, lambda: 1, jaxes.minimize(lambda x, y: x), "sphere"):
+        with pytest.raises(TypeError, match="objective must be a function of one member, got"):
+            best(wrong)
+    with pytest.raises(TypeError, match="objective must return one real number for one member, got 'high'"):
+        best(lambda x: "high")

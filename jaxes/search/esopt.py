@@ -8,10 +8,11 @@ import numpy as np
 
 from jaxes.lowrank.population import materialize
 from jaxes.search import spellings
-from jaxes.search.doubles import factory_of, in_doubles, made, positive, start_of, values_of
+from jaxes.search.doubles import factory_of, in_doubles, made, positive, start_of
 from jaxes.strategies.open_es import open_es
 from jaxes.strategy import Strategy
 from jaxes.support import checks
+from jaxes.support.numerals import in_order, values_of
 
 
 class ESOpt:
@@ -91,7 +92,7 @@ class ESOpt:
         if self._asked is None:
             raise RuntimeError("tell must follow ask: no candidates have been asked for")
         fitness = self._sign * values_of(values, self.strategy.population_size, "values")
-        self.state, self.info = self._tell(self.state, fitness)
+        self.state, self.info = self._tell(self.state, in_order(fitness, np.float64))
         if not np.isnan(fitness).all():
             i = int(np.nanargmax(fitness))
             if self.best_value is None or fitness[i] > self._sign * self.best_value:

@@ -16,11 +16,12 @@ import numpy as np
 from jaxes import termination
 from jaxes.lowrank.population import materialize
 from jaxes.search import spellings
-from jaxes.search.doubles import factory_of, in_doubles, made, positive, start_of, value_of, values_of
+from jaxes.search.doubles import factory_of, in_doubles, made, positive, start_of
 from jaxes.strategies import STRATEGIES
 from jaxes.strategies.cma_es import cma_es
 from jaxes.strategy import Strategy
 from jaxes.support import checks, trees
+from jaxes.support.numerals import in_order, value_of, values_of
 from jaxes.termination import REASONS, Monitor, Tolerances
 from jaxes.wrappers import bounded
 
@@ -113,7 +114,7 @@ def minimize_function(
     ('target', True, True)
     """
     sigma = positive("sigma", sigma)
-    _check(f, budget, restarts, population_size, target, tolerances, callback)
+    _check(f, vectorized, budget, restarts, population_size, target, tolerances, callback)
     factory = factory_of(strategy)
     spellings.check(options, factory)
     checks.integer("seed", seed, 0, 2**63 - 1)
@@ -230,7 +231,7 @@ class _Search:
                 self.stop = "regime"
                 return
             values = self._evaluate(jax.tree.map(np.asarray, programs.ask(state)), programs.size)
-            state, monitor, met, row, mean = programs.tell(state, monitor, tolerances, -values)
+            state, monitor, met, row, mean = programs.tell(state, monitor, tolerances, in_order(-values, np.float64))
             self.mean = jax.tree.map(np.asarray, mean)
             self._note(values, programs.size, {name: np.asarray(value) for name, value in row.items()})
             if self.target is not None and self.fun <= self.target:
@@ -326,15 +327,14 @@ class _Bar:
             self._progress.close()
 
 
-def _check(f, budget, restarts, population_size, target, tolerances, callback) -> None:
-    if not callable(f):
-        raise TypeError(f"f must be a function of a candidate, got {f!r}")
+def _check(f, vectorized, budget, restarts, population_size, target, tolerances, callback) -> None:
+    checks.function("f", f, "all candidates" if vectorized else "a candidate")
     if population_size is not None:
         checks.population_size(population_size)
     if tolerances is not None and not isinstance(tolerances, Tolerances):
         raise TypeError(f"tolerances must be jaxes.termination.Tolerances(...), got {tolerances!r}")
-    if callback is not None and not callable(callback):
-        raise TypeError(f"callback must be a function of a row of the history, got {callback!r}")
+    if callback is not None:
+        checks.function("callback", callback, "a row of the history")
     number = lambda value: isinstance(value, int | float | np.number) and not isinstance(value, bool)
     if budget is not None and not (number(budget) and math.isfinite(budget) and budget >= 1 and budget == int(budget)):
         raise ValueError(f"budget must be a whole number of evaluations, 1 or more, got {budget!r}")

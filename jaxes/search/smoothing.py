@@ -44,6 +44,7 @@ def es_value_and_grad(
     [2.0, 2.0]
     """
     checks.population_size(population_size, antithetic=True, blocks=blocks)
+    checks.function("objective", objective, "params")
     checks.number("sigma", sigma, exclusive=True)
     noise = noise_of(noise)
 

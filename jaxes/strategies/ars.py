@@ -15,7 +15,7 @@ import optax
 from jaxes.blocks import Comm
 from jaxes.noise import Noise, noise_of
 from jaxes.schedules import Number
-from jaxes.shaping import z_score
+from jaxes.shaping import shaped, z_score
 from jaxes.strategies.parts import deviations
 from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategies.parts.smoothed import smoothed
@@ -92,9 +92,9 @@ def ars(
         return State(**optimizer.init(key, params, **numbers))
 
     def tell(state, fitness, comm: Comm = "blocks"):
-        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
         # The update does not depend on the scale of the fitness; in this one a square neither overflows nor vanishes.
-        values = lenient(scaled(fitness), fitness)
+        fitness, values = shaped(scaled, fitness, population_size, state.sigma.dtype)
+        values = lenient(values, fitness)
         up, down = values[0::2], values[1::2]
         lost = jnp.isnan(fitness[0::2]) & jnp.isnan(fitness[1::2])
         best = jnp.where(lost, jnp.nan, jnp.maximum(up, down))  # line 6

@@ -18,7 +18,7 @@ import optax
 from jaxes.blocks import Comm, over_blocks
 from jaxes.noise import gaussian
 from jaxes.schedules import Number
-from jaxes.shaping import Shaping, identity, shaping_of
+from jaxes.shaping import Shaping, identity, shaped, shaping_of
 from jaxes.strategies.parts import flat
 from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategies.parts.flat import by_chunks
@@ -157,8 +157,8 @@ def asebo(
         return flat.members(state, ids, population_size, lambda which: draw(state, which)[0], antithetic=True)
 
     def tell(state, fitness, comm: Comm = "blocks"):
-        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        pull = pulls(shaping(fitness), fitness)
+        fitness, weights = shaped(shaping, fitness, population_size, state.sigma.dtype)
+        pull = pulls(weights, fitness)
 
         def block(part):
             g, active = draw(state, part)

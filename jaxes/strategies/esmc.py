@@ -14,7 +14,7 @@ import optax
 from jaxes.blocks import Block, Comm
 from jaxes.noise import Noise, noise_of
 from jaxes.schedules import Number
-from jaxes.shaping import Shaping, identity, shaping_of
+from jaxes.shaping import Shaping, identity, shaped, shaping_of
 from jaxes.strategies.parts import deviations
 from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategies.parts.smoothed import of_generation, smoothed
@@ -95,8 +95,7 @@ def esmc(
         return State(**optimizer.init(key, params, **numbers))
 
     def tell(state, fitness, comm: Comm = "blocks"):
-        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        values = shaping(fitness)
+        fitness, values = shaped(shaping, fitness, population_size, state.sigma.dtype)
         valid = ~jnp.isnan(fitness[:2])
         count = jnp.sum(valid).astype(values.dtype)
         known = jnp.sum(jnp.where(valid, values[:2], 0)) * (1 / jnp.maximum(count, 1))

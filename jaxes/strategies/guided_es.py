@@ -13,7 +13,7 @@ import optax
 from jaxes.blocks import Comm, over_blocks
 from jaxes.noise import gaussian
 from jaxes.schedules import Number
-from jaxes.shaping import Shaping, identity, shaping_of
+from jaxes.shaping import Shaping, identity, shaped, shaping_of
 from jaxes.strategies.parts import flat
 from jaxes.strategies.parts.clip_up import direction
 from jaxes.strategies.parts.descent import Decay, descent
@@ -119,8 +119,8 @@ def guided_es(
         return flat.members(state, ids, population_size, lambda which: draw(state, which), antithetic=True)
 
     def tell(state, fitness, comm: Comm = "blocks"):
-        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        pull = pulls(shaping(fitness), fitness)
+        fitness, weights = shaped(shaping, fitness, population_size, state.sigma.dtype)
+        pull = pulls(weights, fitness)
         block = lambda part: ((), trees.weighted_rows(part.of(pull), draw(state, part)))
         _, total = over_blocks(block, pairs, blocks, comm)
         gradient = -state.beta / (population_size * state.sigma) * total  # eq. 3

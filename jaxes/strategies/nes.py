@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from jaxes.blocks import Comm
 from jaxes.schedules import Number
-from jaxes.shaping import Shaping, nes_utilities, shaping_of
+from jaxes.shaping import Shaping, nes_utilities, shaped, shaping_of
 from jaxes.strategies.parts import deviations, diagonal
 from jaxes.strategies.parts.generations import advance, begin
 from jaxes.strategy import Strategy, strategy_factory, summarize
@@ -76,8 +76,7 @@ def nes(
         return diagonal.members(state, ids, population_size)
 
     def tell(state, fitness, comm: Comm = "blocks"):
-        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        weights = shaping(fitness)
+        fitness, weights = shaped(shaping, fitness, population_size, state.sigma.dtype)
         first, second = diagonal.moments(state, weights, blocks, comm)
         mean = diagonal.moved(state.mean, state.learning_rate * state.sigma, first)
         slope = 0.5 * (diagonal.mean_square(second) - jnp.sum(weights))  # sum_i w_i (|z_i|^2 / n - 1) / 2

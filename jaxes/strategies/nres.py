@@ -12,7 +12,7 @@ import optax
 from jaxes.blocks import Block, Comm
 from jaxes.noise import Noise, noise_of
 from jaxes.schedules import Number
-from jaxes.shaping import Shaping, identity, shaping_of
+from jaxes.shaping import Shaping, identity, shaped, shaping_of
 from jaxes.strategies.parts import deviations
 from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategies.parts.smoothed import smoothed
@@ -103,8 +103,8 @@ def nres(
         return State(**optimizer.init(key, params, **numbers))
 
     def tell(state, fitness, comm: Comm = "blocks"):
-        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        total = search.total(state, pulls(shaping(fitness), fitness), comm)
+        fitness, weights = shaped(shaping, fitness, population_size, state.sigma.dtype)
+        total = search.total(state, pulls(weights, fitness), comm)
         return optimizer.step(state, fitness, trees.scaled(-1 / (population_size * state.sigma), total))
 
     return Strategy(

@@ -12,7 +12,7 @@ import optax
 from jaxes.blocks import Comm
 from jaxes.noise import Noise, noise_of
 from jaxes.schedules import Number
-from jaxes.shaping import Shaping, centered_rank, shaping_of
+from jaxes.shaping import Shaping, centered_rank, shaped, shaping_of
 from jaxes.strategies.parts import deviations
 from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategies.parts.one_pass import one_pass
@@ -88,8 +88,8 @@ def open_es(
         return search.ask(state, ids)  # lines 3 and 4: theta + sigma epsilon_i, mirrored
 
     def tell(state, fitness, comm: Comm = "blocks"):
-        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        return move(state, fitness, total(state, fitness, shaping(fitness), comm))
+        fitness, weights = shaped(shaping, fitness, population_size, state.sigma.dtype)
+        return move(state, fitness, total(state, fitness, weights, comm))
 
     def total(state, fitness, weights, comm):
         """The sum of F_i epsilon_i."""

@@ -14,7 +14,7 @@ from jaxes.blocks import Comm, over_blocks
 from jaxes.lowrank.population import materialize
 from jaxes.noise import Noise, noise_of
 from jaxes.schedules import Number
-from jaxes.shaping import Shaping, identity, shaping_of
+from jaxes.shaping import Shaping, identity, shaped, shaping_of
 from jaxes.strategies.parts import deviations
 from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategies.parts.smoothed import smoothed
@@ -94,8 +94,7 @@ def pes(
         return State(paths=paths, **fields)
 
     def tell(state, fitness, comm: Comm = "blocks"):
-        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        weights = shaping(fitness)
+        fitness, weights = shaped(shaping, fitness, population_size, state.sigma.dtype)
         pull = pulls(weights, fitness)
 
         def block(part):

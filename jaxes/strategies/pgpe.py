@@ -14,7 +14,7 @@ import optax
 
 from jaxes.blocks import Comm
 from jaxes.schedules import Number, start
-from jaxes.shaping import Shaping, centered_rank, shaping_of
+from jaxes.shaping import Shaping, centered_rank, shaped, shaping_of
 from jaxes.strategies.parts import deviations, diagonal
 from jaxes.strategies.parts.clip_up import clip_up
 from jaxes.strategies.parts.descent import Decay, descent
@@ -102,8 +102,8 @@ def pgpe(
         return diagonal.members(state, ids, population_size, antithetic=True)
 
     def tell(state, fitness, comm: Comm = "blocks"):
-        fitness = checks.fitness(fitness, population_size, state.learning_rate.dtype)
-        weights = lenient(shaping(fitness), fitness)
+        fitness, weights = shaped(shaping, fitness, population_size, state.learning_rate.dtype)
+        weights = lenient(weights, fitness)
         up, down = weights[0::2], weights[1::2]
         pull = (up - down) * (0.5 / units)  # r_T of Algorithm 2
         push = ((up + down) * 0.5 - jnp.mean(weights)) * (1 / units)  # r_S, the generation's mean as baseline

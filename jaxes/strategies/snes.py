@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from jaxes.blocks import Comm
 from jaxes.schedules import Number
-from jaxes.shaping import Shaping, nes_utilities, shaping_of
+from jaxes.shaping import Shaping, nes_utilities, shaped, shaping_of
 from jaxes.strategies.parts import deviations, diagonal
 from jaxes.strategies.parts.generations import advance
 from jaxes.strategy import Strategy, strategy_factory, summarize
@@ -75,8 +75,7 @@ def snes(
         return diagonal.members(state, ids, population_size)
 
     def tell(state, fitness, comm: Comm = "blocks"):
-        fitness = checks.fitness(fitness, population_size, state.learning_rate.dtype)
-        weights = shaping(fitness)
+        fitness, weights = shaped(shaping, fitness, population_size, state.learning_rate.dtype)
         # Algorithm 6: gradients of the mean, sum u z, and of sigma, sum u (z^2 - 1).
         first, second = diagonal.moments(state, weights, blocks, comm)
         mean = diagonal.moved(state.mean, trees.scaled(state.learning_rate, state.sigma), first)

@@ -15,7 +15,7 @@ from jaxes.blocks import Block, Comm, over_blocks
 from jaxes.lowrank.leaf import dense_tree
 from jaxes.noise import Noise, noise_of
 from jaxes.schedules import Number, start
-from jaxes.shaping import Shaping, centered_rank, shaping_of
+from jaxes.shaping import Shaping, centered_rank, shaped, shaping_of
 from jaxes.strategies.parts import flat, stein
 from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategies.parts.members import from_noise, signed
@@ -121,8 +121,9 @@ def sv_open_es(
         return from_noise(ids, population_size, True, lambda which: draw(state, which), member)
 
     def tell(state, fitness, comm: Comm = "blocks"):
-        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        pull = jax.vmap(lambda own: pulls(shaping(own), own))(fitness.reshape(particles, 2 * each)).reshape(-1)
+        each_alone = lambda values: jax.vmap(shaping)(values.reshape(particles, 2 * each)).reshape(-1)
+        fitness, weights = shaped(each_alone, fitness, population_size, state.sigma.dtype)
+        pull = jax.vmap(pulls)(weights.reshape(particles, 2 * each), fitness.reshape(particles, 2 * each)).reshape(-1)
 
         def block(part):
             particle, z = draw(state, part)

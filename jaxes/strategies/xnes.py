@@ -14,7 +14,7 @@ from jax import lax
 
 from jaxes.blocks import Comm, over_blocks
 from jaxes.schedules import Number
-from jaxes.shaping import Shaping, nes_utilities, shaping_of
+from jaxes.shaping import Shaping, nes_utilities, shaped, shaping_of
 from jaxes.strategies.parts import flat
 from jaxes.strategies.parts.flat import by_chunks
 from jaxes.strategies.parts.generations import advance, begin
@@ -95,8 +95,7 @@ def xnes(
 
     def tell(state, fitness, comm: Comm = "blocks"):
         n = state.shape.shape[0]
-        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        weights = shaping(fitness)
+        fitness, weights = shaped(shaping, fitness, population_size, state.sigma.dtype)
 
         def block(part):
             s, u = flat.normals(state, part, n), part.of(weights)

@@ -1,12 +1,15 @@
 """Trace-time checks whose messages name the argument, what was given and what is wanted."""
 
 import difflib
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from jaxes.support import numerals
 
 _PER_MEMBER_KEYS_IGNORED = ("rbg", "unsafe_rbg")
 
@@ -79,13 +82,33 @@ def finite(tree: Any) -> None:
 
 
 def fitness(value: Any, size: int, dtype: Any) -> jax.Array:
-    """Return `value` as dtype[size], whole on every device; raise if its shape is another."""
+    """Return `value` as dtype[size], whole on every device and in its own order; raise if its shape is another.
+
+    Numbers of more bits that the host has become the nearest ones that `dtype` can tell apart (`numerals.in_order`).
+    """
+    shape = getattr(value, "shape", (size,))
+    if shape != (size,):
+        raise ValueError(f"fitness must have shape ({size},), one value per member, got {shape}")
+    if (doubles := wider(value, size, dtype)) is not None:
+        return jnp.asarray(numerals.in_order(doubles, dtype))
     value = gathered(jnp.asarray(value))
-    if value.shape != (size,):
-        raise ValueError(f"fitness must have shape ({size},), one value per member, got {value.shape}")
-    if not (jnp.issubdtype(value.dtype, jnp.floating) or jnp.issubdtype(value.dtype, jnp.integer)):
+    if not numerals.is_real(value.dtype):
         raise TypeError(f"fitness must be real numbers, got dtype {value.dtype}")
     return value.astype(dtype)
+
+
+def wider(value: Any, size: int, dtype: Any) -> np.ndarray | None:
+    """Fitness that the host has as float64[size]; None if it is traced, or an array of JAX's with no more bits."""
+    if isinstance(value, jax.Array):
+        bits = jnp.finfo(dtype).nmant + 1
+        narrow = jnp.issubdtype(value.dtype, jnp.floating) and jnp.finfo(value.dtype).nmant < bits
+        if narrow or isinstance(value, jax.core.Tracer) or not value.is_fully_addressable:
+            return None
+        if not numerals.is_real(value.dtype):
+            return None
+    elif isinstance(value, list | tuple) and any(isinstance(x, jax.core.Tracer) for x in value):
+        return None
+    return numerals.values_of(value, size, "fitness")
 
 
 def gathered(value: jax.Array) -> jax.Array:
@@ -134,6 +157,22 @@ def scalar(name: str, value: Any) -> Any:
             f"{name} must be a scalar, got shape {jnp.shape(value)}; use jax.vmap over init for many values"
         )
     return value
+
+
+def function(name: str, value: Any, *arguments: str) -> None:
+    """Raise if `value` is no function that can be called with so many arguments, which are named for the message."""
+    wanted = f"{name} must be a function of {' and '.join(arguments)}"
+    if not callable(value):
+        raise TypeError(f"{wanted}, got {numerals.told(value)}")
+    try:
+        signature = inspect.signature(value)
+    except (TypeError, ValueError):  # some built-in functions do not tell
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        called = getattr(inspect.unwrap(value), "__name__", type(value).__name__)
+        raise TypeError(f"{wanted}, got {called}{signature}: {error}") from None
 
 
 def count(name: str, value: Any) -> None:

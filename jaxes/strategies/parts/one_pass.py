@@ -14,10 +14,10 @@ from jax import lax
 
 from jaxes.blocks import Comm
 from jaxes.noise import Noise
-from jaxes.shaping import Shaping, is_affine, slope
+from jaxes.shaping import Shaping, is_affine, shaped, slope
 from jaxes.strategies.parts.smoothed import Draw, members
 from jaxes.strategy import Stream
-from jaxes.support import checks, trees
+from jaxes.support import trees
 
 
 def one_pass(
@@ -49,8 +49,7 @@ def one_pass(
         return noise.combine(fitness[0::2] - fitness[1::2], z)
 
     def tell(state, fitness, differences, comm: Comm = "blocks"):
-        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        weights = shaping(fitness)
+        fitness, weights = shaped(shaping, fitness, population_size, state.sigma.dtype)
         # The weight of a failed member depends on all others: then the noise is drawn again.
         known = lambda: trees.scaled(slope(weights, fitness), differences)
         again = lambda: total(state, fitness, weights, comm)
