@@ -15,6 +15,7 @@ import jaxes
 from jaxes import rl
 from jaxes.envs import Box
 from jaxes.envs.host import host_env
+from jaxes.rl import normalizer as norm
 from jaxes.rl.host import engine
 from jaxes.rl.host.pool import Pool
 from jaxes.support import keys
@@ -140,14 +141,25 @@ class Spiky(Walk):
         return rewards, done
 
 
-@pytest.mark.parametrize("size", [1e5, 1e15, 1e25, 1e300, np.inf, np.nan])
+def spiky(size):
+    lanes, shape = functools.partial(Spiky, size), jax.ShapeDtypeStruct((3,), np.float32)
+    return walk()._replace(name=f"spiky {size}", lanes=lanes, observation=shape)
+
+
+def test_large_observations_that_come_again_and_again_are_taken_in_the_end():
+    _, (_, early) = generations(spiky(1e5), 2, workers=0)
+    _, (_, state) = generations(spiky(1e5), 6, workers=0)
+    assert int(early.invalid_observations) > 0.1 * int(early.steps)
+    assert int(state.invalid_observations) == int(early.invalid_observations)
+    taken, share = float(state.normalizer.count), float(state.normalizer.mean[2]) / 1e5
+    assert 0.05 < share < 0.2 and taken + int(state.invalid_observations) == int(state.steps)
+    deviation = float(norm.deviation(state.normalizer)[2])
+    np.testing.assert_allclose(deviation, 1e5 * (share * (1 - share)) ** 0.5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("size", [1e15, 1e25, 1e300, np.inf, np.nan])
 def test_huge_observations_are_left_out_and_counted(size):
-    env = walk()._replace(
-        name=f"spiky {size}",
-        lanes=functools.partial(Spiky, size),
-        observation=jax.ShapeDtypeStruct((3,), np.float32),
-    )
-    infos, (_, state) = generations(env, 3, workers=0)
+    infos, (_, state) = generations(spiky(size), 3, workers=0)
     assert int(state.invalid_observations) > 0.1 * int(state.steps)
     assert int(state.normalizer.count) + int(state.invalid_observations) == int(state.steps)
     assert jax.tree.all(jax.tree.map(lambda x: bool(np.isfinite(x).all()), state.normalizer))

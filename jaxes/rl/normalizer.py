@@ -6,11 +6,13 @@ array. The sums are merged into the running moments afterwards (Chan, Golub, LeV
 One number from a simulation that has exploded would outweigh all others for ever. So an observation counts only where
 each of its numbers lies within `REACH` standard deviations (or 1, if it is more) of the mean, or as long as nothing is
 known, within `REACH` of the first one, or of 0 where the first one itself is further away. Others are left out and
-counted, as NaN and infinite ones are. Where more than a quarter of a generation lie further away, it is the world that
-is large: the reach grows until they count. It ends at `FARTHEST`, so that the squares of 10^12 observations have a sum
-in float32.
+counted, as NaN and infinite ones are. But what comes again and again is no accident: with every generation in which
+observations lie further away the reach grows tenfold, and a thousandfold where they are more than a quarter, until they
+count; without such generations it slowly shrinks to what it was. What is further away than `FARTHEST` never counts, so
+that the squares of 10^12 observations have a sum in float32.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -21,8 +23,9 @@ import numpy as np
 
 REACH = 1e3  # standard deviations, or units
 FARTHEST = 1e13
-_GROWTH = 1e3  # of the reach in a generation
-_MANY = 0.25  # of a generation's finite observations
+_SOME_GROWTH, _GROWTH = 10.0, 1e3  # of the reach in a generation in which some, or many, were too far away
+_MANY = 0.25  # of a generation's observations
+_SHRINKAGE = 0.95  # of the reach in any other: what comes less often than in one of 45 stays an accident
 
 
 class Normalizer(NamedTuple):
@@ -36,13 +39,13 @@ class Normalizer(NamedTuple):
     squares: Any  # float32, like the observation: sum of squared distances from the mean
     limit: jax.Array  # float32[]: normalized observations are clipped to [-limit, limit]
     floor: jax.Array  # float32[]: the least standard deviation
-    reach: jax.Array  # float32[]: standard deviations within which observations count, usually `REACH`
+    reach: jax.Array  # float32[]: standard deviations within which observations count, at least `REACH`
 
 
 class Moments(NamedTuple):
     """The sums of one generation, which add up over lanes, steps, blocks and devices."""
 
-    counts: jax.Array  # uint32[3]: observations that count; those left out; those of them that are finite
+    counts: jax.Array  # uint32[3]: observations that count; those left out; those of them within `FARTHEST`
     total: Any  # sum of (observation - center)
     squares: Any  # sum of (observation - center)^2
     center: Any  # the center, added once for every part
@@ -130,17 +133,21 @@ def observe(normalizer: Normalizer, moments: Moments, observations: Any, mask: j
     chex.assert_tree_shape_prefix(observations, mask.shape)
     distance = jax.tree.map(lambda x, center: x.astype(jnp.float32) - center[None], observations, moments.center)
     limits = reach(normalizer)
-    farthest = jnp.zeros(mask.shape, jnp.float32)  # of an observation's numbers, in units of their reach; NaN stays NaN
-    for d, most in zip(jax.tree.leaves(distance), jax.tree.leaves(limits), strict=True):
-        farthest = jnp.maximum(farthest, jnp.max(jnp.abs(d) * (1 / most)[None], axis=tuple(range(1, d.ndim))))
-    near = mask & (farthest <= 1)
-    kinds = jnp.stack([near, mask & ~near, mask & (farthest > 1) & (farthest < jnp.inf)])
+    near = mask & (_largest(jax.tree.map(lambda d, most: d * (1 / most)[None], distance, limits)) <= 1)
+    left_out = mask & ~near
+    kinds = jnp.stack([near, left_out, left_out & (_largest(distance) <= FARTHEST)])
     distance = jax.tree.map(lambda d: jnp.where(near.reshape(-1, *(1,) * (d.ndim - 1)), d, 0), distance)
     return moments._replace(
         counts=moments.counts + jnp.sum(kinds, axis=1, dtype=jnp.uint32),  # one sum, since each takes a kernel
         total=jax.tree.map(lambda s, d: s + jnp.sum(d, axis=0), moments.total, distance),
         squares=jax.tree.map(lambda s, d: s + jnp.sum(d * d, axis=0), moments.squares, distance),
     )
+
+
+def _largest(rows: Any) -> jax.Array:
+    """float32[lanes]: the largest size of a number in each row of the leaves [lanes, ...]; NaN if there is a NaN."""
+    sizes = [jnp.max(jnp.abs(x), axis=tuple(range(1, x.ndim))) for x in jax.tree.leaves(rows)]
+    return functools.reduce(jnp.maximum, sizes)
 
 
 def update(normalizer: Normalizer, moments: Moments) -> Normalizer:
@@ -159,9 +166,9 @@ def update(normalizer: Normalizer, moments: Moments) -> Normalizer:
     merged = jax.tree.map(merge, normalizer.mean, normalizer.squares, moments.total, moments.squares, moments.center)
     mean, squares = jax.tree.transpose(jax.tree.structure(normalizer.mean), jax.tree.structure((0, 0)), merged)
     far = moments.counts[2].astype(jnp.float32)
-    grown = jnp.minimum(normalizer.reach * _GROWTH, FARTHEST)
-    wider = jnp.where(far > _MANY * (far + new_count), grown, REACH)
-    return normalizer._replace(count=count, mean=mean, squares=squares, reach=wider)
+    growth = jnp.where(far > _MANY * (far + new_count), _GROWTH, jnp.where(far > 0, _SOME_GROWTH, _SHRINKAGE))
+    reach = jnp.clip(normalizer.reach * growth, REACH, FARTHEST)
+    return normalizer._replace(count=count, mean=mean, squares=squares, reach=reach)
 
 
 def deviation(normalizer: Normalizer) -> Any:

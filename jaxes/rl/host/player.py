@@ -50,7 +50,7 @@ class Results(NamedTuple):
     truncated: np.ndarray  # int64: episodes ended by a time limit
     seen: np.ndarray  # int64: observations that were summed
     invalid: np.ndarray  # int64: observations that were left out
-    far: np.ndarray  # int64: those of them that are finite
+    far: np.ndarray  # int64: those of them within `normalizer.FARTHEST`
     totals: list[np.ndarray]  # float64: their sum, a leaf of the observation each; none without a normalizer
     squares: list[np.ndarray]  # float64: the sum of their squares
 
@@ -165,8 +165,8 @@ class Player:
             near &= (distance <= reach).all(axis=1)
         if not near.all():
             self._invalid[watched[~near]] += 1
-            finite = np.all([np.isfinite(distance).all(axis=1) for distance in apart], axis=0)
-            self._far[watched[finite & ~near]] += 1
+            possible = np.all([(distance <= norm.FARTHEST).all(axis=1) for distance in apart], axis=0)
+            self._far[watched[possible & ~near]] += 1
             watched, rows = watched[near], [x[near] for x in rows]
         self._counted[watched] += 1
         for total, square, x in zip(self._totals, self._squares, rows, strict=True):
