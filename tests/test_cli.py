@@ -33,7 +33,7 @@ def call(*arguments):
 
 def start(*arguments):
     """Run the command line in a process of its own."""
-    command = [sys.executable, "-m", "jaxes.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "jaxes", *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -299,6 +299,13 @@ def test_envs_and_strategies_are_listed(capsys):
         ),
         (["train", "brax/ant", "--generations", "-3"], "generations must be an int of 1 or more, got -3"),
         (["bench", "corectness"], "unknown benchmark 'corectness'; did you mean correctness"),
+        (["bench", "nope"], "unknown benchmark 'nope'; known: ant, bbob, "),
+        (["trian", "brax/hopper"], "unknown command 'trian'; did you mean train"),
+        (["list"], "unknown command 'list'; known: train, sweep, evaluate, plot, render, bench, envs, strategies"),
+        (
+            ["train", "gymnax/CartPole-v1", "--backend", "mjx"],
+            "backend is the physics of brax/*; gymnax/CartPole-v1 has",
+        ),
     ],
 )
 def test_bad_input_gets_one_line_and_leaves_no_files(arguments, message, capsys, tmp_path, monkeypatch):
@@ -308,6 +315,22 @@ def test_bad_input_gets_one_line_and_leaves_no_files(arguments, message, capsys,
     assert message in error
     assert error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_folder_is_told_and_runs_in_a_folder_are_listed(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(jaxes.envs, "make", lambda name: chase())
+    for told in ("", "runs/brax-ant-open_es-0 is there already, so this goes to runs/brax-ant-open_es-0-2; --resume "):
+        assert call("train", "brax/ant", *TINY, "--generations", 1) == 0
+        err = capsys.readouterr().err
+        assert told in err and ("already" in err) == bool(told)
+    assert call("evaluate", "runs") == 2
+    inside = "it has no config.json; runs in it: runs/brax-ant-open_es-0, runs/brax-ant-open_es-0-2\n"
+    assert capsys.readouterr().err == f"jaxes: runs holds no trained policy: {inside}"
+    with pytest.raises(FileNotFoundError, match="runs in it: runs/brax-ant-open_es-0, "):
+        jaxes.load("runs")
+    assert call("plot", "runs/brax-ant-open_es-0", "runs/brax-ant-open_es-0-2") == 0
+    assert capsys.readouterr().out.split()[-1] == "runs/compare.png"
 
 
 def test_training_into_a_run_is_refused(run, capsys):

@@ -82,6 +82,8 @@ def test_the_folder_of_a_sweep_holds_no_policy(command, tmp_path, capsys):
         "best setting: jaxes train brax/inverted_pendulum --strategy cma_es --learning-rate 0.1 "
         "--options c_m=0.5 c_sigma=0.0123456789\n"
     )
+    with pytest.raises(ValueError, match="is the folder of a sweep"):
+        jaxes.load(tmp_path)
 
 
 def test_the_best_setting_is_that_with_the_highest_mean_in_the_end():

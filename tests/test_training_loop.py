@@ -271,13 +271,27 @@ def test_bad_input_is_found_before_any_work(options, message):
     [
         ({"problem": 3}, "problem must be a jaxes.Problem or a function of one member, got 3"),
         ({"strategy": "open_es"}, "strategy must be a jaxes.Strategy, such as"),
-        ({"evaluate": 5, "generations": 1}, "evaluate must be a function"),
+        (
+            {"evaluate": 5, "generations": 1},
+            "evaluate must be a function of parameters and the problem's state and a key",
+        ),
+        ({"evaluate": lambda params: 0.0}, r"evaluate must be a function of .* got <lambda>\(params\): too many"),
+        ({"problem": lambda x, key: 0.0}, "objective must be a function of one member, got .*missing a required"),
+        ({"settings": [1, 2]}, r"settings must be names and values, such as .* got \[1, 2\]"),
+        ({"settings": {1: 2}}, r"settings must be names and values, .* got \{1: 2\}"),
         ({"key": 0}, "key must be a typed random key"),
     ],
 )
 def test_other_things_than_were_asked_for_are_refused(options, message):
     with pytest.raises(TypeError, match=message):
         run(**options)
+
+
+def test_a_report_is_printed_in_a_line(tmp_path):
+    (report,) = run(tmp_path, generations=2, report_every=2, evaluate=score)
+    said = f"evaluation={report.evaluation:.4g}, stopped='generations', folder='{tmp_path}', ...)"
+    assert repr(report).startswith("Report(generation=2, steps=") and repr(report).endswith(said)
+    assert report.folder == tmp_path
 
 
 def test_numbers_of_numpy_are_numbers():

@@ -238,7 +238,7 @@ def choice(what: str, name: str, known: Iterable[str]) -> str:
         return name
     lower = {other.lower(): other for other in known}
     inside = [other for low, other in lower.items() if isinstance(name, str) and len(name) > 2 and name.lower() in low]
-    close = difflib.get_close_matches(str(name).lower(), lower, n=3, cutoff=0.4)
+    close = difflib.get_close_matches(str(name).lower(), lower, n=3, cutoff=0.55)
     inside.sort(key=len)
     near = list(dict.fromkeys([*inside, *(lower[low] for low in close)]))[:3]
     some = known if len(known) <= 12 else [*known[:6], f"and {len(known) - 6} others"]

@@ -42,6 +42,13 @@ def versions() -> dict[str, str]:
     return found
 
 
+def check(settings: Any) -> None:
+    """Raise TypeError for what `jaxes.fit` cannot keep as settings: anything but a `Config`, or names and values."""
+    named = isinstance(settings, Mapping) and all(isinstance(name, str) for name in settings)
+    if not (settings is None or named or (dataclasses.is_dataclass(settings) and not isinstance(settings, type))):
+        raise TypeError(f"settings must be names and values, such as {{'lr': 0.1}}, or a Config, got {settings!r}")
+
+
 def described(settings: Any) -> dict[str, Any]:
     """What a folder says of its run: a `Config` whole, or what the caller of `jaxes.fit` has to say (None or names and
     values), whose strategy, problem and policy are objects without names."""
@@ -67,3 +74,26 @@ def read(folder: str | Path) -> dict[str, Any] | None:
 def is_by_fit(values: Mapping[str, Any]) -> bool:
     """Whether the folder was written by `jaxes.fit`, from objects of a Python program."""
     return values.get("written_by") == "jaxes.fit"
+
+
+def require(folder: Path, what: str, *files: str) -> None:
+    """Raise FileNotFoundError unless the folder has these files, ValueError if it is that of a sweep.
+
+    Args:
+        folder: of a run, one hopes.
+        what: a run has, for the message.
+        files: names.
+    """
+    from jaxes.training import sweeping
+
+    sweeping.refuse(folder)
+    for name in files:
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"{folder} holds no {what}: it has no {name}{runs_in(folder)}")
+
+
+def runs_in(folder: Path, most: int = 5) -> str:
+    """Which runs are in a folder, to end a message with; "" if there are none."""
+    runs = sorted(str(path.parent) for path in folder.glob(f"*/{NAME}"))
+    more = f" and {len(runs) - most} more" if len(runs) > most else ""
+    return f"; runs in it: {', '.join(runs[:most])}{more}" if runs else ""

@@ -1,6 +1,7 @@
 """Lists for the command line: environments, and strategies with their settings."""
 
 import inspect
+import itertools
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -40,10 +41,12 @@ def _details(name: str, factory: Callable) -> Iterable[str]:
     yield from (name, *(f"    {line}".rstrip() for line in _about(factory).splitlines()), "")
     told = _told(factory)
     yield f"    {'setting':20} {'default':9} what it is"
-    for setting in inspect.signature(factory).parameters.values():
-        text = textwrap.wrap(told.get(setting.name, ""), 84) or [""]
-        yield f"    {setting.name:20} {_default(setting.default):9} {text[0]}".rstrip()
-        yield from (f"    {'':30} {line}" for line in text[1:])
+    parameters = inspect.signature(factory).parameters.values()
+    said = [(setting.name, _default(setting.default), told.get(setting.name, "")) for setting in parameters]
+    for (default, text), alike in itertools.groupby(said, key=lambda row: row[1:]):  # several in one place
+        names = textwrap.wrap(", ".join(row[0] for row in alike), 20)
+        for left, middle, right in itertools.zip_longest(names, [default], textwrap.wrap(text, 84), fillvalue=""):
+            yield f"    {left:20} {middle:9} {right}".rstrip()
     yield ""
 
 
@@ -52,8 +55,10 @@ def _about(factory: Callable) -> str:
 
 
 def _default(value: Any) -> str:
-    """A default as the command line would take it; "" for what is a function, or computed."""
-    return str(value).lower() if isinstance(value, bool) else str(value) if isinstance(value, int | float | str) else ""
+    """A default as the command line would take it, or what the text beside it says of it."""
+    if value is inspect.Parameter.empty:
+        return "required"
+    return "see text" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _told(factory: Callable) -> dict[str, str]:

@@ -179,6 +179,9 @@ def complete(config: Config) -> Config:
     if none:
         config = dataclasses.replace(config, target=None)
     Limits(**{name: getattr(config, name) for name in LIMITS}).check()
+    suite = config.env.partition("/")[0]
+    if config.backend is not None and suite in envs.SUITES and suite != "brax":
+        raise ValueError(f"backend is the physics of brax/*; {config.env} has none, got {config.backend!r}")
     for name in ("action_repeat", "devices", "report_every"):
         if getattr(config, name) is not None:
             checks.count(name, getattr(config, name))

@@ -34,9 +34,12 @@ class Devices(NamedTuple):
         elif self.block_by_block and self.processes.count > 1:
             raise ValueError("block_by_block takes the devices of one process, and there are several")
         elif not self.block_by_block and strategy.blocks % self.mesh.shape[parallel.AXIS]:
+            count = self.mesh.shape[parallel.AXIS]
+            blocks = -(-strategy.blocks // count) * count
             raise ValueError(
-                f"blocks must be divisible by the {self.mesh.shape[parallel.AXIS]} devices of the axis "
-                f"{parallel.AXIS!r}, got blocks={strategy.blocks}"
+                f"blocks must be divisible by the {count} devices of the axis {parallel.AXIS!r}, got "
+                f"blocks={strategy.blocks}: give blocks={blocks}, and a population_size that is divisible by {blocks} "
+                f"(by {2 * blocks} where members come in pairs); it is {strategy.population_size}"
             )
 
     def everywhere(self, carry: Any) -> Any:

@@ -8,10 +8,10 @@ from typing import Any
 
 
 class Interrupted(KeyboardInterrupt):
-    """Raised by a training loop that was asked to stop, after it has saved its state."""
+    """Raised by a training loop that was asked to stop, after it has saved its state; `kept` says where."""
 
-    def __init__(self, generation: int, signal_number: int):
-        super().__init__(f"interrupted at generation {generation}")
+    def __init__(self, generation: int, signal_number: int, kept: str = ""):
+        super().__init__(f"interrupted at generation {generation}{kept and '; '}{kept}")
         self.generation = generation
         self.signal_number = signal_number
 

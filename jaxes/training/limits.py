@@ -41,12 +41,19 @@ class Limits:
         """Whether an evaluation's mean score reaches the target."""
         return score is not None and self.target is not None and score >= self.target
 
+    def told(self, reached: str, generation: int) -> str:
+        """In words, that a limit has ended the run after so many generations."""
+        if reached == "generations":
+            return f"done after {generation} generations"
+        limit = reached if reached == "target" else f"limit of {getattr(self, reached):.12g} {reached}"
+        return f"{limit} reached at generation {generation}"
+
     def refuse(self, run: Any, generation: int, steps: int, seconds: float, confirmed: float | None) -> None:
         """Raise ValueError if a run that would go on is at a limit, or at the target on fresh episodes."""
         reached = self.reached(generation, steps, seconds)
         if reached is not None:
-            limit = getattr(self, reached)
-            raise ValueError(f"{run} has reached its limit of {limit} {reached}: give a higher one to go on")
+            limit = f"{getattr(self, reached):.12g} {reached}"
+            raise ValueError(f"{run} has reached its limit of {limit}: give a higher one to go on")
         if confirmed is not None and self.hit(confirmed):
             raise ValueError(
                 f"{run} has reached its target of {self.target:g} ({confirmed:.4g} on fresh episodes): "

@@ -19,7 +19,7 @@ from jaxes.strategy import Info, Strategy
 from jaxes.support import checks, keys
 from jaxes.support.keys import Stream
 from jaxes.support.progress import Progress
-from jaxes.training import tracking
+from jaxes.training import about, tracking
 from jaxes.training.compiling import Compiling, computed
 from jaxes.training.config import Config
 from jaxes.training.devices import Devices
@@ -30,9 +30,9 @@ from jaxes.training.limits import Limits
 from jaxes.training.origin import origin
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Report:
-    """A run after a chunk of generations."""
+    """A run after a chunk of generations; printed, it is short."""
 
     generation: int  # generations so far
     seconds: float  # of training so far, compiling and evaluation included
@@ -44,6 +44,15 @@ class Report:
     problem_state: Any
     params: Any  # the recommended ones
     stopped: str | None  # the limit that ended the run: "generations", "steps", "seconds" or "target"; else None
+    folder: Path | None = None  # where the run is kept, if this process writes it
+
+    def __repr__(self) -> str:
+        told: dict[str, Any] = {"generation": self.generation, "steps": self.metrics.get("steps")}
+        told |= {"seconds": round(self.seconds, 1), "mean": _rounded(self.info.mean)}
+        told |= {"evaluation": _rounded(self.evaluation), "confirmation": _rounded(self.confirmation)}
+        told |= {"stopped": self.stopped, "folder": None if self.folder is None else str(self.folder)}
+        known = ", ".join(f"{name}={value!r}" for name, value in told.items() if value is not None)
+        return f"Report({known}, ...)"
 
 
 def fit(
@@ -140,10 +149,8 @@ def fit(
     limits = Limits(generations, steps, seconds, target).check()
     if target is not None and evaluate is None:
         raise ValueError("target is a score of evaluate, so evaluate must be given")
-    if evaluate is not None and not callable(evaluate):
-        raise TypeError(
-            f"evaluate must be a function (params, problem_state, key) -> float[episodes], got {evaluate!r}"
-        )
+    if evaluate is not None:
+        checks.function("evaluate", evaluate, "parameters", "the problem's state", "a key")
     checks.count("evaluate_every", evaluate_every)
     if report_every is not None:
         checks.count("report_every", report_every)
@@ -156,6 +163,7 @@ def fit(
             raise TypeError(f"problem must be a jaxes.Problem or a function of one member, got {problem!r}")
         problem = problem_of(problem)
     key = checks.key(key)
+    about.check(settings)
     tracking.check(track)
     if track is not None and out is None:
         raise ValueError("track needs out: the folder that remembers where the run is tracked")
@@ -261,13 +269,13 @@ class _Run:
                         raise KeyboardInterrupt
                 except KeyboardInterrupt:
                     text = f"interrupted at generation {self.now}"
-                    raise _interrupted(self.now, interruption) from None
+                    raise self._interrupted(interruption) from None
                 if not due:
                     continue
                 self._told, self.took = chunk.totals, 0.0
                 recommended = self.strategy.recommend(self.here[0])
                 if stopped:
-                    text = f"{stopped} reached at generation {self.now}{self._outcome(scores)}"
+                    text = f"{self.limits.told(stopped, self.now)}{self._outcome(scores)}"
                     self.bar.close(text)
                 state, problem_state = self.here
                 yield Report(
@@ -281,6 +289,7 @@ class _Run:
                     problem_state=problem_state,
                     params=recommended,
                     stopped=stopped,
+                    folder=None if self.folder is None else self.folder.path,
                 )
                 if stopped:
                     return
@@ -313,7 +322,7 @@ class _Run:
                 if isinstance(error, Exception):
                     self.folder.discard()
             if isinstance(error, KeyboardInterrupt):
-                raise _interrupted(self.now, interruption) from None
+                raise self._interrupted(interruption) from None
             raise
         if self.problem.listen is not None:
             self.problem.listen(_patiently(self.bar.part))
@@ -383,6 +392,14 @@ class _Run:
             self.folder.save(self.here, self._clock(), self.strategy.recommend)
             self._saved_at = self._clock()
 
+    def _interrupted(self, interruption: Interruption) -> Interrupted:
+        """What is raised for a signal, which another process may have received."""
+        if self.folder is not None:
+            kept = f"saved in {self.folder.path}: the same call with resume=True goes on"
+        else:
+            kept = "not saved, since no folder was given as out" if self.devices.processes.first else ""
+        return Interrupted(self.now, interruption.received or int(signal.SIGINT), kept)
+
     def _has_nothing_to_save(self) -> bool:
         """Whether the first signal may end the run where it is; of several processes, none must leave the others."""
         return self.now == self.start["generations"] and self.devices.processes.count == 1
@@ -399,11 +416,6 @@ class _Run:
         if self.limits.generations is not None:
             ends.append(self.limits.generations - now)
         return min(ends, default=10**9)
-
-
-def _interrupted(generation: int, interruption: Interruption) -> Interrupted:
-    """What is raised for a signal, which another process may have received."""
-    return Interrupted(generation, interruption.received or int(signal.SIGINT))
 
 
 def _patiently(tell: Callable[[float], None], every: float = 1.0) -> Callable[[float], None]:
@@ -427,3 +439,8 @@ def _totals(problem: Problem, carry: Any) -> dict[str, int]:
 def _numbers(info: Info) -> dict[str, Any]:
     numbers = jax.device_get(info)._asdict()
     return {name: None if value is None else value.item() for name, value in numbers.items()}
+
+
+def _rounded(value: float | None) -> float | None:
+    """Four digits, for a person."""
+    return None if value is None else float(f"{value:.4g}")

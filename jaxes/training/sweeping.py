@@ -30,7 +30,7 @@ from jaxes.training.config import Config
 from jaxes.training.evaluating import scoring
 from jaxes.training.interruption import Interruption
 from jaxes.training.limits import Limits
-from jaxes.training.train import Parts, build, file_name, unused
+from jaxes.training.train import Parts, build, file_name
 
 NAME = "sweep.json"
 
@@ -111,9 +111,9 @@ def sweep(
     return found
 
 
-def default_folder(config: Config, root: str | Path = "runs") -> Path:
-    """`runs/ENV-STRATEGY-sweep`, followed by a number if that exists already."""
-    return unused(Path(root) / f"{file_name(config.env)}-{config.strategy}-sweep")
+def usual_folder(config: Config, root: str | Path = "runs") -> Path:
+    """`runs/ENV-STRATEGY-sweep`."""
+    return Path(root) / f"{file_name(config.env)}-{config.strategy}-sweep"
 
 
 def save(found: Sweep, config: Config, folder: Path) -> None:

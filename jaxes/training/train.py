@@ -16,6 +16,7 @@ from jaxes.strategies import STRATEGIES
 from jaxes.strategy import Strategy
 from jaxes.support import keys
 from jaxes.support.keys import Stream
+from jaxes.training import about
 from jaxes.training import config as settings
 from jaxes.training.actor import actor
 from jaxes.training.config import Config
@@ -57,9 +58,9 @@ def _plan(env: Env, policy: Policy) -> lowrank.Plan:
     return lowrank.plan(policy.act, params, jax.eval_shape(policy.start, params), env.observation, key)
 
 
-def default_folder(config: Config, root: str | Path = "runs") -> Path:
-    """`runs/ENV-STRATEGY-SEED`, followed by a number if that exists already."""
-    return unused(Path(root) / f"{file_name(config.env)}-{config.strategy}-{config.seed}")
+def usual_folder(config: Config, root: str | Path = "runs") -> Path:
+    """`runs/ENV-STRATEGY-SEED`."""
+    return Path(root) / f"{file_name(config.env)}-{config.strategy}-{config.seed}"
 
 
 def file_name(env: str) -> str:
@@ -85,7 +86,8 @@ def train(
         config: settings, which are numbers and strings; the environment's preset stands in for those that are None.
             With `devices` or `strict` JAX must not have started yet, unless it has that many devices and
             `jaxes.strict()` was called.
-        out: the folder of the run, which must not hold another run; `runs/ENV-STRATEGY-SEED` if None.
+        out: the folder of the run, which must not hold another run; `runs/ENV-STRATEGY-SEED` if None, followed by a
+            number if that exists already.
         progress: whether to show a bar.
         processes: from `jaxes.parallel.join`, if several processes call this; the first one writes the folder.
 
@@ -100,7 +102,7 @@ def train(
     >>> scores = [report.evaluation for report in jaxes.training.train(config)]  # doctest: +SKIP
     """
     config = settings.complete(config)
-    folder = Path(out) if out is not None else default_folder(config)
+    folder = Path(out) if out is not None else unused(usual_folder(config))
     return _run(config, folder, resume=False, progress=progress, processes=processes)
 
 
@@ -138,10 +140,8 @@ def to_resume(folder: str | Path, changes: dict[str, Any]) -> Config:
     Raises:
         FileNotFoundError: if the folder holds no run.
     """
-    path = Path(folder) / "config.json"
-    if not path.is_file():
-        raise FileNotFoundError(f"{folder} holds no run to resume: it has no config.json")
-    config = settings.load(path)
+    about.require(Path(folder), "run to resume", about.NAME)
+    config = settings.load(Path(folder) / about.NAME)
     return settings.resumed(config, changes) if changes else config
 
 

@@ -13,8 +13,12 @@ from jaxes import rl
 from jaxes.envs import Box, Discrete, Env, MultiDiscrete
 from jaxes.rl import normalizer as norm
 from jaxes.rl.policies.policy import Policy
+from jaxes.training import about
 from jaxes.training import config as settings
 from jaxes.training.actor import actor
+
+# Fields of a normalizer that earlier versions did not write, and that acting does not need.
+_LATER = {"reach": np.float32(norm.REACH)}
 
 
 class Trained:
@@ -152,20 +156,18 @@ def load(folder: str | Path, *, env: Env | None = None, policy: Policy | None = 
 
     Raises:
         FileNotFoundError: if the folder holds no trained policy.
-        ValueError: if its settings are unknown to this version of jaxes, if `env` and `policy` are missing, or do not
-            fit what was trained.
+        ValueError: if it is the folder of a sweep, its settings are unknown to this version of jaxes, or `env` and
+            `policy` are missing or do not fit what was trained.
 
     >>> policy = jaxes.load("runs/brax-hopper-open_es-0")  # doctest: +SKIP
     >>> action = policy(observation)  # doctest: +SKIP
     """
     folder = Path(folder)
-    for name in ("config.json", "policy.msgpack"):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(f"{folder} holds no trained policy: it has no {name}")
+    about.require(folder, "trained policy", about.NAME, "policy.msgpack")
     if env is None or policy is None:
-        made = actor(settings.load(folder / "config.json"))
+        made = actor(settings.load(folder / about.NAME))
         env, policy = made[0] if env is None else env, made[1] if policy is None else policy
-    found = serialization.msgpack_restore((folder / "policy.msgpack").read_bytes())
+    found = _found(folder / "policy.msgpack")
     normalizer = jax.eval_shape(lambda: norm.init(env.observation)) if found["normalizer"] else None
     parts = jax.eval_shape(policy.init, jax.random.key(0)), normalizer
     wanted = _plain(*jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), parts))
@@ -173,9 +175,25 @@ def load(folder: str | Path, *, env: Env | None = None, policy: Policy | None = 
     if shapes[0] != shapes[1]:
         name = min(name for name, _ in shapes[0].items() ^ shapes[1].items())
         has, makes = (f"{list(of[name])}" if name in of else "nothing" for of in shapes)
-        raise ValueError(f"{folder} holds another policy than was given: {name} is {has}, wanted {makes}")
+        raise ValueError(
+            f"{folder} holds another policy than was given, or one of another version of jaxes: {name} is {has}, "
+            f"wanted {makes}"
+        )
     leaves = jax.tree.map(lambda _, x: x, wanted, found)
     return Trained(env, policy, *_like(parts, leaves))
+
+
+def _found(path: Path) -> dict[str, Any]:
+    """What `save` has written; ValueError if it is something else. Fields that came later are filled in."""
+    try:
+        found = serialization.msgpack_restore(path.read_bytes())
+    except Exception as error:
+        raise ValueError(f"{path} is damaged: {type(error).__name__}: {error}") from None
+    if not isinstance(found, dict) or not {"params", "normalizer"} <= set(found):
+        raise ValueError(f"{path} must hold params and a normalizer, as jaxes writes them; it holds something else")
+    if found["normalizer"]:
+        found["normalizer"] = {**_LATER, **found["normalizer"]}
+    return found
 
 
 def _name(path: Any) -> str:

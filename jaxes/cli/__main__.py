@@ -1,0 +1,6 @@
+"""`python -m jaxes.cli`, the same as `jaxes`."""
+
+from jaxes.cli import main
+
+if __name__ == "__main__":
+    main()
