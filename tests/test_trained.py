@@ -5,11 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import toys
+from flax import serialization
 
 import jaxes
 from jaxes import rl
 from jaxes.envs import Discrete, MultiDiscrete
-from jaxes.training.trained import Trained
+from jaxes.training.checkpoint import Checkpoints
+from jaxes.training.trained import Trained, save
 
 KEY = jax.random.key(0)
 ENV = toys.chase()
@@ -158,3 +160,64 @@ def test_one_that_remembers_is_refused_there_and_remembers_as_before(around):
         jax.jit(policy)(seen[1])
     other(seen[0])
     np.testing.assert_array_equal(policy(seen[2]), other(seen[2]))
+
+
+# --- folders of other versions ---------------------------------------------------------------------------------------
+
+
+def folder(path, change):
+    """A run's folder whose policy.msgpack was changed by `change(what it holds)`."""
+    policy = trained(ENV)
+    (path / "config.json").write_text("{}")
+    save(path, policy.params, policy.normalizer)
+    held = serialization.msgpack_restore((path / "policy.msgpack").read_bytes())
+    changed = change(held)
+    (path / "policy.msgpack").write_bytes(serialization.to_bytes(held if changed is None else changed))
+    return policy
+
+
+def test_a_policy_of_before_there_was_a_reach_acts_as_ever(tmp_path):
+    want = folder(tmp_path, lambda held: held["normalizer"].pop("reach") and None)
+    got = jaxes.load(tmp_path, env=ENV, policy=want.policy)
+    seen = np.float32([[1, 2], [30, -4]])
+    np.testing.assert_array_equal(got(seen), want(seen))
+    assert got.normalizer.reach == rl.normalizer.REACH
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda held: held["normalizer"].pop("limit") and None,
+            r"another version of jaxes: normalizer\.limit is nothing",
+        ),
+        (lambda held: held["normalizer"].update(odd=np.ones(3)), r"another version of jaxes: normalizer\.odd is \[3\]"),
+        (lambda held: held.pop("normalizer") and None, r"policy\.msgpack must hold params and a normalizer"),
+        (lambda held: np.ones(3), r"policy\.msgpack must hold params and a normalizer"),
+    ],
+    ids=["less", "more", "none", "no policy"],
+)
+def test_a_policy_of_another_version_is_refused_in_a_sentence(change, message, tmp_path):
+    policy = folder(tmp_path, change).policy
+    with pytest.raises(ValueError, match=message):
+        jaxes.load(tmp_path, env=ENV, policy=policy)
+
+
+def test_a_damaged_policy_is_refused_in_a_sentence(tmp_path):
+    policy = folder(tmp_path, lambda held: None).policy
+    (tmp_path / "policy.msgpack").write_bytes((tmp_path / "policy.msgpack").read_bytes()[:50])
+    with pytest.raises(ValueError, match=r"policy\.msgpack is damaged"):
+        jaxes.load(tmp_path, env=ENV, policy=policy)
+
+
+def test_a_checkpoint_of_another_version_is_refused_in_a_sentence(tmp_path):
+    new = rl.normalizer.init(ENV.observation)
+    old = {name: value for name, value in new._asdict().items() if name != "reach"}
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(3, {"normalizer": old})
+    wanted = (
+        r"checkpoint 3 was made by another version of jaxes, or with other settings: \['normalizer'\]\['reach'\] is"
+    )
+    with pytest.raises(ValueError, match=wanted):
+        checkpoints.load({"normalizer": new._asdict()})
+    checkpoints.close()

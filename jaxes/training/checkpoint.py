@@ -70,8 +70,9 @@ class Checkpoints:
         differences = origins.differences(held["origin"], origin) if known else []
         differences += _differences(held["layout"], _layout(like))
         if differences:
+            other = "" if set(held["layout"]) == set(_layout(like)) else "by another version of jaxes, or "
             raise ValueError(
-                f"checkpoint {generation} was made with other settings: {'; '.join(differences[:3])}"
+                f"checkpoint {generation} was made {other}with other settings: {'; '.join(differences[:3])}"
                 + (f" and {len(differences) - 3} more" if len(differences) > 3 else "")
             )
         found = self._manager.restore(generation, args=self._args.StandardRestore(_plain(like)))

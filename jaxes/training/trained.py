@@ -175,10 +175,8 @@ def load(folder: str | Path, *, env: Env | None = None, policy: Policy | None = 
     if shapes[0] != shapes[1]:
         name = min(name for name, _ in shapes[0].items() ^ shapes[1].items())
         has, makes = (f"{list(of[name])}" if name in of else "nothing" for of in shapes)
-        raise ValueError(
-            f"{folder} holds another policy than was given, or one of another version of jaxes: {name} is {has}, "
-            f"wanted {makes}"
-        )
+        version = "" if shapes[0].keys() == shapes[1].keys() else ", or one of another version of jaxes"
+        raise ValueError(f"{folder} holds another policy than was given{version}: {name} is {has}, wanted {makes}")
     leaves = jax.tree.map(lambda _, x: x, wanted, found)
     return Trained(env, policy, *_like(parts, leaves))
 
