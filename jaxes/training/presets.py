@@ -75,7 +75,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "mujoco/Hopper-v5": {**_SALIMANS, "target": 3800.0},
     "mujoco/Humanoid-v5": {**_SALIMANS, "population_size": 128},
     "mujoco/HumanoidStandup-v5": _SALIMANS,
-    "mujoco/InvertedDoublePendulum-v5": {**_SOLVED, "target": 9100.0},
+    "mujoco/InvertedDoublePendulum-v5": {**_LINEAR, "learning_rate": 0.05, "seconds": 300.0, "target": 9100.0},
     "mujoco/InvertedPendulum-v5": {**_SOLVED, "target": 950.0},
     "mujoco/Pusher-v5": {**_SALIMANS, "episodes": 4, "target": 0.0},
     "mujoco/Reacher-v5": {**_SALIMANS, "episodes": 8, "target": -3.75},
