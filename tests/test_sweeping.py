@@ -55,10 +55,12 @@ def test_the_command_line_prints_a_table_and_leaves_a_picture(tmp_path, capsys):
     assert head.split() == ["setting", "mean", "std", "worst", "best"]
     assert [row[2:12] for row in rows] == ["sigma 0.05", "sigma 0.2 "]
     assert sum(row.startswith("*") for row in rows) == 1
-    assert foot == "  scores of 3 seeds after 4 generations"
+    assert foot == "  scores of 3 seeds after 4 generations; std between seeds, by n - 1"
     assert image.imread(tmp_path / "sweep/sweep.png").shape[:2] == (600, 960)
     kept = json.loads((tmp_path / "sweep/sweep.json").read_text())
     assert np.mean(kept["scores"][0], axis=0)[-1] == pytest.approx(float(rows[0].split()[-4]), rel=1e-3)
+    std = np.std(kept["scores"], axis=1, ddof=1)[:, -1]
+    assert [float(row.split()[-3]) for row in rows] == pytest.approx(std.tolist(), rel=5e-3)
     assert kept["config"]["env"] == "brax/inverted_pendulum" and kept["versions"]["jaxes"] == jaxes.__version__
     with pytest.raises(SystemExit):
         cli.main(["plot", str(tmp_path / "sweep"), "--out", str(tmp_path / "again.png")])
@@ -86,11 +88,16 @@ def test_the_folder_of_a_sweep_holds_no_policy(command, tmp_path, capsys):
         jaxes.load(tmp_path)
 
 
+def test_one_seed_has_no_deviation():
+    _, row, foot = sweeping.table(Sweep([{"sigma": 0.1}], [0], [7], np.array([[[3.0]]])))
+    assert row.split() == ["*", "sigma", "0.1", "3", "-", "3", "3"] and foot == "  scores of 1 seed after 7 generations"
+
+
 def test_the_best_setting_is_that_with_the_highest_mean_in_the_end():
     scores = np.array([[[9.0, 1.0], [9.0, 3.0]], [[0.0, 2.0], [0.0, 3.0]], [[0.0, 0.0], [0.0, 4.0]]])
     found = Sweep([{"sigma": s} for s in (0.1, 0.2, 0.3)], [0, 1], [5, 10], scores)
     assert found.best() == 1
-    assert sweeping.table(found)[2].split() == ["*", "sigma", "0.2", "2.5", "0.5", "2", "3"]
+    assert sweeping.table(found)[2].split() == ["*", "sigma", "0.2", "2.5", "0.707", "2", "3"]
 
 
 @pytest.mark.parametrize(

@@ -173,14 +173,22 @@ def test_the_packages_themselves_take_it(kind, tmp_path, monkeypatch, capsys):
         assert [(m.step, m.value) for m in history][:2] == [(r.generation, r.evaluation) for r in reports]
 
 
-@pytest.mark.parametrize("package", ["wandb"], indirect=True)
-def test_what_fails_there_does_not_end_the_run(package, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("package", "call"),
+    [("wandb", "init"), ("wandb", "log"), ("wandb", "finish"), ("mlflow", "log_params"), ("trackio", "log")],
+    indirect=["package"],
+)
+def test_what_fails_there_does_not_end_the_run(package, call, tmp_path, capsys, request):
     def fails(*_, **__):
         raise ConnectionError("nobody answers")
 
-    package.log = fails
-    assert run(tmp_path / "run", track="wandb")[-1].generation == 6
-    assert capsys.readouterr().err.count("wandb is left out from here on: nobody answers") == 1
+    setattr(package, call, fails)
+    kind = request.node.callspec.params["package"]
+    undisturbed = run(tmp_path / "other")[-1]
+    last = run(tmp_path / "run", track=kind)[-1]
+    assert last.generation == 6 and last.evaluation == undisturbed.evaluation
+    assert len(metrics.read(tmp_path / "run")) == 2
+    assert capsys.readouterr().err.count(f"{kind} is left out from here on: nobody answers") == 1
 
 
 @pytest.mark.parametrize("kind", ["wandb", "mlflow", "trackio"])

@@ -21,7 +21,7 @@ def evaluate(args: Evaluate) -> int:
     out = jax.device_get(policy.evaluate(key, args.episodes))
     score = out.returns
     spread = f"median {np.median(score):.1f}, {score.min():.1f} to {score.max():.1f}"
-    print(f"score    {np.mean(score):.1f} ± {np.std(score):.1f}, {spread}")
+    print(f"score    {np.mean(score):.1f} ± {np.std(score):.1f} (std of the episodes), {spread}")
     print(
         f"length   {np.mean(out.lengths):.0f} of {policy.env.max_steps} steps, {np.mean(out.truncated):.0%} to the end"
     )
@@ -67,6 +67,7 @@ def _common(runs: list[Path]) -> Path:
 def render(args: Render) -> int:
     path = video.suffixed(args.out or args.run / "episode.gif")
     policy = training.load(args.run)
+    video.drawable(policy.env, path.suffix)
     print(f"{policy.env.name}: drawing an episode", file=sys.stderr)
     print(video.write(policy, jax.random.key(args.seed), path))
     return 0

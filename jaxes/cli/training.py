@@ -38,7 +38,7 @@ def train(args: Train) -> int:
         try:
             render(Render(folder))
         except Exception as error:  # no OpenGL here: whatever its libraries raise
-            print(f"no GIF: {error}", file=sys.stderr)
+            print(f"no GIF: {str(error) or type(error).__name__}", file=sys.stderr)
     metrics.send_pictures(folder, (about.read(folder) or {}).get("track"))
     print(f"{folder}: reward.png, metrics.jsonl, checkpoints, policy; next: jaxes evaluate {folder}", file=sys.stderr)
     return 0

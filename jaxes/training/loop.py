@@ -48,7 +48,7 @@ class Report:
 
     def __repr__(self) -> str:
         told: dict[str, Any] = {"generation": self.generation, "steps": self.metrics.get("steps")}
-        told |= {"seconds": round(self.seconds, 1), "mean": _rounded(self.info.mean)}
+        told |= {"seconds": round(self.seconds, 1), "mean": _rounded(float(self.info.mean))}
         told |= {"evaluation": _rounded(self.evaluation), "confirmation": _rounded(self.confirmation)}
         told |= {"stopped": self.stopped, "folder": None if self.folder is None else str(self.folder)}
         known = ", ".join(f"{name}={value!r}" for name, value in told.items() if value is not None)

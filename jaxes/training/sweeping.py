@@ -85,7 +85,7 @@ def sweep(
     >>> config = jaxes.training.Config("brax/reacher", generations=50)  # doctest: +SKIP
     >>> jaxes.training.sweep(config, {"sigma": (0.02, 0.05, 0.1)}, seeds=8).best()  # doctest: +SKIP
     """
-    if config.steps is not None or config.target is not None:
+    if config.steps is not None or config.target not in (None, "none"):
         raise ValueError("a sweep stops after generations or seconds, so steps and target cannot be given")
     checks.count("seeds", seeds)
     settings = _settings(numbers)
@@ -164,11 +164,14 @@ def table(found: Sweep) -> list[str]:
     """The lines of a table: how good each setting was in the end; a star at the best."""
     width = max(len("setting"), *map(len, found.labels()))
     lines = [f"  {'setting':{width}}  {'mean':>9} {'std':>8} {'worst':>9} {'best':>9}"]
+    several = len(found.seeds) > 1
     for i, (label, scores) in enumerate(zip(found.labels(), found.scores[:, :, -1])):
-        figures = f"{scores.mean():9.4g} {scores.std():8.3g} {scores.min():9.4g} {scores.max():9.4g}"
+        std = f"{scores.std(ddof=1):.3g}" if several else "-"
+        figures = f"{scores.mean():9.4g} {std:>8} {scores.min():9.4g} {scores.max():9.4g}"
         lines.append(f"{'*' if i == found.best() else ' '} {label:{width}}  {figures}")
-    seeds = f"{len(found.seeds)} seed" + ("s" if len(found.seeds) > 1 else "")
-    return [*lines, f"  scores of {seeds} after {found.generations[-1]} generations"]
+    seeds = f"{len(found.seeds)} seeds" if several else "1 seed"
+    foot = f"  scores of {seeds} after {found.generations[-1]} generations"
+    return [*lines, foot + ("; std between seeds, by n - 1" if several else "")]
 
 
 class _Runs:

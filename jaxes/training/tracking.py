@@ -165,11 +165,12 @@ class Elsewhere:
 
     def __init__(self, kind: str, folder: Path, settings: Mapping[str, Any]):
         self._kind, self._tracker = kind, None
-        path = folder / "tracked.json"
+        path, scratch = folder / "tracked.json", folder / ".tracked.json.tmp"
         known = json.loads(path.read_text()) if path.is_file() else {}
         self._tracker = self._try(lambda: _KINDS[kind](folder, settings, known.get(kind)))
         if self._tracker is not None:
-            path.write_text(json.dumps({**known, kind: self._tracker.id}) + "\n")
+            scratch.write_text(json.dumps({**known, kind: self._tracker.id}) + "\n")
+            os.replace(scratch, path)
 
     def write(self, numbers: dict[str, float], generation: int) -> None:
         self._try(lambda: self._tracker and self._tracker.write(numbers, generation))
