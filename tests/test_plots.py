@@ -101,19 +101,19 @@ def test_compare_has_a_panel_an_environment_and_a_curve_for_each_setting(drawn, 
     assert band.get_paths()[0].vertices[:, 1].min() == 4.0 and band.get_paths()[0].vertices[:, 1].max() == 24.0
 
 
-def test_no_curve_is_drawn_where_its_run_has_no_numbers(drawn, tmp_path):
-    """One run ends early, another one is evaluated later: the mean is that of those that are there."""
-    for seed, (rows, score) in enumerate(((range(1, 9), 1.0), (range(1, 17), 3.0), (range(8, 17), 5.0))):
+def test_the_mean_is_drawn_where_all_runs_have_numbers(drawn, tmp_path):
+    """One run ends early, another one is evaluated later: a mean of the others would jump there."""
+    for seed, (rows, score) in enumerate(((range(1, 13), 1.0), (range(1, 17), 3.0), (range(8, 17), 5.0))):
         made(tmp_path / str(seed), [row(g, score) for g in rows], env="brax/ant", seed=seed)
     (axes,) = plots.compare([tmp_path / str(seed) for seed in range(3)], tmp_path / "all.png").axes
     mean, *seeds = axes.get_lines()
     assert told(axes) == ["open_es (3 seeds)"]
-    assert [list(line.get_xdata()) for line in seeds] == [[40, 80], [40, 80, 120, 160], [80, 120, 160]]
-    assert list(mean.get_xdata()) == [40, 80, 120, 160]
-    assert list(mean.get_ydata()) == [8.0, 24.0, 48.0, 64.0]  # of 4 12 | 8 24 40 | 36 60 | 48 80
+    assert [list(line.get_xdata()) for line in seeds] == [[40, 80, 120], [40, 80, 120, 160], [80, 120, 160]]
+    assert list(mean.get_xdata()) == [80, 120]
+    assert list(mean.get_ydata()) == [24.0, 36.0]  # of 8 24 40 | 12 36 60
     (band,) = axes.collections
     corners = {tuple(map(float, corner)) for corner in band.get_paths()[0].vertices}
-    assert corners == {(40, 4), (40, 12), (80, 8), (80, 40), (120, 36), (120, 60), (160, 48), (160, 80)}
+    assert corners == {(80, 8), (80, 40), (120, 12), (120, 60)}
 
 
 @pytest.mark.parametrize(
@@ -148,6 +148,21 @@ def test_a_sweep_is_a_curve_a_setting(drawn):
     assert (list(first.get_xdata()), list(first.get_ydata())) == ([5, 10], [2.0, 4.0])
     assert axes.collections[0].get_paths()[0].vertices[:, 1].max() == 6.0
     assert list(second.get_ydata()) == [0.0, 0.0] and len(axes.collections) == 2
+
+
+def test_many_settings_have_lines_and_colors_of_their_own_and_no_bands(drawn):
+    scores = np.arange(12.0)[:, None, None] + np.ones((12, 2, 2))
+    (axes,) = plots.sweep([f"sigma {i}" for i in range(12)], scores, [5, 10], "sweep.png", "brax/ant").axes
+    assert len(axes.collections) == 0 and len(axes.get_lines()) == 36
+    assert len({line.get_color() for line in axes.get_lines()}) == 12
+    assert axes.get_legend().get_title().get_text() == "mean, thin lines for each seed"
+
+
+def test_runs_that_never_have_numbers_together_have_no_mean(drawn, tmp_path):
+    for seed, rows in enumerate((range(1, 9), range(9, 17))):
+        made(tmp_path / str(seed), [row(g) for g in rows], env="brax/ant", seed=seed)
+    (axes,) = plots.compare([tmp_path / "0", tmp_path / "1"], tmp_path / "all.png").axes
+    assert [list(line.get_xdata()) for line in axes.get_lines()] == [[], [40, 80], [120, 160]]
 
 
 def test_another_axis_is_refused(run, tmp_path):

@@ -13,6 +13,9 @@ from jaxes.training import about
 AXES = {"steps": "environment steps", "seconds": "seconds", "generation": "generations"}
 """What the horizontal axis may be, and how it is called."""
 
+_Curve = tuple[list[float], list[float]]
+"""Where and how good."""
+
 _GREEN, _BLUE, _ORANGE, _PURPLE, _GREY = "#2a8f5c", "#3574b2", "#dd8a3c", "#7a5aa6", "#8a8f98"
 
 
@@ -72,7 +75,8 @@ def compare(runs: Sequence[str | Path], out: str | Path, x: str | None = None) -
     """Draw the evaluations of several runs into one picture, with a panel for each environment.
 
     Runs that differ in nothing but their seeds share a color: a thin line each, their mean, and a band from the lowest
-    to the highest. Mean and band are those of the runs that have got as far: no run is drawn where it has no numbers.
+    to the highest, both where all of them have numbers: a mean of others would jump where a run begins or ends. More
+    than three colors have no bands, which would hide each other.
 
     Args:
         runs: the folders of the runs; one that is named twice is drawn once.
@@ -106,10 +110,9 @@ def compare(runs: Sequence[str | Path], out: str | Path, x: str | None = None) -
     figure = Figure(figsize=(max(7.5, 5 * columns), max(4.8, 3.8 * lines)), layout="constrained")
     grid = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes, (env, groups) in zip(grid, panels.items()):
-        for i, (label, group) in enumerate(zip(_labels([group.settings for group in groups]), groups)):
-            _band(axes, group.curves, f"C{i % 10}", label + _count(group.seeds))
+        labels = [label + _count(g.seeds) for label, g in zip(_labels([g.settings for g in groups]), groups)]
+        _means(axes, labels, [group.curves for group in groups])
         axes.set_title(env, loc="left", fontsize="medium")
-        _legend(axes)
         _finish(axes, x, "score")
     for axes in grid[len(panels) :]:
         axes.set_visible(False)
@@ -133,10 +136,9 @@ def sweep(settings: Sequence[str], scores: Any, generations: Sequence[int], out:
 
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    for i, (name, seeds) in enumerate(zip(settings, scores)):
-        curves = [([*map(float, generations)], [*map(float, seed)]) for seed in seeds]
-        _band(axes, curves, f"C{i % 10}", name + _count(range(len(seeds))))
-    _legend(axes)
+    at = [*map(float, generations)]
+    labels = [name + _count(range(len(seeds))) for name, seeds in zip(settings, scores)]
+    _means(axes, labels, [[(at, [*map(float, seed)]) for seed in seeds] for seeds in scores])
     axes.set_title(title, loc="left", fontsize="medium")
     _finish(axes, "generation", "score")
     return _write(figure, Path(out))
@@ -253,7 +255,7 @@ def _evaluations(axes: Any, rows: list[dict[str, Any]], x: str) -> None:
         axes.plot(at[-1:], [rows[-1]["confirmation"]], "*", color=_GREEN, markersize=11, label="fresh episodes")
 
 
-def _curve(rows: list[dict[str, Any]], x: str) -> tuple[list[float], list[float]]:
+def _curve(rows: list[dict[str, Any]], x: str) -> _Curve:
     """Where and how good: the evaluations of a run, or else the mean of its members."""
     name = "evaluation" if any(row.get("evaluation") is not None for row in rows) else "mean"
     rows = [row for row in rows if row.get(name) is not None and row.get(x) is not None]
@@ -265,11 +267,28 @@ class _Group(NamedTuple):
 
     settings: dict[str, Any]
     seeds: list[Any]
-    curves: list[tuple[list[float], list[float]]]
+    curves: list[_Curve]
 
 
-def _band(axes: Any, curves: list[tuple[list[float], list[float]]], color: str, label: str) -> None:
-    """Draw curves as thin lines with their mean and a band from the lowest to the highest, each where it has values."""
+_MOST_BANDS = 3  # more of them hide each other
+
+
+def _means(axes: Any, labels: Sequence[str], groups: Sequence[list[_Curve]]) -> None:
+    """Draw groups of curves, each with its label, and say what lines and bands are."""
+    from matplotlib import colormaps
+
+    many = len(groups) > 10
+    for i, (label, curves) in enumerate(zip(labels, groups)):
+        color = colormaps["turbo"](i / (len(groups) - 1)) if many else f"C{i}"
+        _mean(axes, curves, color, label, band=len(groups) <= _MOST_BANDS)
+    axes.legend(fontsize="small", frameon=False, alignment="left", title_fontsize="small")
+    if len(axes.get_lines()) > len(groups):
+        words = "mean, band from lowest to highest" if axes.collections else "mean, thin lines for each seed"
+        axes.get_legend().set_title(words)
+
+
+def _mean(axes: Any, curves: list[_Curve], color: Any, label: str, band: bool) -> None:
+    """Draw curves as thin lines; where all have values, their mean, and a band from the lowest to the highest."""
     import numpy as np
 
     curves = [curve for curve in curves if curve[0]]
@@ -277,10 +296,13 @@ def _band(axes: Any, curves: list[tuple[list[float], list[float]]], color: str, 
         axes.plot(*(curves[0] if curves else ([], [])), color=color, linewidth=1.8, label=label)
         return
     at = np.unique(np.concatenate([x for x, _ in curves]))
-    values = np.ma.masked_invalid([np.interp(at, *curve, left=np.nan, right=np.nan) for curve in curves])
-    mean, low, high = (x.filled(np.nan) for x in (values.mean(0), values.min(0), values.max(0)))
-    axes.plot(at, mean, color=color, linewidth=1.8, label=label)
-    axes.fill_between(at, low, high, color=color, alpha=0.15, linewidth=0)
+    values = np.array([np.interp(at, *curve, left=np.nan, right=np.nan) for curve in curves])
+    everywhere = np.isfinite(values).all(0)
+    at, values = at[everywhere], values[:, everywhere]
+    marker = "o" if len(at) == 1 else None
+    axes.plot(at, values.mean(0), color=color, linewidth=1.8, marker=marker, markersize=4, label=label)
+    if band:
+        axes.fill_between(at, values.min(0), values.max(0), color=color, alpha=0.15, linewidth=0)
     for curve in curves:
         axes.plot(*curve, color=color, linewidth=0.6, alpha=0.5)
 
@@ -289,13 +311,6 @@ def _count(seeds: Sequence[Any]) -> str:
     """How many seeds a curve is of, or how many runs where seeds repeat or are not known; nothing for one."""
     known = None not in seeds and len(set(seeds)) == len(seeds)
     return f" ({len(seeds)} {'seeds' if known else 'runs'})" if len(seeds) > 1 else ""
-
-
-def _legend(axes: Any) -> None:
-    """What the colors are, and under it what lines and bands are, if there are bands."""
-    axes.legend(fontsize="small", frameon=False, alignment="left", title_fontsize="small")
-    if axes.collections:
-        axes.get_legend().set_title("mean, band from lowest to highest")
 
 
 def _identity(run: Path, name: str) -> tuple[str, dict[str, Any], Any]:
