@@ -62,7 +62,7 @@ def test_a_terminal_gets_a_bar_with_generation_score_speed_and_time_left(monkeyp
     ("columns", "line"),
     [
         (105, "gymnasium/Hopper-v5  25% |█████               | generation 50 · mean 7.25 · 81.2k steps/s · 5:00 left"),
-        (80, "gymnasium/Hopper-v5  25% |██▌       | gen 50 · mean 7.25 · 81.2k/s · 5:00 left"),
+        (80, "gymnasium/Hopper-v5  25% |██▊        | gen 50 · mean 7.25 · 81.2k/s · 5:00 left"),
         (60, "Hopper-v5  25% gen 50 · mean 7.25 · 81.2k/s · 5:00 left"),
         (45, "gen 50 · mean 7.25 · 81.2k/s · 5:00 left"),
     ],
@@ -110,7 +110,7 @@ def test_a_terminal_that_does_not_know_its_size_has_80_columns(lines, columns, m
     wide = (
         "gymnasium/Hopper-v5  25% of 200 generations |█████               | generation 50 · mean 7.25 · 81.2k steps/s"
     )
-    narrow = "gymnasium/Hopper-v5  25% |██▌       | gen 50 · mean 7.25 · 81.2k/s · 5:00 left"
+    narrow = "gymnasium/Hopper-v5  25% |██▊        | gen 50 · mean 7.25 · 81.2k/s · 5:00 left"
     assert shown.strip().startswith(wide if columns else narrow)
 
 

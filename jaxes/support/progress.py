@@ -159,19 +159,21 @@ def fitted(title: str, done: float | None, parts: list[_Part], width: int, whole
     >>> fitted("brax/ant", 0.25, parts, 25)
     'ant  25% gen 7 · score 3'
     """
-    every = [part.text for part in parts]
-    short = [part.short or part.text for part in parts]
-    least = [part.short or part.text for part in parts if not part.optional]
+    every = _SEPARATOR.join(part.text for part in parts)
+    short = _SEPARATOR.join(part.short or part.text for part in parts)
+    least = _SEPARATOR.join(part.short or part.text for part in parts if not part.optional)
     name = title.rpartition("/")[2]
     share = "" if done is None else f" {done:4.0%}"
-    bars = [] if done is None else [f" {done:4.0%} |{_drawn(done, length)}|" for length in (20, 10, 5)]
-    forms = [(f"{title} {done:4.0%} of {whole} |{_drawn(done, 20)}|", every)] if done is not None and whole else []
-    forms += [(title + bar, words) for words in (every, short) for bar in bars]
-    forms += [(title + share, short), (name + share, short), (name + share, least)]
-    forms += [(name, least), ("", least)]
+    if done is not None:
+        of = [(f"{title}{share} of {whole}", every)] if whole else []
+        for head, words in (*of, (title + share, every), (title + share, short)):
+            room = width - len(f"{head} || {words}")
+            if room >= 5:
+                return f"{head} |{_drawn(done, min(room, 20))}| {words}"
+    heads = [(title, every)] if done is None else []
     line = ""
-    for head, words in forms:
-        line = f"{head} {_SEPARATOR.join(words)}".strip()
+    for head, words in (*heads, (title + share, short), (name + share, short), (name + share, least), ("", least)):
+        line = f"{head} {words}".strip()
         if len(line) <= width:
             return line
     return line[:width]
