@@ -12,6 +12,7 @@ import pytest
 import jaxes
 from jaxes import envs, rl
 from jaxes.envs import Box, Discrete, MultiDiscrete
+from jaxes.training import video
 
 gymnasium = pytest.importorskip("gymnasium")
 registered = pytest.importorskip("registered")
@@ -108,6 +109,15 @@ def test_an_environment_that_cuts_its_episodes_itself():
             assert (done[0], lanes.truncated[1]) == (ended or truncated, truncated and not ended)
         cut += lanes.truncated[1]
     assert 0 < cut < 20 and not lanes.truncated[0]
+
+
+def test_only_what_has_pictures_is_drawn():
+    """The walk has no render mode; CartPole has."""
+    assert envs.make("gymnasium/CartPole-v1").film is not None
+    walk = envs.make("gymnasium/jaxes-tests/Walk-v0")
+    assert walk.film is None and envs.repeated(walk, 2).film is None
+    with pytest.raises(ValueError, match="gymnasium/jaxes-tests/Walk-v0 cannot draw itself: it has no render mode rgb"):
+        video.drawable(walk)
 
 
 @pytest.mark.parametrize("suite", ["gymnasium/CartPole-v1", "mujoco/Hopper-v5"])

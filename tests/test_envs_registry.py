@@ -143,7 +143,11 @@ def test_ones_own_are_converted_where_it_is_harmless(module, own):
     ("name", "options", "message"),
     [
         ("my_tasks:lines", {}, "environment 'my_tasks:lines': the module my_tasks has no lines; did you mean line"),
-        ("my_task:line", {}, "environment 'my_task:line': there is no module my_task here or among those installed"),
+        (
+            "my_task:line",
+            {},
+            "environment 'my_task:line': there is no module my_task here .*in the folder of my_task.py",
+        ),
         ("my_tasks.more:line", {}, "there is no module my_tasks.more here"),
         (":line", {}, "environment ':line'.*is no name of a module"),
         ("my_tasks:NUMBER", {}, "environment 'my_tasks:NUMBER' must be an Env or a function that returns one, got 3"),
@@ -152,7 +156,10 @@ def test_ones_own_are_converted_where_it_is_harmless(module, own):
         ("my_tasks:broken", {"legs": 4}, "could not be made with {'legs': 4}: .*legs'; it takes \\(\\)"),
         ("my_tasks:needy", {}, "could not be made with no options: missing a required argument: 'legs'; it takes"),
         ("my_tasks:LINE", {"steps": 4}, "environment 'my_tasks:LINE' is an Env and has no options, got steps"),
-        ("yours/Line", {}, "unknown environment 'yours/Line'.*; your own: jaxes.envs.register, or MODULE:NAME"),
+        ("yours/Line", {}, r"'yours/Line': 'yours' is none of the suites.*register\('yours/Line', make\).*MODULE:NAME"),
+        ("yours/Hopper-v5", {}, "an id of gymnasium's registry: gymnasium/yours/Hopper-v5"),
+        ("gymnasiun/CartPole-v1", {}, "did you mean gymnasium/CartPole-v1"),
+        ("Line", {}, "unknown environment 'Line'.*; your own: jaxes.envs.register, or MODULE:NAME"),
         (None, {}, "env must be the name of an environment, such as 'brax/ant', got None"),
     ],
 )

@@ -8,26 +8,33 @@ import numpy as np
 
 
 class Box(NamedTuple):
-    """Actions that are vectors between `low` and `high` (float32 arrays of one shape)."""
+    """Actions that are float32 arrays between `low` and `high` (float32 arrays of one shape, NumPy's)."""
 
     low: np.ndarray
     high: np.ndarray
 
 
 class Discrete(NamedTuple):
-    """Actions that are one of the integers 0, ..., n - 1."""
+    """Actions that are one of the integers 0, ..., n - 1: `step` gets an int32[]."""
 
     n: int
 
 
 class MultiDiscrete(NamedTuple):
-    """Actions that are vectors of integers: the i-th one is one of 0, ..., counts[i] - 1."""
+    """Actions that are vectors of integers, int32[len(counts)]: the i-th one is one of 0, ..., counts[i] - 1."""
 
     counts: tuple[int, ...]
 
 
 class EnvState(NamedTuple):
-    """One moment of one environment."""
+    """One moment of one environment.
+
+    Args:
+        physics: whatever the environment needs for its next step, a tree of arrays.
+        observation: what a policy sees, an array or a tree of arrays.
+        reward: float32[]: for the step that led here; 0 after a reset.
+        done: bool[]: whether the episode has ended here by the environment's own rule. Time limits are the rollout's.
+    """
 
     physics: Any  # whatever the environment needs for its next step
     observation: Any  # an array, or a tree of arrays
@@ -41,11 +48,37 @@ class Env(NamedTuple):
     Both functions handle one environment and go through `jit` and `vmap`. The environment may still be stepped after
     `done`, but what it returns then means nothing.
 
-    >>> import jax, jaxes
-    >>> env = jaxes.envs.make("jaxes/cartpole_swingup")
-    >>> state = jax.jit(env.step)(env.reset(jax.random.key(0)), jax.numpy.ones(1))
+    Args:
+        name: such as "me/Sled", for messages.
+        reset: `reset(key) -> EnvState`, the first moment of an episode.
+        step: `step(state, action) -> EnvState`, the next moment; shapes and dtypes stay those of `reset`.
+        observation: a tree of `jax.ShapeDtypeStruct`, the shapes of what `reset` and `step` show.
+        action: what `step` is given: a `Box` of float32 arrays, a `Discrete` (int32[]) or a `MultiDiscrete`.
+        max_steps: the usual time limit of an episode, in steps.
+        step_seconds: simulated seconds of one step, for the speed of films; 0 if it simulates no time.
+        frames: `frames([physics, ...]) -> [picture, ...]`, uint8[height, width, 3]; without it there are no films.
+        html: `html([physics, ...], seconds between two) -> page`.
+        lanes: only of environments in Python processes, see `jaxes.envs.host`, whose `reset` and `step` only raise.
+        film: likewise, `film(seed, actions, every) -> [picture, ...]`.
+
+    One of your own takes ten lines:
+
+    >>> import jax, jax.numpy as jnp, numpy as np, jaxes
+    >>> from jaxes.envs import Box, Env, EnvState
+    >>> def see(position, reward):
+    ...     return EnvState(position, position[None], reward, done=jnp.abs(position) > 5)
+    >>> def reset(key):
+    ...     return see(jax.random.uniform(key, minval=-2.0, maxval=2.0), jnp.float32(0))
+    >>> def step(state, action):
+    ...     position = state.physics + 0.1 * action[0]
+    ...     return see(position, -jnp.abs(position))
+    >>> limit, seen = np.ones(1, np.float32), jax.ShapeDtypeStruct((1,), jnp.float32)
+    >>> env = jaxes.envs.check(Env("me/Point", reset, step, seen, Box(-limit, limit), max_steps=50))
+    >>> state = env.step(env.reset(jax.random.key(0)), jnp.ones(1))
     >>> state.observation.shape, state.reward.dtype, bool(state.done)
-    ((5,), dtype('float32'), False)
+    ((1,), dtype('float32'), False)
+
+    `jaxes.envs.register("me/Point", lambda: env)` gives it a name, `jaxes train MODULE:env` finds it in a module.
     """
 
     name: str

@@ -131,9 +131,16 @@ def check_name(name: str) -> None:
     """
     if not isinstance(name, str):
         raise ValueError(f"env must be the name of an environment, such as 'brax/ant', got {name!r}")
-    suite = name.partition("/")[0]
-    if (suite in SUITES and SUITES[suite].open and "/" in name) or _found(name) is not None:
+    suite, slash, _ = name.partition("/")
+    if (suite in SUITES and SUITES[suite].open and slash) or _found(name) is not None:
         return
+    known = {name.partition("/")[0] for name in (*SUITES, *_own)}
+    if slash and not difflib.get_close_matches(suite, known):
+        raise ValueError(
+            f"unknown environment {name!r}: {suite!r} is none of the suites ({', '.join(SUITES)}). One of your own: "
+            f"jaxes.envs.register({name!r}, make) first, or MODULE:NAME for what a module holds, such as my_module:make; "
+            f"an id of gymnasium's registry: gymnasium/{name}"
+        )
     try:
         checks.choice("environment", name, names())
     except ValueError as error:
@@ -172,7 +179,10 @@ def _imported(name: str, module: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise
-        raise ValueError(f"environment {name!r}: there is no module {module} here or among those installed") from None
+        raise ValueError(
+            f"environment {name!r}: there is no module {module} here or among those installed; run in the folder of "
+            f"{module.partition('.')[0]}.py, or put that folder into PYTHONPATH"
+        ) from None
 
 
 def _made(name: str, found: Any, options: dict[str, Any]) -> Env:

@@ -9,6 +9,7 @@ from typing import Any
 from jaxes import envs
 from jaxes.strategies import STRATEGIES
 from jaxes.support import checks
+from jaxes.training import presets
 
 
 def environments(patterns: Sequence[str] = ()) -> Iterable[str]:
@@ -22,7 +23,8 @@ def environments(patterns: Sequence[str] = ()) -> Iterable[str]:
     for row in found:
         action = f"{row.action.n} choices" if isinstance(row.action, envs.Discrete) else row.action
         needs = "" if row.extra is None else f"  needs: pip install 'jaxes[{row.extra}]'"
-        yield f"{row.name:34} {row.observation:11}  {action!s:11} {row.max_steps:5}{needs}"
+        note = f"  {presets.WITHOUT[row.name]}" if row.name in presets.WITHOUT else ""
+        yield f"{row.name:34} {row.observation:11}  {action!s:11} {row.max_steps:5}{needs}{note}"
 
 
 def strategies(names: Sequence[str] = ()) -> Iterable[str]:

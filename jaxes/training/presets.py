@@ -84,14 +84,14 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 PRESETS |= {f"playground/{name}": _ARS for name in playground.MAX_STEPS}
 
-_PICTURES = "its observations are grids, for which a module of your own is needed (`jaxes.rl.policy`)"
+_PICTURES = "grids as observations: need a module of your own (jaxes.rl.policy)"
 WITHOUT: dict[str, str] = {
     "gymnax/Asterix-MinAtar": _PICTURES,
     "gymnax/Breakout-MinAtar": _PICTURES,
     "gymnax/Catch-bsuite": _PICTURES,
     "gymnax/DeepSea-bsuite": _PICTURES,
     "gymnax/Freeway-MinAtar": _PICTURES,
-    "gymnax/FrozenLake-misc": "its observation is the number of a field, for which a module of your own is needed",
+    "gymnax/FrozenLake-misc": "the number of a field as observation: needs a module of your own (jaxes.rl.policy)",
     "gymnax/MNISTBandit-bsuite": _PICTURES,
     "gymnax/Pong-misc": _PICTURES,
     "gymnax/Seaquest-MinAtar": _PICTURES,

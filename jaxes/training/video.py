@@ -64,8 +64,7 @@ def write(
         ImportError: if imageio-ffmpeg is missing; the message says what to install.
     """
     path = suffixed(path)
-    if path.suffix == ".html" and policy.env.html is None:
-        raise ValueError(f"{policy.env.name} has no HTML page, only Brax has; wanted: a path in .gif or .mp4")
+    drawable(policy.env, path.suffix)
     if path.suffix == ".mp4":
         _encoder()  # better missing now than after the episode
     how = {"frames_per_second": frames_per_second, "most": MOST[path.suffix] if most is None else most}
@@ -87,6 +86,17 @@ def suffixed(path: str | Path) -> Path:
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} into")
     return path
+
+
+def drawable(env: "Env", suffix: str = ".gif") -> None:
+    """Raise ValueError if the environment cannot draw itself in files of this ending."""
+    if suffix == ".html":
+        if env.html is None:
+            raise ValueError(f"{env.name} has no HTML page, only Brax has; wanted: a path in .gif or .mp4")
+    elif env.film is None and env.frames is None:
+        suite = env.name.partition("/")[0]
+        lacks = "no render mode rgb_array" if suite in ("gymnasium", "mujoco") else "no function `frames` in its Env"
+        raise ValueError(f"{env.name} cannot draw itself: it has {lacks}")
 
 
 def pace(env: "Env", frames_per_second: float = 25.0) -> int:
@@ -134,10 +144,9 @@ def episode(policy: "Trained", key: jax.Array, *, frames_per_second: float = 25.
     Raises:
         ValueError: if the environment cannot draw itself.
     """
+    drawable(policy.env)
     if policy.env.film is not None:
         return _filmed(policy, key, frames_per_second, most)
-    if policy.env.frames is None:
-        raise ValueError(f"{policy.env.name} cannot draw itself")
     played = play(policy, key, frames_per_second=frames_per_second, most=most)
     return played._replace(shown=policy.env.frames(played.shown))
 

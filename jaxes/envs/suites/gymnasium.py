@@ -77,8 +77,11 @@ def make(name: str, **options: Any) -> Env:
     seconds = 1 / env.metadata["render_fps"] if env.metadata.get("render_fps") else 0.0
     arguments = name, options, spec(name)
     lanes, film_of = functools.partial(GymnasiumLanes, *arguments), functools.partial(_film, *arguments)
+    drawn = "rgb_array" in (env.metadata.get("render_modes") or ())
     env.close()
-    return host_env(f"gymnasium/{name}", lanes, observations.shapes, actions.action, limit, seconds, film_of)
+    return host_env(
+        f"gymnasium/{name}", lanes, observations.shapes, actions.action, limit, seconds, film_of if drawn else None
+    )
 
 
 def package(extra: str = "gymnasium") -> Any:
