@@ -18,6 +18,7 @@ import numpy as np
 
 from jaxes.support import checks, ranking
 from jaxes.support.memoized import given, memoized
+from jaxes.support.numerals import in_order
 
 Shaping = Callable[[jax.Array], jax.Array]
 
@@ -254,9 +255,8 @@ def shaped(shaping: Shaping, fitness: Any, size: int, dtype: Any) -> tuple[jax.A
     """
     told = checks.fitness(fitness, size, dtype)
     doubles = checks.wider(fitness, size, dtype)
-    with np.errstate(over="ignore", under="ignore"):
-        if doubles is None or np.array_equal(doubles.astype(dtype), doubles, equal_nan=True):
-            return told, shaping(told)
+    if doubles is None or np.array_equal(in_order(doubles, dtype), doubles, equal_nan=True):
+        return told, shaping(told)
     with jax.ensure_compile_time_eval(), jax.enable_x64(True):
         exact = np.asarray(shaping(jnp.asarray(doubles)))
     largest, limits = np.nanmax(np.abs(exact)), jnp.finfo(dtype)

@@ -691,6 +691,43 @@ def test_arguments_of_a_pickled_strategy():
         pickle.dumps(changed)
 
 
+def test_optimizers_and_schedules_of_optax_are_pickled_by_their_code():
+    """They are functions inside functions; unpickled twice they are one strategy, which compiles once."""
+    tx = optax.chain(jaxes.clip_up(0.3), optax.adam(optax.linear_schedule(1.0, 0.1, 3)))
+    strategy = jaxes.wrappers.keep_best(jaxes.open_es(N, optax.linear_schedule(0.1, 0.01, 10), tx=tx))
+    data = pickle.dumps(strategy)
+    again = pickle.loads(data)
+    assert again is pickle.loads(data)
+    states = [s.tell(s.init(KEY, tree()), jnp.arange(float(N)))[0] for s in (strategy, again)]
+    jax.tree.map(np.testing.assert_array_equal, *(s.recommend(x) for s, x in zip((strategy, again), states)))
+    plain = jax.tree.map(np.asarray, states[0].inner._replace(key=0))
+    assert jax.tree.structure(pickle.loads(pickle.dumps(plain))) == jax.tree.structure(plain)
+    for tx in ("adam", optax.adam, functools.partial(optax.adam, 0.1), jaxes.clip_up(0.3)):
+        assert pickle.loads(pickle.dumps(jaxes.open_es(N, tx=tx))).population_size == N
+    assert pickle.loads(pickle.dumps(jaxes.clip_up(0.3))) is jaxes.clip_up(0.3)
+
+
+def test_what_cannot_be_pickled_is_named():
+    wrapped = jaxes.wrappers.keep_best(jaxes.open_es(N, tx=optax.MultiSteps(optax.adam(0.1), 2)))
+    with pytest.raises(pickle.PicklingError, match=r"^tx of open_es cannot be pickled .*partial\(optax.adam, 0.01\)"):
+        pickle.dumps(wrapped)
+
+
+def test_optimizers_by_their_names():
+    """At the strategy's learning rate; one that is made outside brings its own."""
+    fitness, told = jnp.arange(float(N)), []
+    for given in ({"tx": "sgd"}, {"tx": "SGD"}, {"tx": optax.sgd}, {"tx": optax.sgd(0.01)}):
+        strategy = jaxes.open_es(N, 0.1, **given)
+        told.append(strategy.tell(strategy.init(KEY, tree()), fitness)[0].mean)
+        jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-6), told[-1], told[0])
+    assert jaxes.sv_open_es(N, 0.1, particles=2, tx="sgd").init(KEY, tree()).learning_rate == np.float32(0.01)
+    with pytest.raises(ValueError, match="unknown tx 'adan'; did you mean adam"):
+        jaxes.open_es(N, tx="adan")
+    assert jaxes.open_es(N, shaping="Centered-Rank").population_size == N
+    with pytest.raises(ValueError, match="unknown shaping 'rank'; did you mean centered_rank, "):
+        jaxes.open_es(N, shaping="rank")
+
+
 @rows
 def test_a_state_of_another_strategy_is_refused(name):
     strategy, state = made(name)[0], usual(name)[0]
@@ -877,12 +914,13 @@ def test_a_plateau_reduces_the_step():
 @pytest.mark.parametrize(
     ("tx", "message"),
     [
-        (optax.adam, r"such as optax.adam\(0.01\), got the function adam; call it"),
-        ("adam", "got 'adam'"),
+        (jaxes.clip_up, r"such as optax.adam\(0.01\), got the function clip_up; call it with max_speed"),
+        (lambda: 3, "a factory or one of adabelief, .* got 3"),
+        (optax.lookahead(optax.sgd(0.1), 5, 0.5), "this one fails: .*fast"),
         ((optax.sgd(0.1), optax.clip(1.0)), "got several; optax.chain makes one"),
         (optax.lbfgs(), "needs the gradient, the parameters and a value to descend, and no more"),
     ],
-    ids=["not called", "a name", "a tuple", "a line search"],
+    ids=["not called", "makes none", "pairs of parameters", "a tuple", "a line search"],
 )
 def test_optimizers_that_cannot_be_used(tx, message):
     with pytest.raises(TypeError, match=f"tx must be an optax transformation .*{message}"):

@@ -25,7 +25,7 @@ T = TypeVar("T")
 def in_doubles(function: Callable[P, T]) -> Callable[P, T]:
     """The function, called where JAX computes in float64.
 
-    >>> in_doubles(lambda: jnp.zeros(()).dtype.name)()
+    >>> in_doubles(lambda: jax.numpy.zeros(()).dtype.name)()
     'float64'
     """
 
@@ -60,7 +60,7 @@ def factory_of(strategy: Any) -> Callable[..., Strategy]:
     'cma_es'
     """
     if isinstance(strategy, str):
-        return STRATEGIES[checks.choice("strategy", strategy, STRATEGIES)]
+        return STRATEGIES[checks.named("strategy", strategy, STRATEGIES)]
     if isinstance(strategy, Strategy) or not callable(strategy):
         got = "a Strategy" if isinstance(strategy, Strategy) else repr(strategy)
         raise TypeError(

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from jaxes.blocks import Comm
 from jaxes.noise import Noise, noise_of
@@ -18,6 +17,7 @@ from jaxes.schedules import Number
 from jaxes.shaping import shaped, z_score
 from jaxes.strategies.parts import deviations
 from jaxes.strategies.parts.descent import Decay, descent
+from jaxes.strategies.parts.optimizers import Optimizer
 from jaxes.strategies.parts.smoothed import smoothed
 from jaxes.strategies.parts.weights import lenient
 from jaxes.strategy import Strategy, strategy_factory
@@ -41,7 +41,7 @@ def ars(
     *,
     top: int | None = None,
     learning_rate: Number | None = None,
-    tx: optax.GradientTransformation | None = None,
+    tx: Optimizer | None = None,
     noise: Noise | str | None = None,
     weight_decay: Number = 0.0,
     decay: Decay = "decoupled",
@@ -57,8 +57,9 @@ def ars(
             (V1, V2).
         learning_rate: the step size (the paper's alpha), 0.02 by default, a number or an optax schedule. Beside a `tx`
             it multiplies the update of `tx` and is 1 by default.
-        tx: an optax transformation, run on the real parameter tree; it is given the negative of the paper's direction
-            and must descend. Plain gradient descent by default.
+        tx: an optax transformation, or the name of one ("adam", "sgd", ...) or its factory at the `learning_rate`; run
+            on the real parameter tree; it is given the negative of the paper's direction and must descend. Plain
+            gradient descent by default.
         noise: the kind of perturbation; `jaxes.noise.gaussian()` by default.
         weight_decay: strength of the decay, a number or an optax schedule.
         decay: "decoupled" or "l2", as in `open_es`.
@@ -81,9 +82,14 @@ def ars(
     directions = population_size // 2
     used = directions if top is None else top
     checks.integer("top", used, high=directions, limit="the number of directions")
-    if tx is None:
-        tx, learning_rate = optax.sgd(1.0), 0.02 if learning_rate is None else learning_rate
-    optimizer = descent(tx, decay, learning_rate=learning_rate, weight_decay=weight_decay, sigma=sigma)
+    optimizer = descent(
+        "sgd" if tx is None else tx,
+        decay,
+        0.02 if tx is None else 0.01,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        sigma=sigma,
+    )
     search = smoothed(noise_of(noise), population_size, blocks)
     first = np.arange(directions) < used
     scaled = z_score()

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from jaxes.blocks import Comm, over_blocks
 from jaxes.noise import gaussian
@@ -22,6 +21,7 @@ from jaxes.shaping import Shaping, identity, shaped, shaping_of
 from jaxes.strategies.parts import flat
 from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategies.parts.flat import by_chunks
+from jaxes.strategies.parts.optimizers import Optimizer
 from jaxes.strategies.parts.subspaces import active_basis, largest_axes
 from jaxes.strategies.parts.weights import pulls
 from jaxes.strategy import Strategy, strategy_factory
@@ -58,7 +58,7 @@ def asebo(
     probability_rate: Number = 0.01,
     probability_floor: Number = 0.1,
     learning_rate: Number | None = None,
-    tx: optax.GradientTransformation | None = None,
+    tx: Optimizer | None = None,
     shaping: Shaping | str | None = None,
     weight_decay: Number = 0.0,
     decay: Decay = "decoupled",
@@ -82,8 +82,8 @@ def asebo(
         probability_floor: p stays between this and 1 minus this; below 0.5.
         learning_rate: Adam's step size, 0.01 by default, a number or an optax schedule. Beside a `tx` it multiplies the
             update of `tx` and is 1 by default.
-        tx: an optax transformation, run on the real parameter tree; it is given the negative gradient and must
-            descend. Adam by default.
+        tx: an optax transformation, or the name of one ("adam", "sgd", ...) or its factory at the `learning_rate`; run
+            on the real parameter tree; it is given the negative gradient and must descend. Adam by default.
         shaping: from fitness to weights; `jaxes.shaping.identity()` by default.
         weight_decay: strength of the decay, a number or an optax schedule.
         decay: "decoupled" or "l2", as in `open_es`.

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from jaxes.blocks import Block, Comm
 from jaxes.noise import Noise, noise_of
@@ -17,6 +16,7 @@ from jaxes.schedules import Number
 from jaxes.shaping import Shaping, identity, shaped, shaping_of
 from jaxes.strategies.parts import deviations
 from jaxes.strategies.parts.descent import Decay, descent
+from jaxes.strategies.parts.optimizers import Optimizer
 from jaxes.strategies.parts.smoothed import of_generation, smoothed
 from jaxes.strategy import Strategy, strategy_factory
 from jaxes.support import checks, trees
@@ -38,7 +38,7 @@ def esmc(
     sigma: Number = 0.1,
     *,
     learning_rate: Number | None = None,
-    tx: optax.GradientTransformation | None = None,
+    tx: Optimizer | None = None,
     shaping: Shaping | str | None = None,
     noise: Noise | str | None = None,
     weight_decay: Number = 0.0,
@@ -57,8 +57,8 @@ def esmc(
         sigma: standard deviation of the perturbations, in units of the parameters; a number or an optax schedule.
         learning_rate: Adam's step size, 0.01 by default, a number or an optax schedule. Beside a `tx` it multiplies the
             update of `tx` and is 1 by default.
-        tx: an optax transformation, run on the real parameter tree; it is given the negative gradient and must
-            descend. Adam by default.
+        tx: an optax transformation, or the name of one ("adam", "sgd", ...) or its factory at the `learning_rate`; run
+            on the real parameter tree; it is given the negative gradient and must descend. Adam by default.
         shaping: from fitness to the values that are compared; it must keep their order. `jaxes.shaping.identity()` by
             default.
         noise: the kind of perturbation; `jaxes.noise.gaussian()` by default.

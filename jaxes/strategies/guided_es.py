@@ -8,7 +8,6 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from jaxes.blocks import Comm, over_blocks
 from jaxes.noise import gaussian
@@ -18,6 +17,7 @@ from jaxes.strategies.parts import flat
 from jaxes.strategies.parts.clip_up import direction
 from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategies.parts.flat import by_chunks
+from jaxes.strategies.parts.optimizers import Optimizer
 from jaxes.strategies.parts.subspaces import orthonormal
 from jaxes.strategies.parts.weights import pulls
 from jaxes.strategy import Strategy, strategy_factory
@@ -49,7 +49,7 @@ def guided_es(
     alpha: Number = 0.5,
     beta: Number = 2.0,
     learning_rate: Number | None = None,
-    tx: optax.GradientTransformation | None = None,
+    tx: Optimizer | None = None,
     shaping: Shaping | str | None = None,
     weight_decay: Number = 0.0,
     decay: Decay = "decoupled",
@@ -73,8 +73,8 @@ def guided_es(
         beta: scale of the gradient, a number or an optax schedule.
         learning_rate: Adam's step size, 0.01 by default, a number or an optax schedule. Beside a `tx` it multiplies the
             update of `tx` and is 1 by default.
-        tx: an optax transformation, run on the real parameter tree; it is given the negative gradient and must
-            descend. Adam by default.
+        tx: an optax transformation, or the name of one ("adam", "sgd", ...) or its factory at the `learning_rate`; run
+            on the real parameter tree; it is given the negative gradient and must descend. Adam by default.
         shaping: from fitness to weights; `jaxes.shaping.identity()` by default.
         weight_decay: strength of the decay, a number or an optax schedule.
         decay: "decoupled" or "l2", as in `open_es`.

@@ -7,7 +7,6 @@ Strategies", NeurIPS 2023, arXiv:2304.12180, section 3 (Algorithms 2 and 3).
 from typing import Any, NamedTuple
 
 import jax
-import optax
 
 from jaxes.blocks import Block, Comm
 from jaxes.noise import Noise, noise_of
@@ -15,6 +14,7 @@ from jaxes.schedules import Number
 from jaxes.shaping import Shaping, identity, shaped, shaping_of
 from jaxes.strategies.parts import deviations
 from jaxes.strategies.parts.descent import Decay, descent
+from jaxes.strategies.parts.optimizers import Optimizer
 from jaxes.strategies.parts.smoothed import smoothed
 from jaxes.strategies.parts.weights import pulls
 from jaxes.strategy import Strategy, strategy_factory
@@ -40,7 +40,7 @@ def nres(
     unrolls: int = 1,
     stagger: bool = False,
     learning_rate: Number | None = None,
-    tx: optax.GradientTransformation | None = None,
+    tx: Optimizer | None = None,
     shaping: Shaping | str | None = None,
     noise: Noise | str | None = None,
     weight_decay: Number = 0.0,
@@ -59,8 +59,8 @@ def nres(
         stagger: pairs begin their episodes in different generations, as in `jaxes.unrolled` and in the paper.
         learning_rate: Adam's step size, 0.01 by default, a number or an optax schedule. Beside a `tx` it multiplies the
             update of `tx` and is 1 by default.
-        tx: an optax transformation, run on the real parameter tree; it is given the negative gradient and must
-            descend. Adam by default.
+        tx: an optax transformation, or the name of one ("adam", "sgd", ...) or its factory at the `learning_rate`; run
+            on the real parameter tree; it is given the negative gradient and must descend. Adam by default.
         shaping: from fitness to weights; only `jaxes.shaping.identity()`, the default, leaves the gradient unbiased.
         noise: the kind of perturbation; `jaxes.noise.gaussian()` by default.
         weight_decay: strength of the decay, a number or an optax schedule.

@@ -7,7 +7,6 @@ arXiv:1703.03864, Algorithm 1, with mirrored sampling, rank shaping and weight d
 from typing import Any, NamedTuple
 
 import jax
-import optax
 
 from jaxes.blocks import Comm
 from jaxes.noise import Noise, noise_of
@@ -16,6 +15,7 @@ from jaxes.shaping import Shaping, centered_rank, shaped, shaping_of
 from jaxes.strategies.parts import deviations
 from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategies.parts.one_pass import one_pass
+from jaxes.strategies.parts.optimizers import Optimizer
 from jaxes.strategies.parts.smoothed import smoothed
 from jaxes.strategies.parts.weights import pulls
 from jaxes.strategy import Strategy, strategy_factory
@@ -38,7 +38,7 @@ def open_es(
     sigma: Number = 0.02,
     *,
     learning_rate: Number | None = None,
-    tx: optax.GradientTransformation | None = None,
+    tx: Optimizer | None = None,
     shaping: Shaping | str | None = None,
     noise: Noise | str | None = None,
     antithetic: bool = True,
@@ -53,8 +53,9 @@ def open_es(
         sigma: standard deviation of the perturbations, in units of the parameters; a number or an optax schedule.
         learning_rate: Adam's step size, 0.01 by default, a number or an optax schedule. Beside a `tx` it multiplies the
             update of `tx` and is 1 by default.
-        tx: an optax transformation, run on the real parameter tree; it is given the negative gradient and must
-            descend, as optax's optimizers do. Adam by default.
+        tx: an optax transformation, or the name of one ("adam", "sgd", ...) or its factory at the `learning_rate`; run
+            on the real parameter tree; it is given the negative gradient and must descend, as optax's optimizers do.
+            Adam by default.
         shaping: from fitness to weights; `jaxes.shaping.centered_rank()` by default.
         noise: the kind of perturbation; `jaxes.noise.gaussian()` by default.
         antithetic: whether members 2i and 2i+1 are mirror images of each other.

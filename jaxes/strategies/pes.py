@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from jaxes.blocks import Comm, over_blocks
 from jaxes.lowrank.population import materialize
@@ -17,6 +16,7 @@ from jaxes.schedules import Number
 from jaxes.shaping import Shaping, identity, shaped, shaping_of
 from jaxes.strategies.parts import deviations
 from jaxes.strategies.parts.descent import Decay, descent
+from jaxes.strategies.parts.optimizers import Optimizer
 from jaxes.strategies.parts.smoothed import smoothed
 from jaxes.strategies.parts.weights import pulls
 from jaxes.strategy import Strategy, strategy_factory
@@ -43,7 +43,7 @@ def pes(
     unrolls: int = 1,
     stagger: bool = False,
     learning_rate: Number | None = None,
-    tx: optax.GradientTransformation | None = None,
+    tx: Optimizer | None = None,
     shaping: Shaping | str | None = None,
     noise: Noise | str | None = None,
     weight_decay: Number = 0.0,
@@ -64,8 +64,8 @@ def pes(
         stagger: pairs begin their episodes in different generations, as in `jaxes.unrolled`.
         learning_rate: Adam's step size, 0.01 by default, a number or an optax schedule. Beside a `tx` it multiplies the
             update of `tx` and is 1 by default.
-        tx: an optax transformation, run on the real parameter tree; it is given the negative gradient and must
-            descend. Adam by default.
+        tx: an optax transformation, or the name of one ("adam", "sgd", ...) or its factory at the `learning_rate`; run
+            on the real parameter tree; it is given the negative gradient and must descend. Adam by default.
         shaping: from fitness to weights; only `jaxes.shaping.identity()`, the default, leaves the gradient unbiased.
         noise: a kind of perturbation whose samples are like the parameters; `jaxes.noise.gaussian()` by default.
         weight_decay: strength of the decay, a number or an optax schedule.

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from jaxes.blocks import Comm
 from jaxes.schedules import Number, start
@@ -18,6 +17,7 @@ from jaxes.shaping import Shaping, centered_rank, shaped, shaping_of
 from jaxes.strategies.parts import deviations, diagonal
 from jaxes.strategies.parts.clip_up import clip_up
 from jaxes.strategies.parts.descent import Decay, descent
+from jaxes.strategies.parts.optimizers import Optimizer
 from jaxes.strategies.parts.weights import lenient
 from jaxes.strategy import Strategy, strategy_factory
 from jaxes.support import checks, trees
@@ -43,7 +43,7 @@ def pgpe(
     learning_rate: Number | None = None,
     sigma_learning_rate: Number = 0.1,
     sigma_change: Number = 0.2,
-    tx: optax.GradientTransformation | None = None,
+    tx: Optimizer | None = None,
     shaping: Shaping | str | None = None,
     weight_decay: Number = 0.0,
     decay: Decay = "decoupled",
@@ -64,8 +64,8 @@ def pgpe(
         sigma_learning_rate: learning rate of sigma, a number or an optax schedule.
         sigma_change: no sigma changes by more than this part of it in one generation; below 1, a number or an optax
             schedule.
-        tx: an optax transformation, run on the real parameter tree; it is given the negative gradient and must
-            descend. `jaxes.clip_up` by default.
+        tx: an optax transformation, or the name of one ("adam", "sgd", ...) or its factory at the `learning_rate`; run
+            on the real parameter tree; it is given the negative gradient and must descend. `jaxes.clip_up` by default.
         shaping: from fitness to weights; `jaxes.shaping.centered_rank()` by default.
         weight_decay: strength of the decay, a number or an optax schedule.
         decay: "decoupled" or "l2", as in `open_es`.

@@ -16,9 +16,10 @@ from jaxes.lowrank.leaf import dense_tree
 from jaxes.noise import Noise, noise_of
 from jaxes.schedules import Number, start
 from jaxes.shaping import Shaping, centered_rank, shaped, shaping_of
-from jaxes.strategies.parts import flat, stein
+from jaxes.strategies.parts import flat, optimizers, stein
 from jaxes.strategies.parts.descent import Decay, descent
 from jaxes.strategies.parts.members import from_noise, signed
+from jaxes.strategies.parts.optimizers import Optimizer
 from jaxes.strategies.parts.weights import pulls
 from jaxes.strategy import Strategy, strategy_factory
 from jaxes.support import checks, keys, trees
@@ -47,7 +48,7 @@ def sv_open_es(
     bandwidth: Number = 1.0,
     repulsion: Number = 1.0,
     learning_rate: Number | None = None,
-    tx: optax.GradientTransformation | None = None,
+    tx: Optimizer | None = None,
     shaping: Shaping | str | None = None,
     noise: Noise | str | None = None,
     weight_decay: Number = 0.0,
@@ -69,8 +70,9 @@ def sv_open_es(
         repulsion: weight of the force that keeps particles apart, a number or an optax schedule.
         learning_rate: Adam's step size, 0.01 by default, a number or an optax schedule. Beside a `tx` it multiplies the
             update of `tx` and is 1 by default.
-        tx: an optax transformation, run on the real parameter tree of each particle; it is given the negative of SVGD's
-            direction and must descend. Adam by default.
+        tx: an optax transformation, or the name of one ("adam", "sgd", ...) or its factory at the `learning_rate`; run
+            on the real parameter tree of each particle; it is given the negative of SVGD's direction and must descend.
+            Adam by default.
         shaping: from the fitness of one particle's members to weights; `jaxes.shaping.centered_rank()` by default.
         noise: the kind of perturbation; `jaxes.noise.gaussian()` by default.
         weight_decay: strength of the decay, a number or an optax schedule.
@@ -89,9 +91,7 @@ def sv_open_es(
     """
     checks.population_size(population_size, antithetic=True, blocks=blocks)
     pairs, each = population_size // 2, stein.check(population_size, particles, pairs=True) // 2
-    if tx is None:
-        tx = optax.adam(1.0)
-        learning_rate = 0.01 if learning_rate is None else learning_rate
+    tx, learning_rate = optimizers.given(tx, learning_rate, 0.01)
     stacked = optax.GradientTransformation(jax.vmap(tx.init), jax.vmap(tx.update))
     rates = {"learning_rate": learning_rate, "weight_decay": weight_decay}
     optimizer = descent(stacked, decay, sigma=sigma, bandwidth=bandwidth, repulsion=repulsion, **rates)

@@ -247,6 +247,17 @@ def choice(what: str, name: str, known: Iterable[str]) -> str:
     )
 
 
+def named(what: str, name: str, known: Iterable[str]) -> str:
+    """`choice` that takes another spelling for the name itself: any case, and with hyphens, spaces or nothing for `_`.
+
+    >>> named("strategy", "CMA-ES", ["cma_es", "open_es"])
+    'cma_es'
+    """
+    known = list(known)
+    plain = lambda text: "".join(letter for letter in text.lower() if letter not in "_- ")
+    return choice(what, {plain(other): other for other in known}.get(plain(name), name), known)
+
+
 def extra(module: str, name: str, error: Exception) -> ImportError:
     """The error for a missing optional dependency: how to install it."""
     return ImportError(f"{module} is not installed ({error}); it comes with: pip install 'jaxes[{name}]'")

@@ -2,10 +2,13 @@
 
 import functools
 import inspect
+import pickle
+import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from jaxes.support import checks
+from jaxes.support.closures import Closure, closure
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -20,7 +23,7 @@ class Made(NamedTuple):
     kwargs: dict[str, Any]
 
     def __call__(self) -> Any:
-        return self.factory(*map(_again, self.args), **{name: _again(value) for name, value in self.kwargs.items()})
+        return self.factory(*_again(self.args), **_again(self.kwargs))
 
 
 def memoized(factory: Callable[P, T]) -> Callable[P, T]:
@@ -70,12 +73,47 @@ def recipe(thing: Any) -> Made | None:
 
 
 def pickled(thing: tuple) -> tuple[Any, ...]:
-    """What `__reduce__` of a tuple of functions returns: how it was made, or else its functions."""
+    """What `__reduce__` of a tuple of functions returns: how it was made, or else its functions.
+
+    Raises:
+        pickle.PicklingError: if an argument of its factory cannot be pickled.
+    """
     made = recipe(thing)
     if made is None:
         return type(thing), tuple(thing)
-    kwargs = {name: _recorded(value) for name, value in made.kwargs.items()}
-    return _remade, (made.factory, tuple(map(_recorded, made.args)), kwargs)
+    recorded = _recorded(made)
+    try:
+        return _unpickled, (pickle.dumps(recorded),)
+    except NotPicklable:
+        raise  # of something inside, by its own name
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        if any(name in frame.filename for frame in traceback.extract_stack() for name in ("cloudpickle", "dill")):
+            return _again, (recorded,)  # they take functions by their code
+        raise NotPicklable(
+            f"{_culprit(recorded)}{made.factory.__name__} cannot be pickled ({error}): give a function of a module, or "
+            "a factory that is not called, such as functools.partial(optax.adam, 0.01); or pickle with cloudpickle"
+        ) from error
+
+
+class NotPicklable(pickle.PicklingError):
+    """Says which argument it is."""
+
+
+def _culprit(made: Made) -> str:
+    """The name of the argument that cannot be pickled."""
+    names = inspect.signature(made.factory).parameters
+    for name, value in [*zip(names, made.args, strict=False), *made.kwargs.items()]:
+        try:
+            pickle.dumps(value)
+        except (pickle.PicklingError, AttributeError, TypeError):
+            return f"{name} of "
+    return ""
+
+
+@functools.lru_cache(maxsize=256)
+def _unpickled(recorded: bytes) -> Any:
+    """What was made, the same object for the same bytes, so that nothing is compiled again."""
+    return _again(pickle.loads(recorded))
 
 
 def given(
@@ -93,7 +131,7 @@ def given(
     if value is None:
         return usual()
     if isinstance(value, str):
-        return known[checks.choice(what, value, known)]()
+        return known[checks.named(what, value, known)]()
     if getattr(value, _IS_FACTORY, False):
         required = [p.name for p in inspect.signature(value).parameters.values() if p.default is p.empty]
         if required:
@@ -106,16 +144,32 @@ def given(
 
 
 def _recorded(value: Any) -> Any:
-    """An argument as it is pickled: functions that a factory has made, by how they were made."""
-    made = recipe(value)
-    if made is None or isinstance(value, tuple):
-        return value
-    return Made(made.factory, tuple(map(_recorded, made.args)), {k: _recorded(v) for k, v in made.kwargs.items()})
+    """An argument as it is pickled: functions that a factory has made, or another function, by how they were made."""
+    if isinstance(value, Made):
+        return Made(value.factory, *_recorded((value.args, value.kwargs)))
+    if isinstance(value, Closure):
+        return Closure(*value[:4], *_recorded(tuple(value[4:])))
+    how = recipe(value) or closure(value)
+    if how is not None:
+        return value if isinstance(value, tuple) else _recorded(how)  # tuples of a factory know how they are pickled
+    if isinstance(value, dict) and type(value) is dict:
+        return {key: _recorded(item) for key, item in value.items()}
+    if hasattr(value, "_fields"):
+        items = tuple(map(_recorded, value))
+        return value if _same(items, value) else Made(type(value), items, {})
+    return type(value)(map(_recorded, value)) if type(value) in (tuple, list) else value
 
 
 def _again(value: Any) -> Any:
-    return value() if isinstance(value, Made) else value
+    """What `_recorded` has recorded."""
+    if isinstance(value, Made):
+        return value()
+    if isinstance(value, Closure):
+        return Closure(*value[:4], *_again(tuple(value[4:])))()
+    if type(value) is dict:
+        return {key: _again(item) for key, item in value.items()}
+    return type(value)(map(_again, value)) if type(value) in (tuple, list) else value
 
 
-def _remade(factory: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> Any:
-    return Made(factory, args, kwargs)()
+def _same(a: tuple, b: tuple) -> bool:
+    return all(x is y for x, y in zip(a, b, strict=True))

@@ -11,12 +11,22 @@ import jax.numpy as jnp
 import optax
 
 from jaxes.support import checks, trees
+from jaxes.support.memoized import memoized, pickled
 
 
 class State(NamedTuple):
     velocity: Any  # like the parameters, and in their units: the last step
 
 
+class _Transformation(optax.GradientTransformation):
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the settings."""
+        return pickled(self)
+
+
+@memoized
 def clip_up(
     max_speed: float | jax.Array, *, step_size: float | jax.Array | None = None, momentum: float | jax.Array = 0.9
 ) -> optax.GradientTransformation:
@@ -64,7 +74,7 @@ def clip_up(
         velocity = jax.tree.map(lambda new, v: new.astype(v.dtype), velocity, state.velocity)
         return velocity, State(velocity)
 
-    return optax.GradientTransformation(init, update)
+    return _Transformation(init, update)
 
 
 def direction(tree: Any) -> Any:

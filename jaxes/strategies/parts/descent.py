@@ -5,11 +5,11 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from jaxes.schedules import Number
-from jaxes.shaping import finite
+from jaxes.strategies.parts import optimizers
 from jaxes.strategies.parts.generations import advance, begin
+from jaxes.strategies.parts.optimizers import Optimizer
 from jaxes.strategy import Info, summarize
 from jaxes.support import checks, trees
 
@@ -29,7 +29,7 @@ class Descent(NamedTuple):
 
 
 def descent(
-    tx: optax.GradientTransformation | None,
+    tx: Optimizer | None,
     decay: Decay,
     default_rate: float = 0.01,
     *,
@@ -40,26 +40,26 @@ def descent(
     """One step of an optimizer in each generation.
 
     Args:
-        tx: an optax transformation, run on the real parameter tree; Adam by default. One that asks for a `value`, such
-            as `optax.contrib.reduce_on_plateau`, is given minus the mean fitness of the valid members (which may be
-            below 0, where that one's `rtol` must be 0).
+        tx: an optax transformation, run on the real parameter tree, or the name or factory of one (`optimizers.given`);
+            Adam by default. One that asks for a `value`, such as `optax.contrib.reduce_on_plateau`, is given minus the
+            mean fitness of the valid members (which may be below 0, where that one's `rtol` must be 0).
         decay: "decoupled" takes `learning_rate * weight_decay * mean` off the mean (Loshchilov & Hutter 2019); "l2"
             adds `weight_decay * mean` to the gradient before the optimizer, as OpenAI's code does.
-        default_rate: Adam's step size where `learning_rate` is None.
-        learning_rate: scales the update of tx; None means 1 beside a given tx, and `default_rate` otherwise.
+        default_rate: the step size where `learning_rate` is None.
+        learning_rate: scales the update of tx; None means 1 beside a transformation, and `default_rate` otherwise.
         weight_decay: strength of the decay.
         numbers: the strategy's other numbers, which may be schedules; `sigma` must be above 0.
     """
     checks.one_of("decay", decay, ("decoupled", "l2"))
-    rate = (default_rate if tx is None else 1.0) if learning_rate is None else learning_rate
-    optimizer = optax.chain(optax.scale_by_adam(), optax.scale(-1.0)) if tx is None else _taken(tx)
-    value_of = (lambda fitness: {}) if tx is None else lambda fitness: {"value": _value(fitness)}
+    chosen, rate = optimizers.given(tx, learning_rate, default_rate)
+    optimizer = chosen if tx is None else optimizers.with_value(chosen)
+    value_of = (lambda fitness: {}) if tx is None else lambda fitness: {"value": optimizers.value(fitness)}
     values = {**numbers, "learning_rate": rate, "weight_decay": weight_decay}
 
     def init(key, params, **given):
         params = checks.params(params)
         with jax.numpy_dtype_promotion("standard"):
-            first = optimizer.init(params) if tx is None else _begun(optimizer, params)
+            first = optimizer.init(params) if tx is None else optimizers.begun(optimizer, params)
         return {"mean": params, "optimizer": first, **begin(key, params, values, given)}
 
     def step(state, fitness, gradient, **fields):
@@ -77,46 +77,3 @@ def descent(
         return new, summarize(fitness, state.mean, new.mean, state.sigma, size)
 
     return Descent(init, step)
-
-
-def _taken(tx: Any) -> optax.GradientTransformationExtraArgs:
-    """`tx` as a transformation that is given the value beside the gradient, whether it takes it or not."""
-    if not (callable(getattr(tx, "init", None)) and callable(getattr(tx, "update", None))):
-        if callable(tx):
-            got = f"the function {getattr(tx, '__name__', tx)}; call it"
-        else:
-            got = "several; optax.chain makes one of them" if isinstance(tx, tuple | list) else repr(tx)
-        raise TypeError(f"tx must be an optax transformation such as optax.adam(0.01), got {got}")
-    whole = optax.with_extra_args_support(tx)
-
-    def update(gradient, state, params, *, value):
-        try:
-            return whole.update(gradient, state, params, value=value)
-        except TypeError as error:
-            try:  # one that takes other arguments only, such as `optax.contrib.sam`
-                return whole.update(gradient, state, params)
-            except TypeError:
-                raise error from None
-
-    return optax.GradientTransformationExtraArgs(tx.init, update)
-
-
-def _begun(optimizer: optax.GradientTransformationExtraArgs, params: Any) -> Any:
-    """The optimizer's first state; raise if an update would fail for want of what a search does not have."""
-    value = jax.ShapeDtypeStruct((), trees.number_dtype(params))
-    try:
-        state = optimizer.init(params)
-        jax.eval_shape(lambda *given, value: optimizer.update(*given, value=value), params, state, params, value=value)
-    except Exception as error:
-        raise TypeError(
-            "tx must be an optax transformation that needs the gradient, the parameters and a value to descend, and "
-            f"no more; this one fails: {error}"
-        ) from error
-    return state
-
-
-def _value(fitness: jax.Array) -> jax.Array:
-    """What an optimizer descends: minus the mean fitness of the valid members, infinite ones read as by a shaping."""
-    valid = ~jnp.isnan(fitness)
-    share = 1 / jnp.maximum(jnp.sum(valid), 1).astype(fitness.dtype)
-    return -jnp.sum(jnp.where(valid, finite(fitness), 0) * share)
