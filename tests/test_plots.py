@@ -33,7 +33,7 @@ def run(tmp_path):
 @pytest.fixture
 def drawn(monkeypatch):
     """The figures instead of pictures."""
-    monkeypatch.setattr(plots, "_write", lambda figure, path: figure)
+    monkeypatch.setattr(plots.parts, "write", lambda figure, path: figure)
 
 
 def told(axes):
