@@ -41,9 +41,18 @@ def test_names():
         ("hopper", "did you mean brax/hopper"),
         ("brax/", "unknown environment"),
         ("Qqq", "unknown environment 'Qqq'; known: "),
+        ("mujoco/Hoper-v5", "unknown environment 'mujoco/Hoper-v5'.*mujoco/Hopper-v5"),
+        ("gymnasium/Cartpole-v1", "gymnasium has no environment 'Cartpole-v1'.*CartPole"),
+        ("gymnasium/CartPole-v7", "gymnasium has no environment 'CartPole-v7'"),
+        ("gymnasium/Nothing", "gymnasium has no environment 'Nothing'"),
+        ("gymnasium/nowhere:Nothing-v0", "gymnasium/nowhere:Nothing-v0 needs the module 'nowhere', and there is none"),
+        ("gymnasium/:CartPole-v1", "gymnasium/:CartPole-v1 needs the module '', and there is none here"),
+        ("gymnasium/registered:Nothing-v0", "gymnasium has no environment 'Nothing-v0'"),
     ],
 )
 def test_unknown_environment(name, message):
+    if name.startswith("gymnasium/"):
+        pytest.importorskip("gymnasium")
     with pytest.raises(ValueError, match=message):
         jaxes.envs.make(name)
 

@@ -180,22 +180,6 @@ def test_a_name_without_a_version_is_the_newest():
     assert (env.name, env.max_steps) == ("gymnasium/jaxes-tests/Walk-v2", 30)
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("Cartpole-v1", "gymnasium has no environment 'Cartpole-v1'.*CartPole"),
-        ("CartPole-v7", "gymnasium has no environment 'CartPole-v7'"),
-        ("Nothing", "gymnasium has no environment 'Nothing'"),
-        ("nowhere:Nothing-v0", "gymnasium/nowhere:Nothing-v0 needs the module 'nowhere', and there is none here"),
-        (":CartPole-v1", "gymnasium/:CartPole-v1 needs the module '', and there is none here"),
-        ("registered:Nothing-v0", "gymnasium has no environment 'Nothing-v0'"),
-    ],
-)
-def test_unknown_names(name, message):
-    with pytest.raises(ValueError, match=message):
-        envs.make(f"gymnasium/{name}")
-
-
 def test_an_option_that_it_does_not_have():
     with pytest.raises(ValueError, match=r"gymnasium could not make 'CartPole-v1'.*colour"):
         envs.make("gymnasium/CartPole-v1", colour="red")

@@ -1,7 +1,7 @@
 """Environments behind one protocol. Importing this costs nothing; a suite is imported when `make` needs it.
 
-`make("brax/ant")` makes one by its name, and `names()` has all names. One of your own is an `Env` of two functions, whose
-docstring has an example; `check` tells what is wrong with it, `register` gives it a name.
+`make("brax/ant")` makes one by its name, and `names()` has all names. One of your own is an `Env` of two
+functions, whose docstring has an example; `check` tells what is wrong with it, `register` gives it a name.
 """
 
 from jaxes.envs.contract import check

@@ -138,8 +138,8 @@ def check_name(name: str) -> None:
     if slash and not difflib.get_close_matches(suite, known):
         raise ValueError(
             f"unknown environment {name!r}: {suite!r} is none of the suites ({', '.join(SUITES)}). One of your own: "
-            f"jaxes.envs.register({name!r}, make) first, or MODULE:NAME for what a module holds, such as my_module:make; "
-            f"an id of gymnasium's registry: gymnasium/{name}"
+            f"jaxes.envs.register({name!r}, make) first, or MODULE:NAME for what a module holds, such as "
+            f"my_module:make; an id of gymnasium's registry: gymnasium/{name}"
         )
     try:
         checks.choice("environment", name, names())
