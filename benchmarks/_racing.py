@@ -20,7 +20,7 @@ import numpy as np
 import jaxes
 from jaxes import rl
 from jaxes.rl.normalizer import REACH, Normalizer
-from jaxes.training.loop import Limits
+from jaxes.training.limits import Limits
 
 HELD_OUT = 1_000_003  # the key of all evaluations
 PARAMS_ID = 3  # of the key of the first parameters, which all sides share that have such a network

@@ -30,7 +30,7 @@ from _racing import Task, Track
 
 import jaxes
 from jaxes import rl
-from jaxes.training.loop import Limits
+from jaxes.training.limits import Limits
 
 RATES = {"jaxes": 0.02, "evosax": 0.01, "brax": 0.01}
 

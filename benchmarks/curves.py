@@ -29,7 +29,7 @@ import _racing
 import numpy as np
 from _racing import Task, Track
 
-from jaxes.training.loop import Limits
+from jaxes.training.limits import Limits
 from jaxes.training.presets import DEFAULT, PRESETS
 
 

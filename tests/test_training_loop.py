@@ -213,10 +213,11 @@ def test_an_interrupt_saves_and_the_run_goes_on_from_there(tmp_path, monkeypatch
         return 5
 
     with monkeypatch.context() as patch, pytest.raises(Interrupted) as caught:
-        patch.setattr(loop._Run, "_until_stop", press)
+        patch.setattr(loop.Run, "_until_stop", press)
         run(tmp_path / "cut", generations=40)
     assert 10 <= caught.value.generation < 40
     assert caught.value.signal_number == signal.SIGINT
+    assert str(caught.value).endswith(f"; saved in {tmp_path / 'cut'}: the same call with resume=True goes on")
     resumed = run(tmp_path / "cut", generations=40, resume=True)[-1]
     same(whole.state, resumed.state)
 

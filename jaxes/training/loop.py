@@ -1,217 +1,30 @@
 """The training loop: compiled chunks of generations, and between them everything that Python has to do."""
 
 import dataclasses
-import math
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxes.parallel import Comm, Processes
 from jaxes.problem import Problem
-from jaxes.problem import problem as problem_of
 from jaxes.strategy import Info, Strategy
-from jaxes.support import checks, keys
+from jaxes.support import keys
 from jaxes.support.keys import Stream
 from jaxes.support.progress import Progress
-from jaxes.training import about, tracking
 from jaxes.training.compiling import Compiling, computed
-from jaxes.training.config import Config
 from jaxes.training.devices import Devices
-from jaxes.training.evaluating import COLUMNS, CONFIRMATIONS, Evaluate, scoring, summary
-from jaxes.training.folder import Folder, Opened, opened
+from jaxes.training.evaluating import COLUMNS, CONFIRMATIONS, summary
+from jaxes.training.folder import Folder
 from jaxes.training.interruption import Interrupted, Interruption
 from jaxes.training.limits import Limits
-from jaxes.training.origin import origin
+from jaxes.training.report import Report
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
-class Report:
-    """A run after a chunk of generations; printed, it is short."""
-
-    generation: int  # generations so far
-    seconds: float  # of training so far, compiling and evaluation included
-    info: Info  # of the last generation, as Python numbers
-    evaluation: float | None  # mean score of the recommended parameters, None without an evaluation
-    confirmation: float | None  # the same on fresh episodes, where the evaluation had reached the target
-    metrics: dict[str, Any]  # the row of metrics.jsonl
-    state: Any  # of the strategy
-    problem_state: Any
-    params: Any  # the recommended ones
-    stopped: str | None  # the limit that ended the run: "generations", "steps", "seconds" or "target"; else None
-    folder: Path | None = None  # where the run is kept, if this process writes it
-
-    def __repr__(self) -> str:
-        told: dict[str, Any] = {"generation": self.generation, "steps": self.metrics.get("steps")}
-        told |= {"seconds": round(self.seconds, 1), "mean": _rounded(float(self.info.mean))}
-        told |= {"evaluation": _rounded(self.evaluation), "confirmation": _rounded(self.confirmation)}
-        told |= {"stopped": self.stopped, "folder": None if self.folder is None else str(self.folder)}
-        known = ", ".join(f"{name}={value!r}" for name, value in told.items() if value is not None)
-        return f"Report({known}, ...)"
-
-
-def fit(
-    strategy: Strategy,
-    problem: Problem | Callable[[Any], Any],
-    params: Any,
-    *,
-    key: jax.Array,
-    generations: int | None = None,
-    steps: int | None = None,
-    seconds: float | None = None,
-    target: float | None = None,
-    evaluate: Evaluate | None = None,
-    evaluate_every: int = 10,
-    report_every: int | None = None,
-    out: str | Path | None = None,
-    resume: bool = False,
-    settings: Config | Mapping[str, Any] | None = None,
-    track: str | None = None,
-    progress: bool = True,
-    title: str = "",
-    chunk_seconds: float = 1.0,
-    checkpoint_seconds: float = 30.0,
-    mesh: jax.sharding.Mesh | None = None,
-    comm: Comm = "blocks",
-    block_by_block: bool = False,
-    processes: Processes | None = None,
-) -> Iterator[Report]:
-    """Run generations until a limit is reached, and report after each compiled chunk of them.
-
-    The length of a chunk is chosen so that it takes about `chunk_seconds`. It is a traced number, so one executable
-    serves all lengths. The results depend neither on the lengths nor on where a run was interrupted and resumed.
-
-    Args:
-        strategy: what to run.
-        problem: what to run it on; a function of one member stands for `jaxes.problem` of it.
-        params: where to start: a tree of float arrays.
-        key: one typed key, from which all randomness is derived.
-        generations: stop after this many generations. Without any limit the run goes on until you stop iterating.
-        steps: stop after this many steps, which the problem must count.
-        seconds: stop after this many seconds, with compiling included.
-        target: stop when the mean score of an evaluation reaches this, and so does that of four times as many fresh
-            episodes, so that luck does not end the run.
-        evaluate: `(params, problem_state, key) -> float[episodes]`: the scores of the recommended parameters;
-            `jaxes.rl.evaluation` makes one. It is jitted. The key is the same every time, and no member's key is
-            derived from it.
-        evaluate_every: generations between two evaluations; there is always one at the end.
-        report_every: generations between two reports, beside those with an evaluation and at the end. With None the
-            time decides: one chunk, one report.
-        out: a folder for checkpoints, metrics, TensorBoard events, `reward.png` and the policy, which
-            `jaxes.load(out, env=env, policy=policy)` gives back; with None nothing is written.
-        resume: whether to go on from the newest checkpoint in `out`, or from the beginning where a run was ended before
-            its first.
-        settings: what to keep in the folder's `config.json`: names and values of your choice.
-        track: where else to send settings, metrics and pictures: "wandb", "mlflow" or "trackio".
-        progress: whether to show a bar.
-        title: the text before the bar; the name of the folder by default.
-        chunk_seconds: about how many seconds there should be between two reports.
-        checkpoint_seconds: the least number of seconds between two checkpoints. There is always one at the end and when
-            the run is interrupted.
-        mesh: spread the population over the axis "population" of this mesh (`jaxes.parallel.mesh`). A run may be
-            resumed on another number of devices.
-        comm: what the devices of the mesh send to each other, see `jaxes.parallel.spread`.
-        block_by_block: compute the same bits on any number of devices of any kind (`jaxes.parallel.block_by_block`);
-            the devices are those of the mesh.
-        processes: from `jaxes.parallel.join`, if several processes run this same program on one mesh. The first one
-            writes `out`, shows progress and keeps the time; all of them report.
-
-    Yields:
-        A `Report` for each chunk. Its metrics are numbers: `generation`, `seconds`, the problem's totals (`steps`,
-        `episodes`, `truncated` and `lane_steps` of a rollout), the `Info` of the last generation, `evaluation`,
-        `evaluation_std`, `evaluation_rank`, `confirmation`, `steps_per_second`, and the problem's ratios since the last
-        report (`episode_length`, `truncated_share` and `utilization` of a rollout). The rank is the share of the last
-        generation's members whose fitness is below the score of an evaluation episode, on average over the episodes;
-        note that fitness may have a shift, a bonus, noise and a cap in it.
-
-    Raises:
-        FileExistsError: before any work, if `out` holds a run already.
-        FileNotFoundError: before any work, if `out` holds no run to resume.
-        OSError: before any work, if `out` cannot be written.
-        TypeError, ValueError: before any work, if arguments are not what they should be or do not fit each other, or
-            the checkpoint was made by another strategy, with another population size, sigma or key, or with other
-            settings, or the run to resume has reached a limit or its target.
-        Interrupted: (a `KeyboardInterrupt`) after Ctrl-C or SIGTERM, when the checkpoint has been written.
-
-    >>> import jax, jaxes, jax.numpy as jnp
-    >>> sphere = jaxes.problem(lambda x: -jnp.sum(x**2))
-    >>> options = {"key": jax.random.key(0), "generations": 20, "progress": False}
-    >>> for report in jaxes.fit(jaxes.open_es(16), sphere, jnp.ones(3), **options):
-    ...     pass
-    >>> report.generation, report.stopped
-    (20, 'generations')
-    """
-    limits = Limits(generations, steps, seconds, target).check()
-    if target is not None and evaluate is None:
-        raise ValueError("target is a score of evaluate, so evaluate must be given")
-    if evaluate is not None:
-        checks.function("evaluate", evaluate, "parameters", "the problem's state", "a key")
-    checks.count("evaluate_every", evaluate_every)
-    if report_every is not None:
-        checks.count("report_every", report_every)
-    checks.real("chunk_seconds", chunk_seconds, "of 0 or more that is finite", lambda x: 0 <= x < math.inf)
-    checks.real("checkpoint_seconds", checkpoint_seconds, "of 0 or more", lambda x: x >= 0)
-    if not isinstance(strategy, Strategy):
-        raise TypeError(f"strategy must be a jaxes.Strategy, such as jaxes.open_es(64), got {strategy!r}")
-    if not isinstance(problem, Problem):
-        if not callable(problem):
-            raise TypeError(f"problem must be a jaxes.Problem or a function of one member, got {problem!r}")
-        problem = problem_of(problem)
-    key = checks.key(key)
-    about.check(settings)
-    tracking.check(track)
-    if track is not None and out is None:
-        raise ValueError("track needs out: the folder that remembers where the run is tracked")
-    state = strategy.init(keys.stream(key, Stream.STRATEGY), params)
-    problem_state = problem.init(keys.stream(key, Stream.TASK))
-    if steps is not None and "steps" not in problem.counters(problem_state):
-        raise ValueError("steps needs a problem that counts them, such as jaxes.rl.rollout")
-    processes = Processes() if processes is None else processes
-    devices = Devices(mesh, comm, block_by_block, processes)
-    devices.check(strategy, problem)
-    title = title or ("fit" if out is None else Path(out).name)
-    chunk = devices.chunk(strategy, problem)
-    begin = Opened(None, (state, problem_state), 0.0, None)
-    if out is not None:
-        made_of = origin(strategy, state, key, params)
-        begin = opened(Path(out), begin.carry, resume, track, processes, made_of)
-        try:
-            steps_so_far = _totals(problem, begin.carry).get("steps", 0)
-            limits.refuse(out, int(begin.carry[0].step), steps_so_far, begin.seconds, begin.confirmed)
-        except ValueError:
-            if begin.folder is not None:
-                begin.folder.release()
-            raise
-        if begin.folder is not None:
-            begin.folder.describe(settings)
-    elif resume:
-        raise ValueError("resume needs out: the folder of the run to go on with")
-    run = _Run(
-        strategy=strategy,
-        problem=problem,
-        chunk=chunk,
-        key=key,
-        scores=None if evaluate is None else scoring(strategy, problem, evaluate),
-        evaluate_every=evaluate_every,
-        report_every=report_every,
-        limits=limits,
-        devices=devices,
-        folder=begin.folder,
-        bar=Progress(title, limits.lengths(), progress and processes.first, target=limits.target),
-        chunk_seconds=chunk_seconds,
-        checkpoint_seconds=checkpoint_seconds,
-        here=begin.carry,
-        spent=begin.seconds,
-    )
-    return run.reports()
-
-
-class _Chunk(NamedTuple):
+class Chunk(NamedTuple):
     """The results of a chunk of generations."""
 
     info: Info  # of the last one
@@ -222,7 +35,7 @@ class _Chunk(NamedTuple):
 
 
 @dataclasses.dataclass
-class _Run:
+class Run:
     """A run: the parts that stay the same, and how far it is."""
 
     strategy: Strategy
@@ -273,24 +86,11 @@ class _Run:
                 if not due:
                     continue
                 self._told, self.took = chunk.totals, 0.0
-                recommended = self.strategy.recommend(self.here[0])
+                report = self._report(chunk, row, stopped)
                 if stopped:
                     text = f"{self.limits.told(stopped, self.now)}{self._outcome(scores)}"
                     self.bar.close(text)
-                state, problem_state = self.here
-                yield Report(
-                    generation=self.now,
-                    seconds=row["seconds"],
-                    info=Info(**_numbers(chunk.info)),
-                    evaluation=row["evaluation"],
-                    confirmation=row["confirmation"],
-                    metrics=row,
-                    state=state,
-                    problem_state=problem_state,
-                    params=recommended,
-                    stopped=stopped,
-                    folder=None if self.folder is None else self.folder.path,
-                )
+                yield report
                 if stopped:
                     return
         finally:
@@ -326,13 +126,13 @@ class _Run:
             raise
         if self.problem.listen is not None:
             self.problem.listen(_patiently(self.bar.part))
-        self._told = _totals(self.problem, self.here)
+        self._told = totals(self.problem, self.here)
         self.start = {"generations": self.now, "steps": self._told.get("steps", 0), "seconds": self.spent}
 
     def _clock(self) -> float:
         return time.monotonic() - self._began
 
-    def _generations(self, interruption: Interruption) -> _Chunk:
+    def _generations(self, interruption: Interruption) -> Chunk:
         """Run a chunk."""
         chunk, processes = self._chunk.wait(self.bar, interruption), self.devices.processes
         if self.problem.host and self.now == self.start["generations"]:
@@ -349,7 +149,7 @@ class _Run:
         self.now += length
         self.took += took
         self.length = max(1, round(length * min(self.chunk_seconds / took, 10.0)))
-        return _Chunk(info, fitness, seconds, _totals(self.problem, self.here), interruption.received)
+        return Chunk(info, fitness, seconds, totals(self.problem, self.here), interruption.received)
 
     def _evaluation(self, interruption: Interruption, stopped: str | None) -> jax.Array | None:
         """The scores, where it is time for them; and if they reach the target, whether fresh ones do so too."""
@@ -371,7 +171,7 @@ class _Run:
             return f", score {self.confirmed:.4g} on {CONFIRMATIONS * scores.size} fresh episodes"
         return "" if self.score is None else f", score {self.score:.4g}"
 
-    def _row(self, chunk: _Chunk, scores: jax.Array | None) -> dict[str, Any]:
+    def _row(self, chunk: Chunk, scores: jax.Array | None) -> dict[str, Any]:
         """A row of the metrics."""
         grown = {name: count - self._told[name] for name, count in chunk.totals.items()}
         row = {"generation": self.now, **chunk.totals, "seconds": round(self._clock(), 3), **_numbers(chunk.info)}
@@ -381,6 +181,22 @@ class _Run:
         for name, (above, below) in self.problem.ratios.items():
             row[name] = round(grown[above] / grown[below], 4) if grown[below] else None
         return row
+
+    def _report(self, chunk: Chunk, row: dict[str, Any], stopped: str | None) -> Report:
+        state, problem_state = self.here
+        return Report(
+            generation=self.now,
+            seconds=row["seconds"],
+            info=Info(**_numbers(chunk.info)),
+            evaluation=row["evaluation"],
+            confirmation=row["confirmation"],
+            metrics=row,
+            state=state,
+            problem_state=problem_state,
+            params=self.strategy.recommend(state),
+            stopped=stopped,
+            folder=None if self.folder is None else self.folder.path,
+        )
 
     def _keep(self, row: dict[str, Any] | None, at_once: bool) -> None:
         """Write the row, if there is one, and a checkpoint if it is time for one."""
@@ -431,7 +247,7 @@ def _patiently(tell: Callable[[float], None], every: float = 1.0) -> Callable[[f
     return now_and_then
 
 
-def _totals(problem: Problem, carry: Any) -> dict[str, int]:
+def totals(problem: Problem, carry: Any) -> dict[str, int]:
     """What the problem has counted so far."""
     return {name: int(count) for name, count in problem.counters(carry[1]).items()}
 
@@ -439,8 +255,3 @@ def _totals(problem: Problem, carry: Any) -> dict[str, int]:
 def _numbers(info: Info) -> dict[str, Any]:
     numbers = jax.device_get(info)._asdict()
     return {name: None if value is None else value.item() for name, value in numbers.items()}
-
-
-def _rounded(value: float | None) -> float | None:
-    """Four digits, for a person."""
-    return None if value is None else float(f"{value:.4g}")

@@ -20,7 +20,8 @@ from jaxes.training import about
 from jaxes.training import config as settings
 from jaxes.training.actor import actor
 from jaxes.training.config import Config
-from jaxes.training.loop import Report, fit
+from jaxes.training.fitting import fit
+from jaxes.training.report import Report
 
 
 class Parts(NamedTuple):
