@@ -101,6 +101,18 @@ def test_an_episode_is_shown_to_its_end_however_long_it_is(most, tmp_path):
     assert sum(durations(film.path)) / 1000 == pytest.approx(10, abs=late), "pictures that are alike are one"
 
 
+@pytest.mark.parametrize(("every", "pictures"), [(0.02, 18), (0.06, 7), (0.04, 10)])
+def test_the_last_moment_is_shown(every, pictures):
+    """An episode of 17 steps: in each second or third picture of them too."""
+    env = clock(life=(17, 17))._replace(step_seconds=0.02)
+    policy = Trained(env, linear(), linear().init(jax.random.key(0)), None)
+    for most in (400, 5):
+        played = video.play(policy, jax.random.key(0), frames_per_second=1 / every, most=most)
+        times = [int(moment.time) for moment in played.shown]
+        assert (times[0], times[-1], played.length) == (0, 17, 17) and min(pictures, most) / 2 < len(times) <= most
+        assert most == 5 or len(times) == pictures
+
+
 def test_an_episode_in_processes_is_shown_to_its_end(tmp_path):
     pytest.importorskip("pygame")
     env = jaxes.envs.make("gymnasium/Pendulum-v1")

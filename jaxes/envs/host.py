@@ -63,7 +63,7 @@ def host_env(
         lanes: `lanes(count) -> Lanes`. Because other processes call it, it must be a module's function, or a
             `functools.partial` of one.
         observation: as in `Env`; likewise `action`, `max_steps` and `step_seconds`.
-        film: `film(seed, actions, every) -> pictures` of an episode, one for every `every` steps.
+        film: `film(seed, actions, every) -> pictures` of an episode: the first, one for every `every` steps, the last.
     """
 
     def refuse(*_: Any) -> NoReturn:

@@ -33,10 +33,9 @@ class Film(NamedTuple):
 
 
 class Played(NamedTuple):
-    """A whole episode, some moments of which are shown."""
+    """A whole episode, some moments of which are shown, the first and the last among them."""
 
     shown: list[Any]  # physics (NumPy arrays), or pictures uint8[height, width, 3]
-    every: int  # steps between two of them
     score: float
     length: int
 
@@ -70,7 +69,7 @@ def write(
     how = {"frames_per_second": frames_per_second, "most": MOST[path.suffix] if most is None else most}
     played = (play if path.suffix == ".html" else episode)(policy, key, **how)
     step = policy.env.step_seconds or 1 / frames_per_second
-    seconds = played.every * step
+    seconds = (played.length + 1) * step / len(played.shown)
     if path.suffix == ".html":
         path.write_text(policy.env.html(played.shown, seconds))  # pyrefly: ignore[not-callable]
     else:
@@ -120,8 +119,10 @@ def play(policy: "Trained", key: jax.Array, *, frames_per_second: float = 25.0, 
             shown, every = shown[::2], 2 * every
         if state.done:
             break
-    stride = -(-len(shown) // most)
-    return Played(shown[::stride], stride * every, score, t)
+    if t % every:
+        shown.append(jax.device_get(state.physics))
+    stride = max(1, -(-(len(shown) - 1) // max(most - 1, 1)))
+    return Played([*shown[:-1:stride], shown[-1]], score, t)
 
 
 @functools.lru_cache(maxsize=8)
@@ -148,7 +149,7 @@ def episode(policy: "Trained", key: jax.Array, *, frames_per_second: float = 25.
     if policy.env.film is not None:
         return _filmed(policy, key, frames_per_second, most)
     played = play(policy, key, frames_per_second=frames_per_second, most=most)
-    return played._replace(shown=policy.env.frames(played.shown))
+    return played._replace(shown=policy.env.frames(played.shown))  # pyrefly: ignore[not-callable]
 
 
 def _filmed(policy: "Trained", key: jax.Array, frames_per_second: float, most: int) -> Played:
@@ -165,8 +166,8 @@ def _filmed(policy: "Trained", key: jax.Array, frames_per_second: float, most: i
         if done[0]:
             break
     every = pace(env, frames_per_second)
-    every *= -(-(1 + len(actions) // every) // most)
-    return Played([_fitted(x) for x in env.film(seed, actions, every)], every, score, len(actions))
+    every *= -(-(len(actions) // every) // max(most - 2, 1))  # beside the first picture and the last one
+    return Played([_fitted(x) for x in env.film(seed, actions, every)], score, len(actions))
 
 
 def _fitted(picture: np.ndarray) -> np.ndarray:

@@ -178,7 +178,7 @@ def _film(game: str, options: dict, no_ops: int, seed: int, actions: list[Any], 
     frames = [env.render()]
     for t, action in enumerate(actions, 1):
         env.step(int(action))
-        if t % every == 0:
+        if t % every == 0 or t == len(actions):
             frames.append(env.render())
     env.close()
     return frames

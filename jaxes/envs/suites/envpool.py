@@ -106,6 +106,6 @@ def _film(name: str, options: dict[str, Any], seed: int, actions: list[Any], eve
         frames = [pool.render()[0]]
         for t, action in enumerate(actions, 1):
             pool.step(np.asarray(action)[None])
-            if t % every == 0:
+            if t % every == 0 or t == len(actions):
                 frames.append(pool.render()[0])
     return frames

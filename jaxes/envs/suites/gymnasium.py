@@ -161,7 +161,7 @@ def film(env: Any, seed: int, actions: list[Any], every: int) -> list[np.ndarray
     frames = [env.render()]
     for t, action in enumerate(actions, 1):
         env.step(action)
-        if t % every == 0:
+        if t % every == 0 or t == len(actions):
             frames.append(env.render())
     env.close()
     return frames

@@ -104,7 +104,7 @@ def _film(name: str, options: dict[str, Any], seed: int, actions: list[np.ndarra
     moments = [moment()]
     for t, action in enumerate(actions, 1):
         env.step(action)
-        if t % every == 0:
+        if t % every == 0 or t == len(actions):
             moments.append(moment())
     return draw(env.model, moments, 360, 480, VIEWS.get(name.partition("-")[0].lower(), View()))
 
