@@ -112,6 +112,9 @@ def test_the_best_setting_is_that_with_the_highest_mean_in_the_end():
         ({}, {"inertia": (0.1, 0.2)}, "'open_es' has no options"),
         ({"strategy": "cem"}, {"elite_fraction": (0.1, 0.2)}, "only numbers of a state can be swept.*elite_fraction"),
         ({"steps": 9}, {"sigma": (0.1,)}, "a sweep stops after generations or seconds"),
+        ({"devices": 2}, {"sigma": (0.1,)}, "one program on one device, which has no devices, got 2"),
+        ({"track": "wandb"}, {"sigma": (0.1,)}, "one program on one device, which has no track, got 'wandb'"),
+        ({"strict": True}, {"sigma": (0.1,)}, "which has no strict mode"),
         ({"generations": -1}, {"sigma": (0.1,)}, "generations must be an int of 1 or more, got -1"),
     ],
 )

@@ -258,6 +258,7 @@ def test_not_a_number_is_null_in_the_metrics(tmp_path):
         ({"checkpoint_seconds": None}, "checkpoint_seconds must be a number of 0 or more, got None"),
         ({"generations": 1, "evaluate": lambda *_: None}, r"evaluate must return float\[episodes\].*got None"),
         ({"generations": 1, "evaluate": lambda *_: jnp.ones((2, 3))}, r"must return float.*got float32\[2, 3\]"),
+        ({"generations": 1, "evaluate": lambda *_: jnp.ones(2, complex)}, r"must return float.*got complex64\[2\]"),
         ({"resume": True}, "resume needs out"),
         ({"problem": jaxes.problem(lambda x: x["x"][0]), "steps": 5}, "steps needs a problem that counts them"),
     ],

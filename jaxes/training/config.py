@@ -12,7 +12,7 @@ from jaxes.noise import NOISES
 from jaxes.shaping import SHAPINGS
 from jaxes.strategies import STRATEGIES
 from jaxes.support import checks
-from jaxes.training import about, presets
+from jaxes.training import about, presets, tracking
 from jaxes.training.limits import Limits
 
 
@@ -145,8 +145,6 @@ class Config:
     """Where else to send metrics, settings and pictures, beside the folder; needs the extra of that name."""
 
 
-TRACKERS = ("wandb", "mlflow", "trackio")
-
 NETWORKS = ("mlp", "gru", "lstm", "cnn:nature", "cnn:a3c", "values")
 
 # LIMITS and WHERE may change when a run is resumed, because no number in a generation depends on them.
@@ -190,8 +188,7 @@ def complete(config: Config) -> Config:
             raise ValueError(f"{name} must be finite, got {value}")
     checks.count("evaluate_every", config.evaluate_every)
     checks.count("evaluation_episodes", config.evaluation_episodes)
-    if config.track is not None:
-        checks.choice("tracker", config.track, TRACKERS)
+    tracking.check(config.track)
     seed(config.seed)
     takes = inspect.signature(factory).parameters
     has = [name for name in _STRATEGY if name in takes]

@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxes.problem import Problem
 from jaxes.strategy import Strategy
+from jaxes.support.numerals import is_real
 
 Evaluate = Callable[[Any, Any, jax.Array], Any]
 """`(params, problem_state, key) -> float[episodes]`, or an object whose `returns` they are: the scores of parameters"""
@@ -28,7 +29,7 @@ def scoring(strategy: Strategy, problem: Problem, evaluate: Evaluate) -> Callabl
             scores = jnp.asarray(out)
         except (TypeError, ValueError):
             scores = None
-        if scores is None or scores.ndim > 1 or scores.size == 0 or not jnp.issubdtype(scores.dtype, jnp.number):
+        if scores is None or scores.ndim > 1 or scores.size == 0 or not is_real(scores.dtype):
             got = repr(out) if scores is None else f"{scores.dtype}{list(scores.shape)}"
             raise ValueError(f"evaluate must return float[episodes], the score of each, got {got}")
         return jnp.atleast_1d(scores).astype(jnp.promote_types(scores.dtype, jnp.float32))

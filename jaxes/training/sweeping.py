@@ -85,8 +85,7 @@ def sweep(
     >>> config = jaxes.training.Config("brax/reacher", generations=50)  # doctest: +SKIP
     >>> jaxes.training.sweep(config, {"sigma": (0.02, 0.05, 0.1)}, seeds=8).best()  # doctest: +SKIP
     """
-    if config.steps is not None or config.target not in (None, "none"):
-        raise ValueError("a sweep stops after generations or seconds, so steps and target cannot be given")
+    _check_whole(config)
     checks.count("seeds", seeds)
     settings = _settings(numbers)
     config = dataclasses.replace(settings_of.complete(config), target=None)
@@ -275,6 +274,19 @@ def _check(strategy: Strategy, settings: list[dict[str, float]]) -> None:
             strategy.init(jax.random.key(0), jnp.zeros(3), **setting)
         except TypeError as error:
             raise ValueError(f"only numbers of a state can be swept: {error}") from None
+
+
+def _check_whole(config: Config) -> None:
+    """Raise ValueError for settings that runs of their own have, and the one program of a sweep does not."""
+    if config.steps is not None or config.target not in (None, "none"):
+        raise ValueError("a sweep stops after generations or seconds, so steps and target cannot be given")
+    for name in ("devices", "comm", "report_every", "track", "workers", "ray"):
+        if getattr(config, name) is not None:
+            raise ValueError(
+                f"a sweep is one program on one device, which has no {name}, got {getattr(config, name)!r}"
+            )
+    if config.strict:
+        raise ValueError("a sweep is one program on one device, which has no strict mode")
 
 
 def _with(config: Config, setting: Mapping[str, float]) -> Config:
