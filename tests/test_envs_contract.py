@@ -349,7 +349,7 @@ def test_an_environment_in_processes_is_made_and_stepped(monkeypatch):
 
 def test_environments_of_the_suites_are_taken_for_granted(monkeypatch):
     env = envs.make("jaxes/CyclicMDP")
-    monkeypatch.setattr(contract, "_traced", lambda env: pytest.fail("traced"))
+    monkeypatch.setattr(contract, "traced", lambda env: pytest.fail("traced"))
     assert contract.checked(env) is env
     with pytest.raises(pytest.fail.Exception):
         contract.checked(jaxes.envs.make("jaxes/CyclicMDP")._replace(step=env.reset))
