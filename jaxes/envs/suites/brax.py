@@ -13,7 +13,8 @@ import numpy as np
 
 from jaxes.envs.protocol import Box, Env, EnvState
 from jaxes.envs.suites.foreign import foreign, pure
-from jaxes.envs.suites.mujoco_tools import VIEWS, View, draw, quiet
+from jaxes.envs.suites.mujoco_drawing import VIEWS, View, draw
+from jaxes.envs.suites.mujoco_tools import quiet
 from jaxes.support import checks
 
 BACKENDS = ("spring", "generalized", "positional", "mjx")

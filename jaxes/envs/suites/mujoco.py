@@ -12,8 +12,9 @@ import numpy as np
 
 from jaxes.envs.host import host_env
 from jaxes.envs.protocol import Box, Env
+from jaxes.envs.suites.mujoco_drawing import VIEWS, View, draw
 from jaxes.envs.suites.mujoco_tasks import TASKS
-from jaxes.envs.suites.mujoco_tools import VIEWS, View, draw, joined, quiet, spare
+from jaxes.envs.suites.mujoco_tools import joined, quiet, spare
 
 MAX_STEPS = {
     "Ant-v5": 1000,

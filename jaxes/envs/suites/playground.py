@@ -15,7 +15,8 @@ import numpy as np
 
 from jaxes.envs.protocol import Box, Env, EnvState
 from jaxes.envs.suites.foreign import foreign, pure, strong
-from jaxes.envs.suites.mujoco_tools import draw, quiet
+from jaxes.envs.suites.mujoco_drawing import draw
+from jaxes.envs.suites.mujoco_tools import quiet
 from jaxes.support import checks
 
 IMPLEMENTATIONS = ("jax", "warp")
