@@ -23,7 +23,8 @@ import numpy as np
 
 REACH = 1e3  # standard deviations, or units
 FARTHEST = 1e13
-_SOME_GROWTH, _GROWTH = 10.0, 1e3  # of the reach in a generation in which some, or many, were too far away
+_GROWTH = 10.0  # of the reach in a generation in which some were too far away
+_LEAP = 1e3  # where they were many
 _MANY = 0.25  # of a generation's observations
 _SHRINKAGE = 0.95  # of the reach in any other: what comes less often than in one of 45 stays an accident
 
@@ -166,7 +167,7 @@ def update(normalizer: Normalizer, moments: Moments) -> Normalizer:
     merged = jax.tree.map(merge, normalizer.mean, normalizer.squares, moments.total, moments.squares, moments.center)
     mean, squares = jax.tree.transpose(jax.tree.structure(normalizer.mean), jax.tree.structure((0, 0)), merged)
     far = moments.counts[2].astype(jnp.float32)
-    growth = jnp.where(far > _MANY * (far + new_count), _GROWTH, jnp.where(far > 0, _SOME_GROWTH, _SHRINKAGE))
+    growth = jnp.where(far > _MANY * (far + new_count), _LEAP, jnp.where(far > 0, _GROWTH, _SHRINKAGE))
     reach = jnp.clip(normalizer.reach * growth, REACH, FARTHEST)
     return normalizer._replace(count=count, mean=mean, squares=squares, reach=reach)
 
