@@ -51,7 +51,8 @@ def main(arguments: list[str] | None = None) -> None:
         else:
             traceback.print_exc()  # of a process that has lost the others, most likely
             code = 1
-    if code and (_among_others() or at_work()):
+    interrupted = code > 128 and arguments is None  # all is saved: Python need not take itself apart, for a second
+    if interrupted or (code and (_among_others() or at_work())):
         leave(code)  # a usual exit would wait for them
     sys.exit(code)
 
