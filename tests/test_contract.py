@@ -767,6 +767,17 @@ def test_fitness_may_be_sharded_over_an_explicit_mesh(name):
         assert_close(got, strategy.recommend(made(name)[3](state, fitness)[0]))
 
 
+@pytest.mark.parametrize("make", [jaxes.cma_es, jaxes.sep_cma_es, jaxes.snes])
+def test_parameters_may_be_sharded_over_an_explicit_mesh(make):
+    """Also where a strategy ravels them: they come back as they were laid out."""
+    mesh, strategy = jax.make_mesh((1,), ("x",), axis_types=(jax.sharding.AxisType.Explicit,)), make(N)
+    params = jax.device_put(jnp.ones((4, 2)), jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("x")))
+    tell = lambda key, params, fitness: strategy.tell(strategy.init(key, params), fitness)[0].mean
+    with jax.set_mesh(mesh):
+        mean = jax.eval_shape(tell, KEY, params, jnp.arange(float(N)))
+    assert mean.sharding.spec[0] == "x"
+
+
 @slow_elsewhere(ALL)
 def test_nothing_is_nan_where_nothing_is_wrong(name):
     """So that `jax_debug_nans` finds a user's NaN, and none of ours."""

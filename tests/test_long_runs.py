@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from table import ALL, numbers_of
 
+import jaxes
+
 GENERATIONS = 3000
-FUNCTIONS = ("sphere", "ellipsoid", "Rosenbrock", "flat")
+FUNCTIONS = ("sphere", "ellipsoid", "Rosenbrock", "flat", "a slope without an end")
 
 
 def value(which, x):
@@ -17,7 +19,7 @@ def value(which, x):
     n = x.size
     scale = 10.0 ** (6 * jnp.arange(n, dtype=x.dtype) / max(n - 1, 1))
     valley = jnp.sum(100 * (x[1:] - x[:-1] ** 2) ** 2) + jnp.sum((1 - x[: max(n - 1, 1)]) ** 2)
-    return jnp.stack([jnp.sum(x**2), jnp.sum(scale * x**2), valley, jnp.zeros((), x.dtype)])[which]
+    return jnp.stack([jnp.sum(x**2), jnp.sum(scale * x**2), valley, jnp.zeros((), x.dtype), -jnp.sum(x)])[which]
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -49,9 +51,9 @@ SMALLER = {"guided_es": {"subspace": 1}, "open_es, orthogonal, z_score, l2": {"n
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ALL)
 def test_everything_stays_finite(name):
-    """On four functions, and with a tenth of the members failing, in 1, 2, 3 and 10 dimensions."""
+    """On five functions, and with a tenth of the members failing, in 1, 2, 3 and 10 dimensions."""
     size = 16 if name.startswith(("iamalgam", "differential")) else 8
-    which, share = np.meshgrid(np.arange(4), np.float32([0, 0.1]), indexing="ij")
+    which, share = np.meshgrid(np.arange(5), np.float32([0, 0.1]), indexing="ij")
     found = {}
     for n in (1, 2, 3, 10):
         strategy = ALL[name].make(population_size=size, **(SMALLER.get(name, {}) if n == 1 else {}))
@@ -62,3 +64,16 @@ def test_everything_stays_finite(name):
                 found[n, FUNCTIONS[function], float(lost)] = int(first[i])
         assert all(np.isfinite(x).all() for x in numbers_of(members)), n
     assert not found
+
+
+_SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("mr15_ga", "sv_cma_es", "particle_swarm")]
+
+
+@pytest.mark.parametrize("name", ["snes", *_SLOW])
+def test_steps_that_grow_for_ever_end_within_range(name):
+    """From near the border of what float32 can square, for 100 generations on a slope without an end."""
+    strategy = ALL[name].make(population_size=16)
+    state = strategy.init(jax.random.key(0), jnp.full(3, 5e16), sigma=1e16)
+    state, infos = jaxes.run(strategy, jnp.sum, state, generations=100)
+    assert bool(finite((state, strategy.recommend(state), strategy.ask(state)))) and int(infos.invalid[-1]) == 0
+    assert 1e17 < float(jnp.max(jnp.abs(strategy.recommend(state)))) < 1e18

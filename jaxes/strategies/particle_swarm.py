@@ -109,8 +109,8 @@ def particle_swarm(
 
         (population, velocity, places), _ = over_blocks(block, population_size, blocks)
         flown = {"population": population, "velocity": velocity, "sigma": populations.dispersion(population)}
-        new = advance(state, numbers, flown, fitness)
-        new = new._replace(places=places, fitness=jnp.where(better, fitness, state.fitness))
+        known = {"places": places, "fitness": jnp.where(better, fitness, state.fitness)}
+        new = advance(state, numbers, {**flown, **known}, fitness)
         return new, summarize(fitness, recommend(state), recommend(new), state.sigma)
 
     def recommend(state):

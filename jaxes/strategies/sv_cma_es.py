@@ -27,6 +27,7 @@ from jaxes.schedules import Number, follow_all, start, start_all
 from jaxes.strategies.cma_es import cma_es
 from jaxes.strategies.parts import evolution_paths as paths
 from jaxes.strategies.parts import flat, stein
+from jaxes.strategies.parts.generations import within_range
 from jaxes.strategies.parts.members import as_array, read_ids
 from jaxes.strategy import Strategy, strategy_factory, summarize
 from jaxes.support import checks, trees
@@ -148,9 +149,10 @@ def sv_cma_es(
 
         given = (jnp.arange(particles), fitness.reshape(particles, each), apart)
         new = lax.map(one, given, batch_size=max(1, particles // blocks))
-        some = ~jnp.all(jnp.isnan(fitness))
-        old = (state.particles, state.sigma, state.mean, state.pushed, state.best)
-        rest, sigma, mean, pushed, best = trees.where(some, (*new, stein.leader(fitness, particles)), old)
+        old = (state.particles, state.sigma, state.mean, state.pushed)
+        usable = within_range({"all": new}, {"all": old}) & ~jnp.all(jnp.isnan(fitness))
+        first = (*old, state.best)
+        rest, sigma, mean, pushed, best = trees.where(usable, (*new, stein.leader(fitness, particles)), first)
         info = summarize(fitness, state.mean, mean, state.sigma)
         step = state.step + 1
         return State(state.key, step, mean, sigma, rest, pushed, best, **follow_all(numbers, state, step)), info

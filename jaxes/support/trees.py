@@ -61,11 +61,18 @@ def ravel(tree: Any, dtype: Any) -> jax.Array:
 
 
 def unravel(flat: jax.Array, like: Any) -> Any:
-    """The vector `flat` ([size]) as a tree of like's shapes and dtypes."""
+    """The vector `flat` ([size]) as a tree of like's shapes, dtypes and, over a mesh with Explicit axes, shardings."""
     leaves, tree = jax.tree.flatten(like)
     ends = np.cumsum([x.size for x in leaves])
     parts = [flat[end - x.size : end].reshape(x.shape).astype(x.dtype) for x, end in zip(leaves, ends, strict=True)]
-    return tree.unflatten(parts)
+    return tree.unflatten(map(_placed_like, parts, leaves))
+
+
+def _placed_like(x: jax.Array, like: Any) -> jax.Array:
+    """The array with the sharding that another one has over a mesh's Explicit axes."""
+    sharding = jax.typeof(like).sharding if isinstance(like, jax.Array) else None
+    whole = sharding is None or all(axis is None for axis in sharding.spec)
+    return x if whole else jax.sharding.reshard(x, sharding)
 
 
 def flatten_params(params: Any) -> tuple[jax.Array, Callable[[jax.Array], Any]]:

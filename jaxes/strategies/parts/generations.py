@@ -38,14 +38,39 @@ def advance(
 ) -> Any:
     """The state of the next generation, whose numbers follow their schedules.
 
+    The fields stay as they were where one would leave the range in which a search can be computed (`within_range`): on
+    a function without a maximum steps grow for ever.
+
     Args:
         state: the state of this generation.
         numbers: the factory's numbers by name.
         fields: new values of fields of the state.
         fitness: if given, the fields stay as they were where no fitness is valid.
     """
+    old = {name: getattr(state, name) for name in fields}
+    usable = within_range(fields, old)
     if fitness is not None:
-        old = {name: getattr(state, name) for name in fields}
-        fields = trees.where(~jnp.all(jnp.isnan(fitness)), dict(fields), old)
+        usable &= ~jnp.all(jnp.isnan(fitness))
+    fields = trees.where(usable, dict(fields), old)
     state = state._replace(step=state.step + 1, **fields)
     return state._replace(**follow_all(numbers, state, state.step))
+
+
+def within_range(new: Mapping[str, Any], old: Mapping[str, Any]) -> jax.Array:
+    """bool[]: whether no field but a fitness holds NaN, or a number so large that products with others overflow.
+
+    Numbers that are as large already may stay, and so may those of an optimizer, which has looked at its gradient.
+
+    >>> within_range({"mean": jnp.array([1e30])}, {"mean": jnp.array([1.0])}).item()
+    False
+    """
+    fine = jnp.ones((), bool)
+    for name in new:
+        if "fitness" in name or name == "optimizer":
+            continue
+        for now, before in zip(jax.tree.leaves(new[name]), jax.tree.leaves(old[name]), strict=True):
+            if jnp.issubdtype(jnp.result_type(now), jnp.floating):
+                largest = float(jnp.finfo(now.dtype).max)
+                limit = jnp.asarray(largest**0.45 if largest > 1e30 else largest / 4, now.dtype)
+                fine &= jnp.max(jnp.abs(now)) <= jnp.maximum(limit, jnp.max(jnp.abs(before)))
+    return fine
