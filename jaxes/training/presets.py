@@ -52,7 +52,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "gymnasium/CartPole-v1": {**_SOLVED, "target": 475.0},
     "gymnasium/LunarLander-v3": {"target": 200.0},
     "gymnasium/LunarLanderContinuous-v3": {"target": 200.0},
-    "gymnasium/MountainCar-v0": {**_CAR, "target": -110.0},
+    "gymnasium/MountainCar-v0": {**_CAR, "hidden": (16,), "normalize": "ars", "target": -110.0},
     "gymnasium/MountainCarContinuous-v0": {**_CAR, "episodes": 1, "learning_rate": 0.05, "target": 90.0},
     "gymnasium/Pendulum-v1": {**_SWING, "episodes": 2, "seconds": 300.0},
     "gymnax/Acrobot-v1": {**_SOLVED, "target": -100.0},
