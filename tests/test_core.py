@@ -218,3 +218,18 @@ def test_numbers_that_an_objective_may_return():
             best(wrong)
     with pytest.raises(TypeError, match="objective must return one real number for one member, got 'high'"):
         best(lambda x: "high")
+
+
+def test_ints_that_no_double_is_near_are_refused_in_a_sentence():
+    huge, wanted = 10**400, "an int of 1329 bits"
+    strategy, x = jaxes.cma_es(8), jnp.ones(3)
+    for call in (
+        lambda: strategy.init(KEY, x, sigma=huge),
+        lambda: jaxes.shaping.boltzmann(huge),
+        lambda: jaxes.clip_up(huge),
+        lambda: jaxes.minimize_function(sum, [1.0], 1.0, budget=huge),
+    ):
+        with pytest.raises(ValueError, match=wanted):
+            call()
+    with pytest.raises(ValueError, match=r"which must be True or False, or a prefix .* shapes fit, got a list of 2"):
+        jaxes.wrappers.integer(strategy, [True, False]).init(KEY, x)

@@ -21,7 +21,7 @@ from jaxes.strategies import STRATEGIES
 from jaxes.strategies.cma_es import cma_es
 from jaxes.strategy import Strategy
 from jaxes.support import checks, trees
-from jaxes.support.numerals import in_order, value_of, values_of
+from jaxes.support.numerals import in_order, told, value_of, values_of
 from jaxes.termination import REASONS, Monitor, Tolerances
 from jaxes.wrappers import bounded
 
@@ -127,7 +127,7 @@ def minimize_function(
     numbers = {}
     if has_bounds:
         numbers = {"low": -np.inf if low is None else low, "high": np.inf if high is None else high}
-    search = _Search(f, vectorized, target, budget, callback, _Bar(progress, budget))
+    search = _Search(f, vectorized, target, budget, callback, _Bar(progress))
     folder = None if out is None else Path(out)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -303,12 +303,12 @@ def _regimes(restarts: int | str | None, rng: np.random.Generator, search: _Sear
 
 
 class _Bar:
-    """A bar that appears when a search has taken 2 seconds."""
+    """A line that appears when a search has taken 2 seconds: how it goes, not when it ends, which nobody knows."""
 
     PATIENCE = 2.0
 
-    def __init__(self, enabled: bool, budget: int | None):
-        self._enabled, self._limits = enabled, {} if budget is None else {"steps": float(budget)}
+    def __init__(self, enabled: bool):
+        self._enabled = enabled
         self._progress: Any = None
 
     def show(self, generations: int, nfev: int, fun: float, seconds: float) -> None:
@@ -317,7 +317,7 @@ class _Bar:
         if self._progress is None:
             from jaxes.support.progress import Progress
 
-            self._progress = Progress("minimize", self._limits, measure="lowest value", unit="evaluations")
+            self._progress = Progress("minimize", {}, measure="lowest value", unit="evaluations")
         row = {"generation": generations, "steps": nfev, "seconds": seconds, "mean": fun, "evaluation": None}
         row["steps_per_second"] = nfev / seconds
         self._progress.show(row, fun, {"generations": 0, "steps": 0, "seconds": 0})
@@ -336,8 +336,8 @@ def _check(f, vectorized, budget, restarts, population_size, target, tolerances,
     if callback is not None:
         checks.function("callback", callback, "a row of the history")
     number = lambda value: isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if budget is not None and not (number(budget) and math.isfinite(budget) and budget >= 1 and budget == int(budget)):
-        raise ValueError(f"budget must be a whole number of evaluations, 1 or more, got {budget!r}")
+    if budget is not None and not (number(budget) and 1 <= budget < 2**63 and budget == int(budget)):
+        raise ValueError(f"budget must be a whole number of evaluations, 1 or more, got {told(budget)}")
     if target is not None and (not number(target) or math.isnan(target)):
         raise ValueError(f"target must be a number, got {target!r}")
     if isinstance(restarts, str):

@@ -149,6 +149,7 @@ def scalar(name: str, value: Any) -> Any:
             )
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise TypeError(f"{name} must be a number, got {value!r}")
+        _check_size(name, value)
         return value
     if not (jnp.issubdtype(value.dtype, jnp.floating) or jnp.issubdtype(value.dtype, jnp.integer)):
         raise TypeError(f"{name} must be a real number, got dtype {value.dtype}")
@@ -184,7 +185,7 @@ def integer(name: str, value: Any, low: int = 1, high: int | None = None, limit:
     """Raise if `value` is not an int from `low` to `high`; `limit` says in words what `high` is."""
     if not is_integer(value, low, high):
         wanted = f"of {low} or more" if high is None else f"from {low} to {f'{limit} ' if limit else ''}{high}"
-        raise ValueError(f"{name} must be an int {wanted}, got {value!r}")
+        raise ValueError(f"{name} must be an int {wanted}, got {numerals.told(value)}")
 
 
 def is_integer(value: Any, low: int = 1, high: int | None = None) -> bool:
@@ -196,7 +197,16 @@ def is_integer(value: Any, low: int = 1, high: int | None = None) -> bool:
 def real(name: str, value: Any, wanted: str, fits: Callable[[float], bool]) -> None:
     """Raise if `value` is not an int or float that `fits`; `wanted` says which ones do, such as "in [0, 1]"."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not fits(value):
-        raise ValueError(f"{name} must be a number {wanted}, got {value!r}")
+        raise ValueError(f"{name} must be a number {wanted}, got {numerals.told(value)}")
+    _check_size(name, value)
+
+
+def _check_size(name: str, value: float) -> None:
+    """Raise for an int that no double is near."""
+    try:
+        numerals.double(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be a number that a double holds: {error}") from None
 
 
 def one_of(name: str, value: Any, options: Iterable[Any]) -> None:

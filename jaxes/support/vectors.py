@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxes.support.numerals import told
+
 
 def is_vector(value: Any) -> bool:
     """Whether `value` is a list or tuple (no NamedTuple) of numbers, or of such lists of equal lengths.
@@ -45,7 +47,8 @@ def spread(part: Any, tree: Any, name: str, dtype: Any = None) -> Any:
     try:
         return jax.tree.map(below, part, tree, is_leaf=lambda x: x is None or is_vector(x))
     except ValueError as error:
-        message = f"{name} must be a number, or a prefix of the parameters' tree whose shapes fit: {error}"
+        wanted, got = ("True or False" if dtype is bool else "a number"), told(part)
+        message = f"{name} must be {wanted}, or a prefix of the parameters' tree whose shapes fit, got {got}: {error}"
         raise ValueError(message) from None
 
 
