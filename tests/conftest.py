@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from pathlib import Path
 
 import chex
 import jax
@@ -30,6 +31,18 @@ def optimizations(request):
     jax.config.update("jax_disable_most_optimizations", quickly)
     os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = str(quickly)  # of the processes that a test starts
     yield
+
+
+# Every compiled program takes some memory maps, of which Linux gives a process 65,530; then XLA crashes.
+MAPS, MOST_MAPS = Path("/proc/self/maps"), 30_000
+
+
+@pytest.fixture(autouse=True)
+def few_programs():
+    """Forget compiled programs before there are too many for one process."""
+    yield
+    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
 
 
 COLLECTED: set[tuple[str, str]] = set()  # module and name of every test, also of those that are deselected
