@@ -109,7 +109,7 @@ def test_a_training_run_draws_every_key_in_one_place(draws):
     )
     assert last.metrics["episodes"] > 3 * 4 * 2, "places have later episodes"
     files = {line.partition(":")[0] for line in lines_of(draws)}
-    assert files == {"noise.py", "toys.py", "test_keys.py", "heads.py", "episodes.py"}
+    assert files == {"dense.py", "subset.py", "toys.py", "test_keys.py", "heads.py", "episodes.py"}
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ NAMES = {
         bounded integer keep_best reevaluated restarted
     """,
     "jaxes.noise": """
-        Noise colored gaussian low_rank orthogonal rademacher subset table
+        NOISES Noise colored gaussian low_rank noise_of orthogonal rademacher subset table
     """,
     "jaxes.shaping": """
         boltzmann centered_rank centered_sign_rank finite identity is_affine nes_utilities normalized_rank sign
