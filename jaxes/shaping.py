@@ -137,7 +137,7 @@ def top(k: int) -> Shaping:
     >>> top(2)(jnp.array([3.0, 1.0, 2.0, 2.0])).tolist()
     [0.5, 0.0, 0.25, 0.25]
     """
-    checks.count("k", k)
+    checks.integer("k", k, high=checks.LARGEST)
 
     def shape(fitness):
         n = fitness.shape[0]

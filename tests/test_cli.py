@@ -165,9 +165,9 @@ def test_some_envs_and_one_strategy(capsys):
     assert call("envs", "brax/") == 0
     rows = capsys.readouterr().out.splitlines()[1:]
     assert rows and all(row.startswith("brax/") for row in rows)
-    assert call("strategies", "cma_es") == 0
+    assert call("strategies", "CMA-ES") == 0
     told = capsys.readouterr().out
-    assert "arXiv:1604.00772" in told
+    assert told.startswith("cma_es\n") and "arXiv:1604.00772" in told
     assert "    active               true      whether the worse half takes variance away" in told
 
 
@@ -280,7 +280,7 @@ def test_envs_and_strategies_are_listed(capsys):
     [
         (["train"], "train needs an environment"),
         (["train", "brax/hoper"], "unknown environment 'brax/hoper'; did you mean brax/hopper"),
-        (["train", "brax/hopper", "--strategy", "openes"], "unknown strategy 'openes'; did you mean open_es"),
+        (["train", "brax/hopper", "--strategy", "open_ess"], "unknown strategy 'open_ess'; did you mean open_es"),
         (["train", "brax/hopper", "--population-size", "7"], "must be even with antithetic pairs, got 7"),
         (["train", "brax/hopper", "--head", "bin"], "head must be"),
         (["train", "--resume", "nowhere"], "nowhere holds no run to resume"),

@@ -87,6 +87,11 @@ def test_the_target_of_the_preset_can_be_declined():
     assert settings.resumed(settings.complete(Config(env)), {"target": "none"}) == without
 
 
+def test_names_are_taken_as_the_factories_take_them():
+    config = settings.complete(Config("brax/hopper", strategy="Open-ES", shaping="Centered Rank", noise="low-rank"))
+    assert (config.strategy, config.shaping, config.noise) == ("open_es", "centered_rank", "low_rank")
+
+
 def test_settings_survive_the_disk(tmp_path):
     config = settings.complete(Config("brax/hopper", hidden=(3, 4), options=(), target=5.0, normalize="off"))
     about.write(tmp_path, about.described(config))

@@ -34,7 +34,7 @@ def run(strategy: Strategy, objective: Callable[[Any], jax.Array], state: Any, *
     if isinstance(objective, Problem):
         raise TypeError("objective must be a function of one member, got a Problem; use jaxes.generation or jaxes.fit")
     checks.function("objective", objective, "one member")
-    checks.count("generations", generations)
+    checks.integer("generations", generations, high=checks.LARGEST)
     checked(strategy)
     if not is_state(state):
         raise TypeError(f"state must come from strategy.init(key, params) or from an earlier run, got {type(state)}")

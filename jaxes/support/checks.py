@@ -11,6 +11,9 @@ import numpy as np
 
 from jaxes.support import numerals
 
+LARGEST = 2**31 - 1
+"""What ids of members and counts of generations, which are int32, can be."""
+
 _PER_MEMBER_KEYS_IGNORED = ("rbg", "unsafe_rbg")
 
 
@@ -18,8 +21,8 @@ def population_size(value: int, *, antithetic: bool = False, blocks: int = 1) ->
     """Return `value` if it is a population that can be cut into `blocks` (of whole antithetic pairs)."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"population_size must be an int, got {value!r}")
-    if value < 2:
-        raise ValueError(f"population_size must be 2 or more, got {value}")
+    if not 2 <= value <= LARGEST:
+        raise ValueError(f"population_size must be 2 or more, and at most {LARGEST}, got {numerals.told(value)}")
     if antithetic and value % 2:
         raise ValueError(f"population_size must be even with antithetic pairs, got {value}; use {value + 1}")
     integer("blocks", blocks)

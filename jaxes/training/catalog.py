@@ -30,7 +30,8 @@ def environments(patterns: Sequence[str] = ()) -> Iterable[str]:
 def strategies(names: Sequence[str] = ()) -> Iterable[str]:
     """The lines of `jaxes strategies`: all in short, or what there is to know of some."""
     for name in names:
-        yield from _details(name, STRATEGIES[checks.choice("strategy", name, STRATEGIES)])
+        known = checks.named("strategy", name, STRATEGIES)
+        yield from _details(known, STRATEGIES[known])
     if names:
         return
     for name, factory in STRATEGIES.items():

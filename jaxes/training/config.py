@@ -169,10 +169,10 @@ def complete(config: Config) -> Config:
             the strategy or the network does not have.
     """
     envs.check_name(config.env)
-    factory = STRATEGIES[checks.choice("strategy", config.strategy, STRATEGIES)]
-    for name, known in (("shaping", SHAPINGS), ("noise", NOISES)):
+    for name, known in (("strategy", STRATEGIES), ("shaping", SHAPINGS), ("noise", NOISES)):
         if getattr(config, name) is not None:
-            checks.choice(name, getattr(config, name), known)
+            config = dataclasses.replace(config, **{name: checks.named(name, getattr(config, name), known)})
+    factory = STRATEGIES[config.strategy]
     none = config.target == "none"
     if none:
         config = dataclasses.replace(config, target=None)
