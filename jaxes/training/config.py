@@ -169,9 +169,13 @@ def complete(config: Config) -> Config:
             the strategy or the network does not have.
     """
     envs.check_name(config.env)
-    for name, known in (("strategy", STRATEGIES), ("shaping", SHAPINGS), ("noise", NOISES)):
-        if getattr(config, name) is not None:
-            config = dataclasses.replace(config, **{name: checks.named(name, getattr(config, name), known)})
+    named = lambda what, name, known: None if name is None else checks.named(what, name, known)
+    config = dataclasses.replace(
+        config,
+        strategy=checks.named("strategy", config.strategy, STRATEGIES),
+        shaping=named("shaping", config.shaping, SHAPINGS),
+        noise=named("noise", config.noise, NOISES),
+    )
     factory = STRATEGIES[config.strategy]
     none = config.target == "none"
     if none:
