@@ -157,6 +157,35 @@ def test_large_observations_that_come_again_and_again_are_taken_in_the_end():
     np.testing.assert_allclose(deviation, 1e5 * (share * (1 - share)) ** 0.5, rtol=1e-4)
 
 
+class Far(Walk):
+    """One number of an observation is normal, around an offset."""
+
+    def __init__(self, offset: float, count: int):
+        super().__init__("", count)
+        self.offset, self.observations = offset, np.zeros((count, 3))
+
+    def reset(self, lane, seed):
+        self.draws = np.random.default_rng(seed)
+        self.observations[lane] = self.draws.uniform(-1, 1), 0.0, self.offset + 100 * self.draws.normal()
+
+    def step(self, lanes, actions):
+        rewards, done = super().step(lanes, actions)
+        self.observations[lanes, 2] = self.offset + 100 * self.draws.normal(size=len(lanes))
+        return rewards, done
+
+
+@pytest.mark.parametrize("offset", [1, 1010, -1e6, 1e9, 1e10, -1e12])
+def test_numbers_that_are_far_from_0_have_their_deviation(offset):
+    observation = jax.ShapeDtypeStruct((3,), np.float32)
+    env = walk()._replace(name=f"far {offset}", lanes=functools.partial(Far, offset), observation=observation)
+    _, (_, state) = generations(env, 8, workers=0)
+    coarse = np.spacing(np.float32(abs(offset)))  # between two numbers of float32
+    wanted = 100 if coarse < 200 else 0.1
+    np.testing.assert_allclose(norm.deviation(state.normalizer)[2], wanted, rtol=0.1)
+    assert abs(float(state.normalizer.mean[2]) - offset) <= 10 + coarse
+    assert int(state.invalid_observations) < 0.6 * int(state.steps)
+
+
 @pytest.mark.parametrize("size", [1e15, 1e25, 1e300, np.inf, np.nan])
 def test_huge_observations_are_left_out_and_counted(size):
     infos, (_, state) = generations(spiky(size), 3, workers=0)

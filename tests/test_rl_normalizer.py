@@ -235,6 +235,40 @@ def test_a_world_that_is_large_is_seen_after_some_generations(scale, preset):
     assert np.abs(norm.normalize(normalizer, seen[0, 0])) < 3
 
 
+def test_no_limit_cuts_through_numbers_that_are_far_from_0():
+    """Whatever the first observation is; one column far, others not; float32 itself is coarse there."""
+    offsets = [1, 999, 1e3, 1010, 3e4, 1e6, -1e6, 1e7, 1e9, -1e9, 3e9, 1e10, 1e12, -1e12]
+    generations, count = 20, 500
+
+    @jax.jit
+    def seen(rows):  # [generations, count, 3]
+        def one(normalizer, x):
+            moments = norm.around(norm.no_moments(normalizer), normalizer, x[0])
+            moments = norm.observe(normalizer, moments, x, jnp.ones(count, bool))
+            return norm.update(normalizer, moments), moments.invalid
+
+        return jax.lax.scan(one, norm.init(jax.ShapeDtypeStruct((3,), jnp.float32)), rows)
+
+    for seed in range(3):
+        for offset in offsets:
+            rows = np.random.default_rng(seed).normal(size=(generations, count, 3))
+            rows[..., 1] = offset + 100 * rows[..., 1]
+            rows = rows.astype(np.float32)
+            normalizer, left_out = seen(rows)
+            taken = rows[np.asarray(left_out) == 0].astype(float)
+            case = f"offset {offset:g}, seed {seed}"
+            assert set(left_out.tolist()) <= {0, count} and len(taken) >= generations - 4, case
+            assert int(normalizer.count) == len(taken) * count, case
+            true = np.maximum(taken.reshape(-1, 3).std(0), 0.1)
+            np.testing.assert_allclose(norm.deviation(normalizer), true, rtol=0.01, err_msg=case)
+            assert abs(float(normalizer.mean[1]) - taken[..., 1].mean()) <= max(
+                1, np.spacing(np.float32(abs(offset)))
+            ), case
+    rows[..., 1] = 1e25
+    normalizer, left_out = seen(rows)
+    assert float(normalizer.count) == 0 and left_out.tolist() == [count] * generations
+
+
 def test_sums_of_squares_do_not_overflow():
     """10^12 observations as far away as they may be."""
     normalizer = norm.init(jax.ShapeDtypeStruct((1,), jnp.float32))._replace(reach=jnp.float32(norm.FARTHEST))

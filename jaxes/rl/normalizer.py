@@ -5,11 +5,12 @@ array. The sums are merged into the running moments afterwards (Chan, Golub, LeV
 
 One number from a simulation that has exploded would outweigh all others for ever. So an observation counts only where
 each of its numbers lies within `REACH` standard deviations (or 1, if it is more) of the mean, or as long as nothing is
-known, within `REACH` of the first one, or of 0 where the first one itself is further away. Others are left out and
-counted, as NaN and infinite ones are. But what comes again and again is no accident: with every generation in which
-observations lie further away the reach grows tenfold, and a thousandfold where they are more than a quarter, until they
-count; without such generations it slowly shrinks to what it was. What is further away than `FARTHEST` never counts, so
-that the squares of 10^12 observations have a sum in float32.
+known, within `REACH` of the first one, or within half of it of 0 where the first one itself is further away (so that
+no limit cuts through numbers that are far from 0 and close to each other). Others are left out and counted, as NaN and
+infinite ones are. But what comes again and again is no accident: with every generation in which observations lie
+further away the reach grows tenfold, and a thousandfold where they are more than a quarter, until they count; without
+such generations it slowly shrinks to what it was. What is further away than `FARTHEST` never counts, so that the
+squares of 10^12 observations have a sum in float32.
 """
 
 import functools
@@ -112,15 +113,29 @@ def around(moments: Moments, normalizer: Normalizer, probe: Any) -> Moments:
     known = normalizer.count > 0
 
     def middle(mean, x):
-        x = x.astype(jnp.float32)
-        return jnp.where(known | ~(jnp.abs(x) <= normalizer.reach), mean, x)
+        return jnp.where(known, mean, first_center(x.astype(jnp.float32), normalizer.reach, jnp))
 
     return moments._replace(center=jax.tree.map(middle, normalizer.mean, probe))
 
 
-def reach(normalizer: Normalizer) -> Any:
+def reach(normalizer: Normalizer, center: Any) -> Any:
     """How far from the center of its sums a number of an observation may be: a tree of float32 like the observation."""
-    return jax.tree.map(lambda std: within(normalizer.reach, std, jnp), deviation(normalizer))
+    known, most = normalizer.count > 0, normalizer.reach
+
+    def one(std, center):
+        return jnp.where(known, within(most, std, jnp), first_reach(center, most, jnp))
+
+    return jax.tree.map(one, deviation(normalizer), center)
+
+
+def first_center(probe: Any, reach: Any, xp: Any = np) -> Any:
+    """The center while nothing is known: the observation `probe`, or 0 where its numbers are out of reach or NaN."""
+    return xp.where(xp.abs(probe) <= reach, probe, 0)
+
+
+def first_reach(center: Any, reach: Any, xp: Any = np) -> Any:
+    """How far from the `first_center` a number may be: `reach`, and half of it around 0, up to `FARTHEST`."""
+    return xp.where((center == 0) & (reach < FARTHEST), reach * 0.5, xp.minimum(reach, FARTHEST))
 
 
 def within(reach: Any, spread: Any, xp: Any = np) -> Any:
@@ -133,7 +148,7 @@ def observe(normalizer: Normalizer, moments: Moments, observations: Any, mask: j
     chex.assert_rank(mask, 1)
     chex.assert_tree_shape_prefix(observations, mask.shape)
     distance = jax.tree.map(lambda x, center: x.astype(jnp.float32) - center[None], observations, moments.center)
-    limits = reach(normalizer)
+    limits = reach(normalizer, moments.center)
     near = mask & (_largest(jax.tree.map(lambda d, most: d * (1 / most)[None], distance, limits)) <= 1)
     left_out = mask & ~near
     kinds = jnp.stack([near, left_out, left_out & (_largest(distance) <= FARTHEST)])

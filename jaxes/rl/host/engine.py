@@ -166,14 +166,17 @@ def moments(results: Results, normalizer: norm.Normalizer) -> norm.Moments:
     """The sums of a generation's observations around their own mean, added up in the order of the slots."""
     tree = jax.tree.structure(normalizer.mean)
     count = int(results.seen.sum())
-    means = [x.sum(axis=0) / max(count, 1) for x in results.totals]
-    squares = [x.sum(axis=0) - count * mean**2 for x, mean in zip(results.squares, means, strict=True)]
-    single = lambda leaves: tree.unflatten([jnp.asarray(np.maximum(x, low), jnp.float32) for x, low in leaves])
-    center = single([(mean, -np.inf) for mean in means])
+    means, squares = [], []
+    for mean, square in zip(results.means, results.squares, strict=True):
+        weights = results.seen.reshape(-1, *(1,) * (mean.ndim - 1))
+        means.append((weights * mean).sum(axis=0) / max(count, 1))
+        squares.append((square + weights * (mean - means[-1]) ** 2).sum(axis=0))
+    single = lambda leaves: tree.unflatten([jnp.asarray(x, jnp.float32) for x in leaves])
+    center = single(means)
     return norm.Moments(
         jnp.array([count, results.invalid.sum(), results.far.sum()], jnp.uint32),
         jax.tree.map(jnp.zeros_like, center),
-        single([(x, 0.0) for x in squares]),
+        single(squares),
         center,
         jnp.float32(1),
     )

@@ -51,8 +51,8 @@ class Results(NamedTuple):
     seen: np.ndarray  # int64: observations that were summed
     invalid: np.ndarray  # int64: observations that were left out
     far: np.ndarray  # int64: those of them within `normalizer.FARTHEST`
-    totals: list[np.ndarray]  # float64: their sum, a leaf of the observation each; none without a normalizer
-    squares: list[np.ndarray]  # float64: the sum of their squares
+    means: list[np.ndarray]  # float64: their mean, a leaf of the observation each; none without a normalizer
+    squares: list[np.ndarray]  # float64: the sum of their squared distances from it
 
 
 class Player:
@@ -169,9 +169,10 @@ class Player:
             self._far[watched[possible & ~near]] += 1
             watched, rows = watched[near], [x[near] for x in rows]
         self._counted[watched] += 1
-        for total, square, x in zip(self._totals, self._squares, rows, strict=True):
-            total[watched] += x
-            square[watched] += x * x
+        for total, square, x, center in zip(self._totals, self._squares, rows, self._center, strict=True):
+            distance = x - center
+            total[watched] += distance
+            square[watched] += distance * distance
 
     def _limits(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """The center of observations, and how far from it they count: `normalizer.reach` for these lanes."""
@@ -180,8 +181,8 @@ class Player:
         if spread is None:
             self._lanes.reset(0, job.probe)
             first = [np.asarray(raw[0], float) for raw in self._raw]
-            center = [np.where(np.abs(x) <= job.reach, x, 0) for x in first]
-            spread = [np.ones_like(x) for x in center]
+            center = [norm.first_center(x, job.reach) for x in first]
+            return center, [norm.first_reach(x, job.reach).ravel() for x in center]
         return center, [norm.within(job.reach, x).ravel() for x in spread]
 
     def _fill(self) -> None:
@@ -226,6 +227,12 @@ class Player:
             self._let_in(np.array([lane]))
 
     def _taken_down(self, lanes: np.ndarray) -> Results:
+        means, squares = [], []
+        for total, square, center in zip(self._totals, self._squares, self._center, strict=True):
+            count = np.maximum(self._counted[lanes], 1).reshape(-1, *(1,) * (total.ndim - 1))
+            apart = total[lanes] / count
+            means.append(center + apart)
+            squares.append(np.maximum(square[lanes] - apart * total[lanes], 0))
         results = Results(
             slots=self._slot[lanes],
             returns=self._returns[lanes],
@@ -235,8 +242,8 @@ class Player:
             seen=self._counted[lanes],
             invalid=self._invalid[lanes],
             far=self._far[lanes],
-            totals=[x[lanes] for x in self._totals],
-            squares=[x[lanes] for x in self._squares],
+            means=means,
+            squares=squares,
         )
         self._slot[lanes] = -1
         return results
