@@ -264,6 +264,6 @@ def _on_the_host(strategy: Strategy, problem: Problem) -> Callable[..., tuple[An
             raise TypeError("problem is evaluated in Python, so its generation cannot be compiled; use jaxes.fit")
         ask = jax.tree_util.Partial(strategy.ask, state)
         fitness, *others = problem.evaluate(problem_state, key_of(state), ask, ids)
-        return Evaluated(checks.fitness(fitness, strategy.population_size, jnp.result_type(float)), *others)
+        return Evaluated(checks.fitness(fitness, strategy.population_size, jnp.result_type(float)).values, *others)
 
     return evolved(strategy, problem, evaluate, compiled=jax.jit)

@@ -253,10 +253,10 @@ def shaped(shaping: Shaping, fitness: Any, size: int, dtype: Any) -> tuple[jax.A
     >>> shaped(z_score(), [1e8, 1e8 + 2], 2, jnp.float32)[1].tolist()
     [-1.0, 1.0]
     """
-    told = checks.fitness(fitness, size, dtype)
+    told, order = checks.fitness(fitness, size, dtype)
     doubles = checks.wider(fitness, size, dtype)
     if doubles is None or np.array_equal(in_order(doubles, dtype), doubles, equal_nan=True):
-        return told, shaping(told)
+        return told, shaping(order)
     with jax.ensure_compile_time_eval(), jax.enable_x64(True):
         exact = np.asarray(shaping(jnp.asarray(doubles)))
     largest, limits = np.nanmax(np.abs(exact)), jnp.finfo(dtype)

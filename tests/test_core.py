@@ -175,6 +175,40 @@ def test_doubles_that_the_host_tells_are_ranked_as_doubles(make):
         np.testing.assert_allclose(info.best, min(float(np.max(values)), 3.4028235e38), rtol=1e-6, atol=1e-37)
 
 
+N_FAR = 64
+REMEMBERING = {
+    "keep_best": lambda: jaxes.wrappers.keep_best(jaxes.snes(N_FAR, 0.1)),
+    "keep_best_reevaluated": lambda: jaxes.wrappers.keep_best(jaxes.wrappers.reevaluated(jaxes.snes(N_FAR // 2), 2)),
+    "restarted": lambda: jaxes.wrappers.restarted(jaxes.snes(N_FAR, 0.1)),
+    "reevaluated": lambda: jaxes.wrappers.reevaluated(jaxes.random_search(N_FAR // 2), 2),
+    **{
+        make.__name__: lambda make=make: make(N_FAR, 0.1)
+        for make in (
+            jaxes.hill_climbing,
+            jaxes.simulated_annealing,
+            jaxes.differential_evolution,
+            jaxes.particle_swarm,
+            jaxes.simple_ga,
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("name", REMEMBERING)
+def test_what_is_remembered_of_doubles_is_what_was_told(name):
+    """At 1e8 a first generation that float32 cannot tell apart hides no member that is better by 500 later."""
+    strategy = REMEMBERING[name]()
+    state = strategy.init(jax.random.key(0), jnp.ones(3))
+    state, info = strategy.tell(state, 1e8 + 0.01 * np.arange(N_FAR))
+    assert info.best == info.mean == info.worst == 1e8
+    better = strategy.ask(state)[0]
+    values = 1e8 - 1e5 * np.arange(N_FAR)
+    values[:2] = 1e8 + 500
+    state, info = strategy.tell(state, values)
+    np.testing.assert_array_equal(strategy.recommend(state), better)
+    assert info.best == np.float32(1e8 + 500)
+
+
 def test_doubles_where_values_count():
     """Differences from the mean are those of the doubles; values that float32 has not are refused."""
     state, told = None, {}

@@ -126,8 +126,8 @@ def cem(
         return jax.tree.map(away, state.sigma, ask(state, part), state.mean)
 
     def tell(state, fitness, comm: Comm = "blocks"):
-        fitness = checks.fitness(fitness, population_size, state.variance_noise.dtype)
-        shares = weigh(fitness)
+        fitness, order = checks.fitness(fitness, population_size, state.variance_noise.dtype)
+        shares = weigh(order)
 
         def block(part):
             away = steps(state, part)
@@ -136,7 +136,7 @@ def cem(
 
         _, (first, second) = over_blocks(block, population_size, blocks, comm)
         mean, sigma = fitted(state, first, second)
-        kept = best(ask, state, fitness, keep) if keep else None
+        kept = best(ask, state, order, keep) if keep else None
         new = advance(state, numbers, {"mean": mean, "sigma": sigma, "kept": kept}, fitness)
         return new, summarize(fitness, state.mean, new.mean, state.sigma)
 

@@ -111,9 +111,9 @@ def cma_es(
 
     def tell(state, fitness, comm: Comm = "blocks"):
         n = state.path_c.size
-        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        weights, mu_eff = paths.select(positive, fitness)
-        all_weights = ranking.recombination(signed_weights(state, n), fitness) if active else weights
+        fitness, order = checks.fitness(fitness, population_size, state.sigma.dtype)
+        weights, mu_eff = paths.select(positive, order)
+        all_weights = ranking.recombination(signed_weights(state, n), order) if active else weights
 
         def block(part):
             z = flat.normals(state, part, n)

@@ -118,9 +118,9 @@ def cr_fm_nes(
 
     def tell(state, fitness, comm: Comm = "blocks"):
         n = state.d.shape[0]
-        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
+        fitness, order = checks.fitness(fitness, population_size, state.sigma.dtype)
         some = ~jnp.all(jnp.isnan(fitness))
-        hat, mu_eff = paths.select(table, fitness)
+        hat, mu_eff = paths.select(table, order)
 
         def first_pass(part):
             z = flat.normals(state, part, n)

@@ -117,7 +117,7 @@ def differential_evolution(
         return populations.members(ids, population_size, lambda which: make(state, which))
 
     def tell(state, fitness, comm: Comm = "blocks"):
-        fitness = checks.fitness(fitness, population_size, state.fitness.dtype)
+        fitness, _ = checks.fitness(fitness, population_size, state.fitness.dtype)
         better = fitness >= state.fitness  # false for NaN
 
         def block(part):

@@ -80,9 +80,9 @@ def discovered_es(
 
     def tell(state, fitness, comm: Comm = "blocks"):
         dtype = state.temperature.dtype
-        fitness = checks.fitness(fitness, population_size, dtype)
+        fitness, order = checks.fitness(fitness, population_size, dtype)
         table = jax.nn.softmax(20 * (1 - jax.nn.sigmoid(state.temperature * jnp.asarray(ranks, dtype))))
-        weights = ranking.recombination(table, fitness)
+        weights = ranking.recombination(table, order)
         first, second = diagonal.moments(state, weights, blocks, comm)
         mean = diagonal.moved(state.mean, trees.scaled(state.learning_rate, state.sigma), first)
         rate = state.sigma_learning_rate

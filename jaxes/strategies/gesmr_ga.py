@@ -95,8 +95,8 @@ def gesmr_ga(
         return jnp.where(rank == 0, ranked[0], genetic.within(ranked[origin] * state.tau**exponent))
 
     def tell(state, fitness, comm: Comm = "blocks"):
-        fitness = checks.fitness(fitness, population_size, state.tau.dtype)
-        new = genetic.next_parents(state, fitness, make)
+        fitness, order = checks.fitness(fitness, population_size, state.tau.dtype)
+        new = genetic.next_parents(state, fitness, order, make)
         some = ~jnp.all(jnp.isnan(fitness))
         sigma = jnp.where(some, rates(state, fitness), state.sigma)
         info = summarize(fitness, state.best, new["best"], state.sigma)

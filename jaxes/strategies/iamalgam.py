@@ -21,6 +21,7 @@ from jaxes.shaping import finite
 from jaxes.strategies.parts import flat
 from jaxes.strategies.parts.covariances import DIAGONAL, FULL
 from jaxes.strategies.parts.generations import advance, begin
+from jaxes.strategies.parts.populations import leader
 from jaxes.strategy import Strategy, strategy_factory, summarize
 from jaxes.support import checks, ranking, trees
 
@@ -137,10 +138,10 @@ def iamalgam(
         return flat.members(state, ids, population_size, lambda which: steps(state, which))
 
     def tell(state, fitness, comm: Comm = "blocks"):
-        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        values = jnp.where(jnp.isnan(fitness), jnp.nan, finite(fitness))
+        fitness, order = checks.fitness(fitness, population_size, state.sigma.dtype)
+        values, order = (jnp.where(jnp.isnan(x), jnp.nan, finite(x)) for x in (fitness, order))
         elite_value = jnp.where(state.known, state.best_fitness, jnp.nan)
-        weights = ranking.recombination(jnp.asarray(table, values.dtype), jnp.concatenate([elite_value[None], values]))
+        weights = ranking.recombination(jnp.asarray(table, values.dtype), jnp.concatenate([elite_value[None], order]))
         better = state.known & (values > state.best_fitness)
         count = jnp.maximum(jnp.sum(better), 1).astype(values.dtype)
         share = jnp.where(better, 1 / count, 0)
@@ -151,15 +152,14 @@ def iamalgam(
 
         _, (first, second, improved) = over_blocks(block, population_size, blocks, comm)
         multiplier, stretch = scaled(state, jnp.any(better), kind.solve(state.factor, improved))
-        best, best_fitness = elite_of(state, values)
+        best, best_fitness = elite_of(state, values, leader(order))
         elite = {"best": best, "best_fitness": best_fitness, "known": jnp.asarray(True)}
         fit = estimated(state, first, second, weights[0], best, multiplier)
         after = advance(state, numbers, {**fit, **elite, "multiplier": multiplier, "stretch": stretch}, fitness)
         return after, summarize(fitness, state.mean, after.mean, jnp.sqrt(state.multiplier) * state.sigma)
 
-    def elite_of(state, values):
+    def elite_of(state, values, top):
         """The best member of this generation, or the old elite if that is as good, and its fitness."""
-        top = jnp.argmax(jnp.where(jnp.isnan(values), -jnp.inf, values))
         leads = ~state.known | (values[top] > state.best_fitness)
         best = trees.where(leads, jax.tree.map(lambda x: x[0], ask(state, top[None])), state.best)
         return best, jnp.where(leads, values[top], state.best_fitness)

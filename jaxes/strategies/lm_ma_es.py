@@ -107,8 +107,8 @@ def lm_ma_es(
 
     def tell(state, fitness, comm: Comm = "blocks"):
         n = state.path_sigma.shape[0]
-        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        weights, mu_eff = paths.select(table, fitness)
+        fitness, order = checks.fitness(fitness, population_size, state.sigma.dtype)
+        weights, mu_eff = paths.select(table, order)
         block = lambda part: ((), flat.times(part.of(weights), flat.normals(state, part, n)))
         _, white = over_blocks(block, population_size, blocks, comm)
         # The factors are linear, so they turn the mean of the z into the mean of the d.

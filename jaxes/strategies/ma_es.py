@@ -83,8 +83,8 @@ def ma_es(
 
     def tell(state, fitness, comm: Comm = "blocks"):
         n = state.path_sigma.shape[0]
-        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        weights, mu_eff = paths.select(table, fitness)  # M8
+        fitness, order = checks.fitness(fitness, population_size, state.sigma.dtype)
+        weights, mu_eff = paths.select(table, order)  # M8
 
         def block(part):
             z, w = flat.normals(state, part, n), part.of(weights)

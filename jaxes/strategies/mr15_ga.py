@@ -69,8 +69,8 @@ def mr15_ga(
         return populations.members(ids, population_size, lambda which: genetic.children(state, which))
 
     def tell(state, fitness, comm: Comm = "blocks"):
-        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        new = genetic.next_parents(state, fitness, genetic.children)
+        fitness, order = checks.fitness(fitness, population_size, state.sigma.dtype)
+        new = genetic.next_parents(state, fitness, order, genetic.children)
         mutants = jnp.arange(1, population_size, dtype=jnp.int32)
         before = genetic.parent_fitness(state, fitness, genetic.choices(state, mutants).parent)
         successes = 5 * jnp.sum(fitness[1:] > before, dtype=jnp.int32)

@@ -99,7 +99,7 @@ def particle_swarm(
         return populations.members(ids, population_size, lambda which: make(state, which)[0])
 
     def tell(state, fitness, comm: Comm = "blocks"):
-        fitness = checks.fitness(fitness, population_size, state.fitness.dtype)
+        fitness, _ = checks.fitness(fitness, population_size, state.fitness.dtype)
         better = fitness >= state.fitness  # false for NaN
 
         def block(part):

@@ -125,8 +125,8 @@ def rm_es(
         return flat.members(state, ids, population_size, steps)
 
     def tell(state, fitness, comm: Comm = "blocks"):
-        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        weights, mu_eff = paths.select(table, fitness)
+        fitness, order = checks.fitness(fitness, population_size, state.sigma.dtype)
+        weights, mu_eff = paths.select(table, order)
 
         def block(part):
             z, r = normals(state, part)

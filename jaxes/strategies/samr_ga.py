@@ -77,8 +77,8 @@ def samr_ga(
         return populations.members(ids, population_size, lambda which: make(state, which)[0])
 
     def tell(state, fitness, comm: Comm = "blocks"):
-        fitness = checks.fitness(fitness, population_size, state.tau.dtype)
-        selection = genetic.select(fitness, elite)
+        fitness, order = checks.fitness(fitness, population_size, state.tau.dtype)
+        selection = genetic.select(order, elite)
         members, sigma = make(state, selection.order)
         new = genetic.survivors(state, fitness, selection, members)
         sigma = genetic.inherited(selection, sigma, state.sigma)

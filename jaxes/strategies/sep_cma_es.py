@@ -87,8 +87,8 @@ def sep_cma_es(
 
     def tell(state, fitness, comm: Comm = "blocks"):
         n = state.variance.shape[0]
-        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        weights, mu_eff = paths.select(table, fitness)
+        fitness, order = checks.fitness(fitness, population_size, state.sigma.dtype)
+        weights, mu_eff = paths.select(table, order)
 
         def block(part):
             z, w = flat.normals(state, part, n), part.of(weights)

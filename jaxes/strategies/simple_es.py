@@ -60,8 +60,8 @@ def simple_es(population_size: int, sigma: Number = 0.1, *, elite_fraction: floa
         return diagonal.members(state, ids, population_size)
 
     def tell(state, fitness, comm: Comm = "blocks"):
-        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        first, second = diagonal.moments(state, select(fitness), blocks, comm)
+        fitness, order = checks.fitness(fitness, population_size, state.sigma.dtype)
+        first, second = diagonal.moments(state, select(order), blocks, comm)
         # mean <- mean of the elite; sigma^2 <- mean of (x - old mean)^2 over the elite and the coordinates.
         mean = diagonal.moved(state.mean, state.sigma, first)
         sigma = state.sigma * jnp.sqrt(diagonal.mean_square(second))

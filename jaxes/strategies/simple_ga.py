@@ -56,8 +56,8 @@ def simple_ga(population_size: int, sigma: Number = 0.1, *, elite_fraction: floa
         return populations.members(ids, population_size, lambda which: genetic.children(state, which))
 
     def tell(state, fitness, comm: Comm = "blocks"):
-        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        new = genetic.next_parents(state, fitness, genetic.children)
+        fitness, order = checks.fitness(fitness, population_size, state.sigma.dtype)
+        new = genetic.next_parents(state, fitness, order, genetic.children)
         return advance(state, numbers, new), summarize(fitness, state.best, new["best"], state.sigma)
 
     return Strategy(init, ask, tell, lambda state: state.best, population_size, blocks)

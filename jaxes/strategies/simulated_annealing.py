@@ -71,8 +71,8 @@ def simulated_annealing(
         return populations.members(ids, population_size, lambda which: make(state, which))
 
     def tell(state, fitness, comm: Comm = "blocks"):
-        fitness = checks.fitness(fitness, population_size, state.sigma.dtype)
-        index = populations.leader(fitness)
+        fitness, order = checks.fitness(fitness, population_size, state.sigma.dtype)
+        index = populations.leader(order)
         neighbor, value = populations.take(make(state, index[None]), 0), fitness[index]
         # Metropolis: accept with probability min(1, exp(change / temperature)); as u > 0, never -inf and NaN.
         key, least = populations.choice_keys(state, index[None])[0], jnp.finfo(value.dtype).tiny

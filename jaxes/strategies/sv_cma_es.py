@@ -129,7 +129,7 @@ def sv_cma_es(
 
     def tell(state, fitness, comm: Comm = "blocks"):
         dtype = state.sigma.dtype
-        fitness = checks.fitness(fitness, population_size, dtype)
+        fitness, order = checks.fitness(fitness, population_size, dtype)
         apart = force(state)
 
         def one(given):
@@ -147,12 +147,12 @@ def sv_cma_es(
             sigma = told.sigma * jnp.exp(-old.c_sigma / old.d_sigma * excess)
             return rest_of(told._replace(rest=rest)), sigma, mean, pushed
 
-        given = (jnp.arange(particles), fitness.reshape(particles, each), apart)
+        given = (jnp.arange(particles), order.reshape(particles, each), apart)
         new = lax.map(one, given, batch_size=max(1, particles // blocks))
         old = (state.particles, state.sigma, state.mean, state.pushed)
         usable = within_range({"all": new}, {"all": old}) & ~jnp.all(jnp.isnan(fitness))
         first = (*old, state.best)
-        rest, sigma, mean, pushed, best = trees.where(usable, (*new, stein.leader(fitness, particles)), first)
+        rest, sigma, mean, pushed, best = trees.where(usable, (*new, stein.leader(order, particles)), first)
         info = summarize(fitness, state.mean, mean, state.sigma)
         step = state.step + 1
         return State(state.key, step, mean, sigma, rest, pushed, best, **follow_all(numbers, state, step)), info

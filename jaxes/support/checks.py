@@ -3,7 +3,7 @@
 import difflib
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -84,20 +84,30 @@ def finite(tree: Any) -> None:
             raise ValueError(f"{name} must be finite, got {float(np.asarray(leaf)[at]):g}")
 
 
-def fitness(value: Any, size: int, dtype: Any) -> jax.Array:
-    """Return `value` as dtype[size], whole on every device and in its own order; raise if its shape is another.
+class Fitness(NamedTuple):
+    """What a generation was told."""
 
-    Numbers of more bits that the host has become the nearest ones that `dtype` can tell apart (`numerals.in_order`).
+    values: jax.Array  # float[size], which compare with those of other generations
+    order: jax.Array  # float[size]: the values, unless they tie or are infinite only by rounding; for ranks alone
+
+
+def fitness(value: Any, size: int, dtype: Any) -> Fitness:
+    """Return `value` as dtype[size], whole on every device; raise if its shape is another.
+
+    Numbers of more bits that the host has are rounded; their order is that of the numbers before (`numerals.in_order`).
     """
     shape = getattr(value, "shape", (size,))
     if shape != (size,):
         raise ValueError(f"fitness must have shape ({size},), one value per member, got {shape}")
     if (doubles := wider(value, size, dtype)) is not None:
-        return jnp.asarray(numerals.in_order(doubles, dtype))
+        near, apart = numerals.nearest(doubles, dtype), numerals.in_order(doubles, dtype)
+        values = jnp.asarray(near)
+        return Fitness(values, values if np.array_equal(near, apart, equal_nan=True) else jnp.asarray(apart))
     value = gathered(jnp.asarray(value))
     if not numerals.is_real(value.dtype):
         raise TypeError(f"fitness must be real numbers, got dtype {value.dtype}")
-    return value.astype(dtype)
+    value = value.astype(dtype)
+    return Fitness(value, value)
 
 
 def wider(value: Any, size: int, dtype: Any) -> np.ndarray | None:

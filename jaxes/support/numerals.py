@@ -11,6 +11,19 @@ def is_real(dtype: Any) -> bool:
     return any(jnp.issubdtype(dtype, kind) for kind in (jnp.floating, jnp.integer, jnp.bool_))
 
 
+def plain(value: Any) -> Any:
+    """NumPy's scalars as Python's, also in tuples, lists and dictionaries; anything else as it is.
+
+    >>> plain({"steps": np.int64(5), "sizes": (np.int32(8), 8)})
+    {'steps': 5, 'sizes': (8, 8)}
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    if type(value) in (tuple, list):
+        return type(value)(map(plain, value))
+    return {name: plain(one) for name, one in value.items()} if type(value) is dict else value
+
+
 def told(value: Any) -> str:
     """A value as an error names it.
 
@@ -98,6 +111,17 @@ def values_of(values: Any, size: int, what: str) -> np.ndarray:
     if array.shape not in ((size,), (size, 1)):
         raise ValueError(f"{wanted}, got the shape {array.shape}")
     return array.astype(np.float64).reshape(size)
+
+
+def nearest(values: np.ndarray, dtype: Any) -> np.ndarray:
+    """The numbers in a dtype of fewer bits; finite ones stay finite.
+
+    >>> nearest(np.array([1e8 + 1, 1e39, np.inf]), np.float32).tolist()
+    [100000000.0, 3.4028234663852886e+38, inf]
+    """
+    most = float(np.finfo(dtype).max)
+    with np.errstate(under="ignore"):
+        return np.where(np.isinf(values), values, np.clip(values, -most, most)).astype(dtype)
 
 
 def in_order(values: np.ndarray, dtype: Any) -> np.ndarray:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.lowrank.population import materialize
+from jaxes.strategies.parts.populations import leader
 from jaxes.strategy import Strategy, checked, strategy_factory
 from jaxes.support import checks, trees
 from jaxes.wrappers.inside import Inside, deviations
@@ -48,10 +49,10 @@ def keep_best(strategy: Strategy) -> Strategy:
         return State(inner, strategy.recommend(inner), none)
 
     def tell(state, fitness, **how):
-        fitness = checks.fitness(fitness, strategy.population_size, state.best_fitness.dtype)
-        inner, info = strategy.tell(state.inner, fitness, **how)
-        winner = jnp.argmax(jnp.where(jnp.isnan(fitness), -jnp.inf, fitness))
-        value = fitness[winner]
+        values, order = checks.fitness(fitness, strategy.population_size, state.best_fitness.dtype)
+        inner, info = strategy.tell(state.inner, values if order is values else fitness, **how)
+        winner = leader(order)
+        value = values[winner]
         better = value > state.best_fitness  # false for NaN
         member = jax.tree.map(lambda x: x[0], materialize(strategy.ask(state.inner, winner[None])))
         best, value = trees.where(better, (member, value), (state.best, state.best_fitness))

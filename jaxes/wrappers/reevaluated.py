@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxes.strategies.parts.members import as_array, read_ids
 from jaxes.strategy import Strategy, checked, strategy_factory
@@ -68,13 +69,19 @@ def reevaluated(strategy: Strategy, n: int, *, adaptive: bool = False) -> Strate
 
     def tell(state, fitness, **how):
         dtype = state.evaluations.dtype
-        values = checks.fitness(fitness, size * n, dtype).reshape(size, n)
+        told, order = checks.fitness(fitness, size * n, dtype)
+        values = told.reshape(size, n)
         index = jnp.arange(n)
         used = (index.astype(dtype) < state.evaluations)[None] & ~jnp.isnan(values)
-        inner, info = strategy.tell(state.inner, _mean(values, used), **how)
+        means: Any = _mean(values, used)
+        if order is not told and not isinstance(used, jax.core.Tracer):
+            doubles = checks.wider(fitness, size * n, dtype)
+            with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+                means = np.asarray(_mean(jnp.asarray(doubles).reshape(size, n), used))
+        inner, info = strategy.tell(state.inner, means, **how)
         if not adaptive:
             return state._replace(inner=inner), info
-        halves = [_mean(values, used & (index % 2 == side)[None]) for side in (0, 1)]
+        halves = [_mean(order.reshape(size, n), used & (index % 2 == side)[None]) for side in (0, 1)]
         s = uncertainty(*halves)
         noisy, most = s > 0, state.evaluations >= n
         count = jnp.where(noisy, state.evaluations * _WIDER, state.evaluations * (1 / _WIDER))

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxes import termination
 from jaxes.lowrank.population import materialize
 from jaxes.strategies.parts.members import as_array, read_ids
+from jaxes.strategies.parts.populations import leader
 from jaxes.strategy import Strategy, strategy_factory
 from jaxes.support import checks, keys, trees
 from jaxes.support.keys import Stream
@@ -125,8 +126,10 @@ def restarted(
         return jax.lax.switch(state.level, branches)
 
     def tell(state, fitness, **how):
-        fitness = checks.fitness(fitness, largest, state.best_fitness.dtype)
-        told = [lambda part=part: _told(part, state, fitness[: part.population_size], how) for part in parts]
+        dtype = state.best_fitness.dtype
+        values, order = checks.fitness(fitness, largest, dtype)
+        given: Any = values if order is values else checks.wider(fitness, largest, dtype)
+        told = [lambda part=part: _told(part, state, given[: part.population_size], how) for part in parts]
         inner, info, monitor, met, winner, value = jax.lax.switch(state.level, told)
         better = value > state.best_fitness  # false for NaN
         member = jax.tree.map(lambda x: x[0], materialize(ask(state, winner[None])))
@@ -207,13 +210,14 @@ def _check_shapes(inner, parts, key, params, given) -> None:
 def _told(part, state, fitness, how):
     """One generation of `part`, and what the criteria say of it."""
     population = materialize(part.ask(state.inner))
+    values, order = checks.fitness(fitness, part.population_size, state.best_fitness.dtype)
     inner, info = part.tell(state.inner, fitness, **how)
     deviations = None if part.deviations is None else part.deviations(inner)
     monitor, met = termination.watch(
-        state.monitor, state.tolerances, deviations, population, part.recommend(inner), fitness
+        state.monitor, state.tolerances, deviations, population, part.recommend(inner), order
     )
-    winner = jnp.argmax(jnp.where(jnp.isnan(fitness), -jnp.inf, fitness)).astype(jnp.int32)
-    return inner, info, monitor, met, winner, fitness[winner]
+    winner = leader(order)
+    return inner, info, monitor, met, winner, values[winner]
 
 
 def _next_regime(state, key, growth, most):

@@ -99,9 +99,11 @@ def survivors(state: Any, fitness: jax.Array, selection: Selection, members: Any
     }
 
 
-def next_parents(state: Any, fitness: jax.Array, make: Callable[[Any, jax.Array], Any]) -> dict[str, Any]:
+def next_parents(
+    state: Any, fitness: jax.Array, order: jax.Array, make: Callable[[Any, jax.Array], Any]
+) -> dict[str, Any]:
     """`survivors` of the members that `make(state, ids)` makes, as many as there are parents."""
-    selection = select(fitness, state.fitness.shape[0])
+    selection = select(order, state.fitness.shape[0])
     return survivors(state, fitness, selection, make(state, selection.order))
 
 

@@ -99,9 +99,8 @@ def leader(fitness: jax.Array) -> jax.Array:
     return jnp.argmax(jnp.where(jnp.isnan(fitness), -jnp.inf, fitness)).astype(jnp.int32)
 
 
-def record(state: Any, fitness: jax.Array, make: Callable[[jax.Array], Any]) -> tuple[Any, jax.Array]:
-    """The new `best` and `best_fitness` of a state that has these fields; a tie keeps the old one."""
-    index = leader(fitness)
+def record(state: Any, fitness: jax.Array, index: jax.Array, make: Callable[[jax.Array], Any]) -> tuple[Any, jax.Array]:
+    """The new `best` and `best_fitness`, given the generation's leader; a tie keeps the old one."""
     better = fitness[index] > state.best_fitness
     best = trees.where(better, take(make(index[None]), 0), state.best)
     return best, jnp.where(better, fitness[index], state.best_fitness)
@@ -123,8 +122,8 @@ def tell_best(
         make: `make(state, ids int32[k]) -> members`.
         numbers: the factory's numbers by name.
     """
-    fitness = checks.fitness(fitness, size, state.best_fitness.dtype)
-    best, best_fitness = record(state, fitness, lambda which: make(state, which))
+    fitness, order = checks.fitness(fitness, size, state.best_fitness.dtype)
+    best, best_fitness = record(state, fitness, leader(order), lambda which: make(state, which))
     info = summarize(fitness, state.best, best, state.sigma)
     return generations.advance(state, numbers, {"best": best, "best_fitness": best_fitness}), info
 
