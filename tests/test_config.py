@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from jaxes import envs, rl
@@ -100,6 +101,26 @@ def test_settings_survive_the_disk(tmp_path):
     assert None not in held.values()
     assert held["versions"].keys() >= {"jaxes", "python", "jax", "jaxlib"}
     assert held["versions"]["jax"] == jax.__version__
+
+
+def test_numbers_of_numpy_are_kept_as_numbers(tmp_path):
+    given = {
+        "population_size": np.int64(16),
+        "hidden": (np.int32(4), np.uint8(8)),
+        "clip_reward": (np.float64(-1), 1.0),
+        "alive_bonus": np.array([0, 1, 2]),
+        "strict": np.bool_(False),
+        "target": np.float32(2.5),
+    }
+    config = settings.complete(Config("brax/hopper", **given, seed=np.uint32(3), evaluate_every=np.int8(2)))
+    assert (config.population_size, config.hidden, config.alive_bonus) == (16, (4, 8), (0, 1, 2))
+    about.write(tmp_path, about.described(config))
+    assert settings.load(tmp_path / "config.json") == config
+    held = json.loads((tmp_path / "config.json").read_text())
+    assert (held["hidden"], held["clip_reward"], held["target"], held["seed"]) == ([4, 8], [-1.0, 1.0], 2.5, 3)
+    assert held["strict"] is False and settings.resumed(config, {"generations": np.int64(7)}).generations == 7
+    about.write(tmp_path, about.described({"lr": np.float32(0.5), "sizes": [np.int64(3)]}))
+    assert about.read(tmp_path)["settings"] == {"lr": 0.5, "sizes": [3]}
 
 
 def test_unknown_settings_on_disk_are_named(tmp_path):

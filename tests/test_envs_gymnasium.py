@@ -49,6 +49,14 @@ def a_generation(env, **where):
     return jaxes.generation(strategy, problem)(carry)
 
 
+@pytest.mark.parametrize("name", ["gymnasium/Pendulum-v1", "mujoco/Hopper-v5"])
+@pytest.mark.parametrize("kind", [int, np.int64, np.uint8])
+def test_a_time_limit_may_be_any_int(name, kind):
+    """gymnasium itself asks for Python's."""
+    env = envs.make(name, max_episode_steps=kind(5))
+    assert env.max_steps == 5 and type(env.max_steps) is int
+
+
 # --- the same as gymnasium.make --------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ import jaxes
 from jaxes import rl
 from jaxes.support import keys
 from jaxes.training import Interrupted, evaluating, loop, metrics
+from jaxes.training.compiling import Compiling
 
 KEY = jax.random.key(0)
 START = {"x": jnp.ones(3)}
@@ -118,7 +119,7 @@ def test_the_fresh_episodes_of_each_confirmation_are_new():
 
 
 def test_reports_are_regular_where_that_is_asked_for(tmp_path):
-    reports = run(tmp_path, generations=12, report_every=4, chunk_seconds=0.0)
+    reports = run(tmp_path, generations=np.int64(12), report_every=np.int64(4), chunk_seconds=np.float32(0))
     assert [r.generation for r in reports] == [4, 8, 12]
     assert [row["generation"] for row in metrics.read(tmp_path)] == [4, 8, 12]
     both = run(generations=10, report_every=4, evaluate=score, evaluate_every=5)
@@ -429,3 +430,15 @@ def test_another_wrapped_strategy_or_sigma_of_each_coordinate_is_another_run(tmp
     with pytest.raises(ValueError, match=r"keep_best .* of snes .*, wanted snes with population_size=8"):
         run(tmp_path, jaxes.snes(8, 0.1), generations=5, resume=True)
     assert run(tmp_path, wrapped(0.1), generations=5, resume=True)[-1].generation == 5
+
+
+def test_the_last_line_says_how_much_was_compiling(capsys, monkeypatch):
+    wait = Compiling.wait
+
+    def slow(self, *args):
+        self.waited += 2.0
+        return wait(self, *args)
+
+    monkeypatch.setattr(Compiling, "wait", slow)
+    run(generations=1, progress=True)
+    assert "done after 1 generations (0 s, 2 s of them compiling)" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from jaxes.envs import contract
 from jaxes.envs.protocol import Discrete, Env
 from jaxes.support import checks
+from jaxes.support.numerals import plain
 
 
 class Suite(NamedTuple):
@@ -115,7 +116,7 @@ def make(name: str, **options: Any) -> Env:
     suite, short = name.split("/", 1)
     made_by = importlib.import_module(SUITES[suite].module).make
     _check_options(name, functools.partial(made_by, short), options)
-    return contract.known(made_by(short, **options))
+    return contract.known(made_by(short, **plain(options)))
 
 
 def check_name(name: str) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxes.support.numerals import plain
+
 NAME = "config.json"
 
 _PACKAGES = {  # module -> its distribution; those that are imported are named with their versions
@@ -53,7 +55,7 @@ def described(settings: Any) -> dict[str, Any]:
     """What a folder says of its run: a `Config` whole, or what the caller of `jaxes.fit` has to say (None or names and
     values), whose strategy, problem and policy are objects without names."""
     if isinstance(settings, Mapping) or settings is None:
-        return {"written_by": "jaxes.fit", "settings": {**(settings or {})}}
+        return {"written_by": "jaxes.fit", "settings": plain({**(settings or {})})}
     return dataclasses.asdict(settings)
 
 

@@ -7,11 +7,14 @@ import math
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+import numpy as np
+
 from jaxes import envs
 from jaxes.noise import NOISES
 from jaxes.shaping import SHAPINGS
 from jaxes.strategies import STRATEGIES
 from jaxes.support import checks
+from jaxes.support.numerals import plain
 from jaxes.training import about, presets, tracking
 from jaxes.training.limits import Limits
 
@@ -143,6 +146,12 @@ class Config:
     """Implementation of the random keys."""
     track: Literal["wandb", "mlflow", "trackio"] | None = None
     """Where else to send metrics, settings and pictures, beside the folder; needs the extra of that name."""
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):  # JSON has no numbers of NumPy
+            value = getattr(self, field.name)
+            value = tuple(value.tolist()) if isinstance(value, np.ndarray) and value.ndim == 1 else plain(value)
+            object.__setattr__(self, field.name, value)
 
 
 NETWORKS = ("mlp", "gru", "lstm", "cnn:nature", "cnn:a3c", "values")

@@ -13,6 +13,7 @@ from jaxes.problem import problem as problem_of
 from jaxes.strategy import Strategy
 from jaxes.support import checks, keys
 from jaxes.support.keys import Stream
+from jaxes.support.numerals import plain
 from jaxes.support.progress import Progress
 from jaxes.training import about, tracking
 from jaxes.training.config import Config
@@ -121,6 +122,8 @@ def fit(
         raise ValueError("target is a score of evaluate, so evaluate must be given")
     if evaluate is not None:
         checks.function("evaluate", evaluate, "parameters", "the problem's state", "a key")
+    evaluate_every, report_every = plain((evaluate_every, report_every))
+    chunk_seconds, checkpoint_seconds = plain((chunk_seconds, checkpoint_seconds))
     checks.count("evaluate_every", evaluate_every)
     if report_every is not None:
         checks.count("report_every", report_every)

@@ -4,9 +4,8 @@ import dataclasses
 import math
 from typing import Any
 
-import numpy as np
-
 from jaxes.support import checks
+from jaxes.support.numerals import plain
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,14 +19,14 @@ class Limits:
 
     def check(self) -> "Limits":
         """Return the limits as Python's numbers; raise ValueError for those that no run can reach."""
-        plain = {name: _plain(value) for name, value in dataclasses.asdict(self).items() if value is not None}
-        for name in {"generations", "steps"} & plain.keys():
-            checks.integer(name, plain[name])
-        if "seconds" in plain:
-            checks.real("seconds", plain["seconds"], "above 0 and finite", lambda x: 0 < x < math.inf)
-        if "target" in plain:
-            checks.real("target", plain["target"], "that is finite", math.isfinite)
-        return Limits(**plain)
+        given = {name: plain(value) for name, value in dataclasses.asdict(self).items() if value is not None}
+        for name in {"generations", "steps"} & given.keys():
+            checks.integer(name, given[name])
+        if "seconds" in given:
+            checks.real("seconds", given["seconds"], "above 0 and finite", lambda x: 0 < x < math.inf)
+        if "target" in given:
+            checks.real("target", given["target"], "that is finite", math.isfinite)
+        return Limits(**given)
 
     def reached(self, generation: int, steps: int, seconds: float) -> str | None:
         """The name of a limit that these totals reach, None if they reach none."""
@@ -64,8 +63,3 @@ class Limits:
         """The limits by which the length of a run is known."""
         every = {name: getattr(self, name) for name in ("generations", "steps", "seconds")}
         return {name: limit for name, limit in every.items() if limit is not None}
-
-
-def _plain(value: Any) -> Any:
-    """NumPy's scalars as Python's."""
-    return value.item() if isinstance(value, np.generic) else value

@@ -22,6 +22,7 @@ from jaxes.problem import generation
 from jaxes.strategy import Strategy
 from jaxes.support import checks, keys
 from jaxes.support.keys import Stream
+from jaxes.support.numerals import plain
 from jaxes.support.progress import Progress
 from jaxes.training import about
 from jaxes.training import config as settings_of
@@ -33,6 +34,9 @@ from jaxes.training.limits import Limits
 from jaxes.training.train import Parts, build, file_name
 
 NAME = "sweep.json"
+
+POINTS = 10
+"""How many evaluations a sweep has at least, unless it has fewer generations."""
 
 
 class Sweep(NamedTuple):
@@ -87,6 +91,7 @@ def sweep(
     """
     _check_whole(config)
     checks.count("seeds", seeds)
+    seeds = int(seeds)
     settings = _settings(numbers)
     config = dataclasses.replace(settings_of.complete(config), target=None)
     limits = Limits(generations=config.generations, seconds=config.seconds)
@@ -185,17 +190,21 @@ class _Runs:
         """Run until a limit is reached, or a signal arrives."""
         rows: list[np.ndarray] = []
         generations: list[int] = []
+        every = self._config.evaluate_every
+        if limits.generations is not None:
+            every = min(every, -(-limits.generations // POINTS))
         now, began, interruption = 0, time.monotonic(), Interruption(at_once=True)
         try:
             with interruption:
                 self._bar.say(f"tracing {len(self._settings)} settings with {len(self._seeds)} seeds each")
                 carry, keys_of_all = self._start()
-                chunk = Compiling(jax.jit(self._chunk), carry, np.int32(1))
-                score = Compiling(jax.jit(self._evaluated), carry, keys_of_all)
+                since = time.monotonic()
+                chunk = Compiling(jax.jit(self._chunk), carry, np.int32(1), since=since)
+                score = Compiling(jax.jit(self._evaluated), carry, keys_of_all, since=since)
                 advance, evaluate = chunk.wait(self._bar, interruption), score.wait(self._bar, interruption)
                 interruption.at_once = False
                 while True:
-                    length = self._config.evaluate_every
+                    length = every
                     if limits.generations is not None:
                         length = min(length, limits.generations - now)
                     before = time.monotonic()
@@ -252,11 +261,13 @@ class _Runs:
         best = scores.reshape(len(self._settings), -1).mean(1).max()
         row = {"generation": now, "seconds": seconds, "mean": float(means.mean()), "evaluation": best}
         row["steps_per_second"] = speed * len(scores)
-        self._bar.show(row, float(best), {"generations": 0, "steps": 0, "seconds": 0})
+        self._bar.show(row, float(best))
 
 
 def _settings(numbers: Mapping[str, Sequence[float]]) -> list[dict[str, float]]:
     """Every combination of the values."""
+    listed = lambda values: values.tolist() if isinstance(values, np.ndarray) else plain(values)
+    numbers = {name: listed(values) for name, values in numbers.items()}
     for name, values in numbers.items():
         if not isinstance(values, Sequence) or isinstance(values, str) or not values:
             raise ValueError(f"{name} must be values to try, such as (0.02, 0.05), got {values!r}")
