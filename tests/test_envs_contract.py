@@ -194,6 +194,24 @@ class Remembering:
         return self.env.step(state, action * self.calls)
 
 
+def halving(state, action):
+    after = chase().step(state, action)
+    return after._replace(observation=after.observation.astype(jnp.float16))
+
+
+def widening(state, action):
+    """The dtype of a number in the state is another one after every step."""
+    physics, count = state.physics
+    wider = {jnp.dtype("int8"): jnp.int16, jnp.dtype("int16"): jnp.int32}[count.dtype]
+    after = chase().step(state._replace(physics=physics), action)
+    return after._replace(physics=(after.physics, count.astype(wider)))
+
+
+def with_count(key):
+    start = chase().reset(key)
+    return start._replace(physics=(start.physics, jnp.int8(0)))
+
+
 def drawing(state, action):
     return chase().step(state, action + np.float32(np.random.normal()))
 
@@ -228,6 +246,15 @@ REFUSED = {
     "a step that changes the tree": (
         chase()._replace(step=growing),
         "reset and step of toys/chase must return the same",
+    ),
+    "a step of half precision": (
+        chase()._replace(step=halving),
+        r"reset and step of toys/chase must give observation the same shape and dtype; "
+        r"reset gives float32\[2\], and step gives float16\[2\]$",
+    ),
+    "a step that widens again and again": (
+        chase()._replace(reset=with_count, step=widening),
+        r"step of toys/chase must keep the dtypes of its state; physics\[1\] was int16 and becomes int32$",
     ),
     "a tuple": (
         chase()._replace(reset=lambda key: (jnp.zeros(2), {})),
@@ -302,7 +329,7 @@ def test_dtypes_that_differ_between_reset_and_step(dtypes, fine):
         assert envs.check(env).reset(KEY).physics.physics[1].dtype == then
         return
     with pytest.raises(
-        ValueError, match=re.escape("must give.physics[1] the same shape and dtype; reset gives float32[3]")
+        ValueError, match=re.escape("must give physics[1] the same shape and dtype; reset gives float32[3]")
     ):
         envs.check(env)
 

@@ -152,12 +152,17 @@ def _widened(env: Env, start: Any, then: Any) -> Any:
     def one(path, a, b):
         if a.shape != b.shape or (a.dtype != b.dtype and not _fits(a.dtype, b.dtype)):
             raise ValueError(
-                f"reset and step of {env.name} must give{jax.tree_util.keystr(path)} the same shape and dtype; reset "
+                f"reset and step of {env.name} must give {_named(path)} the same shape and dtype; reset "
                 f"gives {a.dtype}{list(a.shape)}, and step gives {b.dtype}{list(b.shape)}"
             )
         return b
 
     return jax.tree_util.tree_map_with_path(one, start, then)
+
+
+def _named(path: Any) -> str:
+    """The name of a leaf of a state, such as physics['x']."""
+    return jax.tree_util.keystr(path).removeprefix(".")
 
 
 def _fits(given: Any, wanted: Any) -> bool:
@@ -172,7 +177,7 @@ def _same(env: Env, start: Any, then: Any) -> None:
     for (path, a), b in zip(jax.tree_util.tree_leaves_with_path(start), jax.tree.leaves(then), strict=True):
         if (a.shape, a.dtype) != (b.shape, b.dtype):
             raise ValueError(
-                f"step of {env.name} must keep the dtypes of its state; {jax.tree_util.keystr(path)} was {a.dtype} and "
+                f"step of {env.name} must keep the dtypes of its state; {_named(path)} was {a.dtype} and "
                 f"becomes {b.dtype}"
             )
 
