@@ -320,7 +320,7 @@ class _Bar:
             self._progress = Progress("minimize", {}, measure="lowest value", unit="evaluations")
         row = {"generation": generations, "steps": nfev, "seconds": seconds, "mean": fun, "evaluation": None}
         row["steps_per_second"] = nfev / seconds
-        self._progress.show(row, fun, {"generations": 0, "steps": 0, "seconds": 0})
+        self._progress.show(row, fun)
 
     def close(self) -> None:
         if self._progress is not None:

@@ -1,5 +1,6 @@
 """What a person sees of a long run: a bar in a terminal or notebook, a line now and then in a log file."""
 
+import collections
 import os
 import sys
 import time
@@ -9,8 +10,9 @@ from typing import Any, NamedTuple
 class Progress:
     """Shows how far a run is.
 
-    A terminal gets one line that fits into its width. Where it is narrow the bar is shortened first, then words; the
-    generation, the score, the speed and the time that is left stay.
+    A terminal gets one line that fits into its width. Where it is narrow words are shortened first, then the bar; the
+    generation, the score, the speed and the time that is left stay. The time that is left is told as soon as two rows
+    tell how fast the run is.
 
     Args:
         title: stands before the bar.
@@ -23,6 +25,7 @@ class Progress:
 
     LOG_SECONDS = 15.0  # between two lines in a log file
     SCORE_SECONDS = 3.0  # the same, if there is a new score to tell
+    SAMPLES = 60  # rows that the pace is of
 
     def __init__(
         self,
@@ -36,7 +39,9 @@ class Progress:
         self._title, self._limits, self._measure, self._unit, self._target = title, limits, measure, unit, target
         self._bar: Any = None
         self._done: float | None = None
-        self._whole = ""  # what that is a share of
+        self._whole = _Part("")  # what that is a share of
+        self._samples: collections.deque[dict[str, float]] = collections.deque(maxlen=self.SAMPLES)
+        self._next = False  # whether there is something to tell of a generation before it ends
         self._parts, self._saying = [_Part("")], True
         self._last_line = -float("inf")
         self._terminal = sys.stderr.isatty()
@@ -52,7 +57,8 @@ class Progress:
             self._parts = [_Part(f"first generation {share:.0%}")]
             self._draw()
         else:
-            self._draw(_Part(f"next {share:.0%}", optional=True))
+            self._next = True
+            self._draw(share)
 
     def say(self, text: str) -> None:
         """Show a state of affairs, such as compiling."""
@@ -61,18 +67,19 @@ class Progress:
         if not self._interactive and self._enabled and time.monotonic() - self._last_line > self.LOG_SECONDS:
             self._line(text)
 
-    def show(self, row: dict[str, Any], score: float | None, start: dict[str, float]) -> None:
+    def show(self, row: dict[str, Any], score: float | None, waited: float = 0.0) -> None:
         """Show a row of metrics.
 
         Args:
             row: as in metrics.jsonl.
             score: of the last evaluation, None before the first.
-            start: where this part of the run began, for the time left: generation, steps and seconds.
+            waited: how many of the row's seconds were spent on what is done once, such as compiling; they say nothing
+                of the time that is left.
         """
         if not self._enabled:
             return
         now = {"generations": row["generation"], "steps": row.get("steps") or 0, "seconds": row["seconds"]}
-        rates = [(limit - now[name]) * _pace(now, start, name) for name, limit in self._limits.items()]
+        self._samples.append({**now, "work": row["seconds"] - waited})
         value, name = (row["mean"], "mean") if score is None else (score, self._measure)
         parts = [_Part(f"generation {row['generation']}", f"gen {row['generation']}")]
         aim = "" if score is None or self._target is None else f" (target {self._target:.4g})"
@@ -80,7 +87,8 @@ class Progress:
         if row.get("steps_per_second"):
             speed = _short(row["steps_per_second"])
             parts.append(_Part(f"{speed} {self._unit}/s", f"{speed}/s"))
-        parts.append(_Part(f"{_clock(min(rates))} left" if rates else _clock(row["seconds"])))
+        left = self._left(now)
+        parts.append(_Part(f"{_clock(row['seconds'])} so far" if left is None else f"{_clock(left)} left"))
         fresh = row["evaluation"]
         self._parts, self._saying = parts, False
         if self._limits:
@@ -90,6 +98,19 @@ class Progress:
             self._draw()
         elif time.monotonic() - self._last_line > (self.LOG_SECONDS if fresh is None else self.SCORE_SECONDS):
             self._line(_SEPARATOR.join(part.text for part in parts))
+
+    def _left(self, now: dict[str, float]) -> float | None:
+        """The seconds until the first limit, None if nothing tells them yet."""
+        first, last = self._samples[0], self._samples[-1]
+        every = []
+        for name, limit in self._limits.items():
+            pace = 1.0
+            if name != "seconds":
+                if last[name] <= first[name]:
+                    return None
+                pace = (last["work"] - first["work"]) / (last[name] - first[name])
+            every.append((limit - now[name]) * pace)
+        return min(every, default=None)
 
     def close(self, text: str = "") -> None:
         """End the bar; leave it and `text` on the screen."""
@@ -103,10 +124,12 @@ class Progress:
             self._line(text)
         self._enabled = False
 
-    def _draw(self, *more: "_Part") -> None:
+    def _draw(self, share: float = 0.0) -> None:
         if not (self._enabled and self._interactive):
             return
-        parts = [*self._parts, *more]
+        parts = self._parts
+        if self._next and not self._saying:
+            parts = [*parts, _Part(f"next {share:4.0%}", optional=True)]
         if self._terminal:
             line = fitted(self._title, self._done, parts, _columns() - 1, self._whole)
             self._write(f"\r{line.ljust(self._written)}")
@@ -115,7 +138,8 @@ class Progress:
         if self._bar is None:
             self._bar = self._made()
         self._bar.n = self._done or 0.0
-        self._bar.set_description_str(_SEPARATOR.join(part.text for part in parts))
+        whole = [_Part(f"of {self._whole.text}")] if self._whole.text else []
+        self._bar.set_description_str(_SEPARATOR.join(part.text for part in [*whole, *parts]))
 
     def _made(self) -> Any:
         """A notebook's bar."""
@@ -146,37 +170,33 @@ class _Part(NamedTuple):
 _SEPARATOR = " · "
 
 
-def fitted(title: str, done: float | None, parts: list[_Part], width: int, whole: str = "") -> str:
+def fitted(title: str, done: float | None, parts: list[_Part], width: int, whole: _Part = _Part("")) -> str:
     """The longest form of the line that has at most `width` columns; `whole` is what the percents are of.
 
-    >>> parts = [_Part("generation 7", "gen 7"), _Part("score 3"), _Part("next 40%", optional=True)]
-    >>> fitted("brax/ant", 0.25, parts, 90, "28 generations")
-    'brax/ant  25% of 28 generations |█████               | generation 7 · score 3 · next 40%'
-    >>> fitted("brax/ant", 0.25, parts, 60)
-    'brax/ant  25% |██▌       | generation 7 · score 3 · next 40%'
-    >>> fitted("brax/ant", 0.25, parts, 41)
-    'brax/ant  25% gen 7 · score 3 · next 40%'
-    >>> fitted("brax/ant", 0.25, parts, 25)
-    'ant  25% gen 7 · score 3'
+    >>> parts = [_Part("generation 7", "gen 7"), _Part("score 3"), _Part("next  40%", optional=True)]
+    >>> whole = _Part("28 generations", "28 gen")
+    >>> fitted("brax/ant", 0.25, parts, 91, whole)
+    'brax/ant  25% of 28 generations |█████               | generation 7 · score 3 · next  40%'
+    >>> fitted("brax/ant", 0.25, parts, 62, whole)
+    'brax/ant  25% of 28 gen |█▎   | gen 7 · score 3 · next  40%'
+    >>> fitted("brax/ant", 0.25, parts, 42, whole)
+    'brax/ant  25% of 28 gen · gen 7 · score 3'
+    >>> fitted("brax/ant", 0.25, parts, 25, whole)
+    'brax/ant gen 7 · score 3'
     """
     every = _SEPARATOR.join(part.text for part in parts)
     short = _SEPARATOR.join(part.short or part.text for part in parts)
     least = _SEPARATOR.join(part.short or part.text for part in parts if not part.optional)
     name = title.rpartition("/")[2]
-    share = "" if done is None else f" {done:4.0%}"
+    lines = [f"{title} {every}"]
     if done is not None:
-        of = [(f"{title}{share} of {whole}", every)] if whole else []
-        for head, words in (*of, (title + share, every), (title + share, short)):
-            room = width - len(f"{head} || {words}")
-            if room >= 5:
-                return f"{head} |{_drawn(done, min(room, 20))}| {words}"
-    heads = [(title, every)] if done is None else []
-    line = ""
-    for head, words in (*heads, (title + share, short), (name + share, short), (name + share, least), ("", least)):
-        line = f"{head} {words}".strip()
-        if len(line) <= width:
-            return line
-    return line[:width]
+        share, brief = f" {done:4.0%} of {whole.text}", f" {done:4.0%} of {whole.short or whole.text}"
+        bars = [f"|{_drawn(done, length)}|" for length in (20, 10, 5)]
+        lines = [f"{title}{share} {bar} {every}" for bar in bars]
+        lines += [f"{title}{brief} {bar} {short}" for bar in bars]
+        lines += [f"{head}{brief}{_SEPARATOR}{words}" for head in (title, name) for words in (short, least)]
+    lines += [f"{head} {words}" for head in (title, name) for words in (short, least)]
+    return next((line for line in lines if len(line) <= width), least[:width])
 
 
 def _drawn(done: float, length: int) -> str:
@@ -186,9 +206,11 @@ def _drawn(done: float, length: int) -> str:
     return ("█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")).ljust(length)
 
 
-def _amount(name: str, limit: float, unit: str) -> str:
+def _amount(name: str, limit: float, unit: str) -> _Part:
     """A limit in words."""
-    return _clock(limit) if name == "seconds" else f"{_short(limit)} {unit if name == 'steps' else name}"
+    if name == "seconds":
+        return _Part(_clock(limit))
+    return _Part(f"{_short(limit)} {unit if name == 'steps' else name}", f"{_short(limit)} gen" * (name != "steps"))
 
 
 def _columns() -> int:
@@ -200,13 +222,6 @@ def _columns() -> int:
         return os.get_terminal_size(sys.stderr.fileno()).columns or 80
     except (OSError, ValueError):
         return 80
-
-
-def _pace(now: dict[str, float], start: dict[str, float], name: str) -> float:
-    """Seconds for one more of `name`."""
-    if name == "seconds":
-        return 1.0
-    return (now["seconds"] - start["seconds"]) / max(now[name] - start[name], 1)
 
 
 def _clock(seconds: float) -> str:

@@ -25,10 +25,18 @@ _awaited: list[Any] = []  # arrays
 
 
 class Compiling:
-    """A jitted function, compiled in the background for these arguments; a plain function is ready at once."""
+    """A jitted function, compiled in the background for these arguments; a plain function is ready at once.
 
-    def __init__(self, function, *args):
+    Args:
+        function: jitted, or a plain one.
+        *args: its arguments.
+        since: when the clock that a person sees began (`time.monotonic()`): one for all that is compiled together.
+    """
+
+    def __init__(self, function, *args, since: float | None = None):
+        began = time.monotonic()
         lowered = function.lower(*args) if hasattr(function, "lower") else _Plain(function)
+        self.waited = time.monotonic() - began
         self._result: Any = None
         self._error: BaseException | None = None
 
@@ -40,19 +48,24 @@ class Compiling:
             finally:
                 _threads.discard(self._thread)
 
-        self._began = time.monotonic()
+        self._began = time.monotonic() if since is None else since
         self._thread = threading.Thread(target=work, daemon=True)
         _threads.add(self._thread)
         self._thread.start()
 
     def wait(self, bar: Progress, interruption: Interruption) -> Callable:
-        """Wait for the compiled function, and show how long it takes; raises KeyboardInterrupt if interrupted."""
+        """Wait for the compiled function, and show how long it takes; raises KeyboardInterrupt if interrupted.
+
+        `waited` is how many seconds nothing else was done, tracing included.
+        """
+        began = time.monotonic()
         while self._thread.is_alive():
             self._thread.join(0.5)
             if self._thread.is_alive():
                 bar.say(f"compiling, {time.monotonic() - self._began:.0f} s")
             if interruption.received:
                 raise KeyboardInterrupt
+        self.waited += time.monotonic() - began
         if self._error is not None:
             raise self._error
         return self._result

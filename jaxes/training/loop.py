@@ -75,7 +75,7 @@ class Run:
                         if self.confirmed is not None and self.limits.hit(self.confirmed):
                             stopped = "target"
                         row = self._row(chunk, scores)
-                        self.bar.show(row, self.score, self.start)
+                        self.bar.show(row, self.score, self._waited())
                         due = bool(stopped or chunk.signal or scores is not None or self._is_due())
                         self._keep(row if due else None, at_once=bool(stopped or chunk.signal))
                     if chunk.signal:
@@ -88,7 +88,7 @@ class Run:
                 self._told, self.took = chunk.totals, 0.0
                 report = self._report(chunk, row, stopped)
                 if stopped:
-                    text = f"{self.limits.told(stopped, self.now)}{self._outcome(scores)}"
+                    text = f"{self.limits.told(stopped, self.now)}{self._outcome(scores)}{self._spent()}"
                     self.bar.close(text)
                 yield report
                 if stopped:
@@ -111,8 +111,11 @@ class Run:
         try:
             with interruption:
                 self._carry = self.devices.everywhere(self.here)
-                self._chunk = Compiling(self.chunk, self._carry, np.int32(1))
-                self._scores = None if self.scores is None else Compiling(self.scores, self.here, self.key)
+                since = time.monotonic()
+                self._chunk = Compiling(self.chunk, self._carry, np.int32(1), since=since)
+                self._scores = None
+                if self.scores is not None:
+                    self._scores = Compiling(self.scores, self.here, self.key, since=since)
                 if self.folder is not None:
                     self.folder.open()
         except BaseException as error:
@@ -170,6 +173,15 @@ class Run:
         if self.confirmed is not None and scores is not None:
             return f", score {self.confirmed:.4g} on {CONFIRMATIONS * scores.size} fresh episodes"
         return "" if self.score is None else f", score {self.score:.4g}"
+
+    def _waited(self) -> float:
+        """Seconds of waiting for compilers."""
+        return self._chunk.waited + (0.0 if self._scores is None else self._scores.waited)
+
+    def _spent(self) -> str:
+        """How long this part of the run took, in words, where compiling was much of it."""
+        waited = self._waited()
+        return f" ({self._clock() - self.spent:.0f} s, {waited:.0f} s of them compiling)" if waited >= 1 else ""
 
     def _row(self, chunk: Chunk, scores: jax.Array | None) -> dict[str, Any]:
         """A row of the metrics."""
