@@ -73,7 +73,7 @@ def test_backend_that_swimmer_does_not_have(backend):
 
 def test_missing_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "brax", None)
-    with pytest.raises(ImportError, match=r"brax is not installed .*; it comes with: pip install jaxes"):
+    with pytest.raises(ImportError, match=r"brax is not installed .*: pip install brax"):
         jaxes.envs.make("brax/hopper")
 
 

@@ -160,5 +160,5 @@ def test_it_comes_back_as_an_environment_on_cpus():
 def test_gymnasium_is_missing(monkeypatch):
     monkeypatch.delitem(sys.modules, "jaxes.envs.as_gymnasium", raising=False)
     monkeypatch.setitem(sys.modules, "gymnasium", None)
-    with pytest.raises(ImportError, match=r"pip install 'jaxes\[gymnasium\]'"):
+    with pytest.raises(ImportError, match=r"pip install .*\(the extra 'gymnasium' of jaxes\)"):
         import jaxes.envs.as_gymnasium  # noqa: F401

@@ -10,7 +10,7 @@ import jaxes
 
 def test_without_the_package_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "envpool", None)
-    with pytest.raises(ImportError, match=r"pip install 'jaxes\[envpool\]'"):
+    with pytest.raises(ImportError, match=r"pip install .*\(the extra 'envpool' of jaxes\)"):
         jaxes.envs.make("envpool/BipedalWalker-v3")
 
 

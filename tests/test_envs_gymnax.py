@@ -169,7 +169,7 @@ def test_missing_package(missing, monkeypatch):
     for name in [name for name in sys.modules if name.split(".")[0] == missing]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(ImportError, match=r"gymnax is not installed .*; it comes with: pip install 'jaxes\[gymnax\]'"):
+    with pytest.raises(ImportError, match=r"gymnax is not installed .*: pip install .*\(the extra 'gymnax' of jaxes\)"):
         jaxes.envs.make("gymnax/CartPole-v1")
 
 

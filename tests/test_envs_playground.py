@@ -23,7 +23,7 @@ def test_unknown_impl(impl):
 
 def test_missing_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "mujoco_playground", None)
-    message = r"playground is not installed .*; it comes with: pip install 'jaxes\[playground\]'"
+    message = r"playground is not installed .*: pip install .*playground.* \(the extra 'playground' of jaxes\)"
     with pytest.raises(ImportError, match=message):
         jaxes.envs.make("playground/CheetahRun")
 

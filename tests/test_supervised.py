@@ -210,7 +210,9 @@ def test_nothing_held_out(share):
 
 def test_without_scikit_learn(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(ImportError, match=r"scikit-learn is not installed .*pip install 'jaxes\[supervised\]'"):
+    with pytest.raises(
+        ImportError, match=r"scikit-learn is not installed .*pip install .*\(the extra 'supervised' of jaxes\)"
+    ):
         supervised.digits()
 
 

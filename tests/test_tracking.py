@@ -1,5 +1,6 @@
 """Metrics, settings and pictures reach TensorBoard, Weights & Biases, MLflow and Trackio."""
 
+import importlib.metadata
 import sys
 import types
 
@@ -10,6 +11,7 @@ import pytest
 import toys
 
 import jaxes
+from jaxes.support import extras
 from jaxes.training import metrics, tracking
 
 KEY = jax.random.key(0)
@@ -194,7 +196,7 @@ def test_what_fails_there_does_not_end_the_run(package, call, tmp_path, capsys, 
 @pytest.mark.parametrize("kind", ["wandb", "mlflow", "trackio"])
 def test_a_missing_package_is_told_before_any_work(kind, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, kind, None)
-    with pytest.raises(ImportError, match=rf"pip install 'jaxes\[{kind}\]'"):
+    with pytest.raises(ImportError, match=rf"pip install .*\(the extra '{kind}' of jaxes\)"):
         run(tmp_path / "run", track=kind)
     assert not (tmp_path / "run").exists()
 
@@ -218,3 +220,21 @@ def test_every_column_of_a_rollout_has_its_group():
         "episodes/episode_length",
         "problem/games",
     }
+
+
+@pytest.mark.parametrize(
+    ("extra", "command"),
+    [
+        ("paper", "pip install 'ink>=2' paper"),
+        ("pen", "pip install 'pen[blue]<3'"),
+        ("nosuch", "pip install module"),
+    ],
+)
+def test_an_extra_is_installed_by_the_names_of_its_packages(extra, command, monkeypatch):
+    needs = ["jax>=0.8", "ink>=2; extra == 'paper'", 'paper; extra == "paper"']
+    needs.append("pen[blue]<3; python_version < '4' and extra == 'pen'")
+    monkeypatch.setattr(importlib.metadata, "requires", lambda name: needs)
+    assert extras.install(extra, "module") == command
+    assert str(extras.missing("module", extra, ImportError("gone"))).startswith(
+        f"module is not installed (gone): {command} (the extra '{extra}' of jaxes)"
+    )

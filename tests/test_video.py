@@ -191,7 +191,9 @@ def test_what_cannot_be_drawn(cart_pole, tmp_path):
 
 def test_missing_encoder(cart_pole, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    with pytest.raises(ImportError, match=r"imageio-ffmpeg is not installed .*: pip install 'jaxes\[video\]'"):
+    with pytest.raises(
+        ImportError, match=r"imageio-ffmpeg is not installed .*: pip install .*\(the extra 'video' of jaxes\)"
+    ):
         video.write(cart_pole, jax.random.key(0), tmp_path / "x.mp4")
 
 

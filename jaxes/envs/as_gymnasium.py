@@ -10,12 +10,12 @@ import numpy as np
 
 from jaxes.envs import contract, own
 from jaxes.envs.protocol import Box, Discrete, Env, MultiDiscrete
-from jaxes.support import checks
+from jaxes.support import extras
 
 try:
     import gymnasium
 except ImportError as error:
-    raise checks.extra("gymnasium", "gymnasium", error) from None
+    raise extras.missing("gymnasium", "gymnasium", error) from None
 
 
 class AsGymnasium(gymnasium.Env):

@@ -25,7 +25,7 @@ class Suite(NamedTuple):
 
     module: str
     package: str  # must be installed
-    extra: str | None  # by pip install 'jaxes[extra]'; None if jaxes itself depends on the package
+    extra: str | None  # of jaxes, which brings the package; None if jaxes itself depends on the package
     open: bool = False  # whether there are more environments than those in the tables
 
 

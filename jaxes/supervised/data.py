@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxes.supervised.idx import read_idx
-from jaxes.support import checks
+from jaxes.support import checks, extras
 
 
 class Data(NamedTuple):
@@ -45,7 +45,7 @@ def digits(test_share: float = 0.2, seed: int = 0) -> Data:
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
-        raise checks.extra("scikit-learn", "supervised", error) from None
+        raise extras.missing("scikit-learn", "supervised", error) from None
     known: Any = load_digits()
     images, labels = known.images[..., None].astype(np.uint8), known.target.astype(np.int32)
     order = np.random.RandomState(seed).permutation(len(labels))

@@ -281,10 +281,5 @@ def named(what: str, name: str, known: Iterable[str]) -> str:
     return choice(what, {plain(other): other for other in known}.get(plain(name), name), known)
 
 
-def extra(module: str, name: str, error: Exception) -> ImportError:
-    """The error for a missing optional dependency: how to install it."""
-    return ImportError(f"{module} is not installed ({error}); it comes with: pip install 'jaxes[{name}]'")
-
-
 def _describe(value: Any) -> str:
     return f"{value.dtype}{list(value.shape)}" if hasattr(value, "dtype") else f"{value!r} ({type(value).__name__})"

@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxes import envs
 from jaxes.strategies import STRATEGIES
-from jaxes.support import checks
+from jaxes.support import checks, extras
 from jaxes.training import presets
 
 
@@ -22,9 +22,11 @@ def environments(patterns: Sequence[str] = ()) -> Iterable[str]:
     yield f"{'environment':34} {'observation':>11}  {'action':11} {'steps':>5}"
     for row in found:
         action = f"{row.action.n} choices" if isinstance(row.action, envs.Discrete) else row.action
-        needs = "" if row.extra is None else f"  needs: pip install 'jaxes[{row.extra}]'"
+        needs = "" if row.extra is None else f"  needs the extra {row.extra}"
         note = f"  {presets.WITHOUT[row.name]}" if row.name in presets.WITHOUT else ""
         yield f"{row.name:34} {row.observation:11}  {action!s:11} {row.max_steps:5}{needs}{note}"
+    for extra in dict.fromkeys(row.extra for row in found if row.extra is not None):
+        yield f"the extra {extra}: {extras.install(extra, extra)}"
 
 
 def strategies(names: Sequence[str] = ()) -> Iterable[str]:

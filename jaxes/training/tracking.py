@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from jaxes.support import checks
+from jaxes.support import checks, extras
 
 _GROUPS = {
     "score": ("best", "mean", "worst", "evaluation", "evaluation_std", "evaluation_rank", "confirmation"),
@@ -226,4 +226,4 @@ def _module(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise checks.extra(name, name, error) from None
+        raise extras.missing(name, name, error) from None

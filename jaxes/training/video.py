@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxes.support import checks
+from jaxes.support import extras
 
 if TYPE_CHECKING:
     from jaxes.envs import Env
@@ -221,5 +221,5 @@ def _encoder() -> str:
     try:
         import imageio_ffmpeg
     except ImportError as error:
-        raise checks.extra("imageio-ffmpeg", "video", error) from None
+        raise extras.missing("imageio-ffmpeg", "video", error) from None
     return imageio_ffmpeg.get_ffmpeg_exe()

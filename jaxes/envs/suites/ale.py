@@ -16,7 +16,7 @@ import numpy as np
 
 from jaxes.envs.host import host_env, threaded_step
 from jaxes.envs.protocol import Discrete, Env
-from jaxes.support import checks
+from jaxes.support import checks, extras
 
 # The games of Salimans et al. 2017, Table 2, by the number of their actions; any other game of ale-py works too.
 _GAMES = {
@@ -96,7 +96,7 @@ def _package() -> Any:
         import ale_py
         import gymnasium  # noqa: F401 - ale_py.vector_env and ale_py.env need it
     except ImportError as error:
-        raise checks.extra("ale", "ale", error) from None
+        raise extras.missing("ale", "ale", error) from None
     ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
     return ale_py
 

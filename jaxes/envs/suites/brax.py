@@ -96,7 +96,7 @@ def _import_brax() -> types.ModuleType:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             from brax import envs, fluid  # MuJoCo's JAX port prints that warp is not there
     except ImportError as error:
-        raise ImportError(f"brax is not installed ({error}); it comes with: pip install jaxes") from None
+        raise ImportError(f"brax is not installed ({error}): pip install brax") from None
     if "a_min" not in inspect.signature(jnp.clip).parameters and "a_min=" in inspect.getsource(fluid):
         fluid.jp = _numpy_with_old_clip()
     return envs

@@ -14,7 +14,7 @@ import numpy as np
 from jaxes.envs.host import check_limit, host_env, threaded_step
 from jaxes.envs.protocol import Box, Discrete, Env
 from jaxes.envs.suites import spaces
-from jaxes.support import checks
+from jaxes.support import checks, extras
 
 # The ones that `jaxes envs` lists; any other of `envpool.list_all_envs()` for one player works too.
 MAX_STEPS = {"BipedalWalker-v3": 1600, "BipedalWalkerHardcore-v3": 2000, "CarRacing-v3": 1000}
@@ -59,7 +59,7 @@ def _package() -> Any:
     try:
         import envpool
     except ImportError as error:
-        raise checks.extra("envpool", "envpool", error) from None
+        raise extras.missing("envpool", "envpool", error) from None
     return envpool
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from jaxes.envs.host import check_limit, host_env
 from jaxes.envs.protocol import Discrete, Env
 from jaxes.envs.suites import spaces
-from jaxes.support import checks
+from jaxes.support import extras
 
 # The ones that `jaxes envs` lists; any other id that gymnasium knows works too.
 MAX_STEPS = {
@@ -92,7 +92,7 @@ def package(extra: str = "gymnasium") -> Any:
     try:
         import gymnasium
     except ImportError as error:
-        raise checks.extra("gymnasium", extra, error) from None
+        raise extras.missing("gymnasium", extra, error) from None
     return gymnasium
 
 
@@ -141,7 +141,7 @@ def made(name: str, options: dict[str, Any], extra: str = "gymnasium") -> Made:
         with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of Box2D, and of old versions
             env = gymnasium.make(name, **{"disable_env_checker": True, **options})
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
-        raise checks.extra(name, extra, error) from None
+        raise extras.missing(name, extra, error) from None
     except gymnasium.error.Error as error:
         raise ValueError(f"gymnasium has no environment {name!r}: {error}") from None
     except TypeError as error:

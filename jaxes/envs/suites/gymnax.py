@@ -10,7 +10,7 @@ import numpy as np
 from jaxes.envs import drawings
 from jaxes.envs.protocol import Box, Discrete, Env, EnvState
 from jaxes.envs.suites.foreign import foreign, strong
-from jaxes.support import checks
+from jaxes.support import checks, extras
 
 SIZES = {  # numbers in an observation and in an action
     "CartPole-v1": (4, Discrete(2)),
@@ -150,5 +150,5 @@ def _import_gymnax() -> types.ModuleType:
     try:
         import gymnax
     except ImportError as error:
-        raise checks.extra("gymnax", "gymnax", error) from None
+        raise extras.missing("gymnax", "gymnax", error) from None
     return gymnax

@@ -17,7 +17,7 @@ from jaxes.envs.protocol import Box, Env, EnvState
 from jaxes.envs.suites.foreign import foreign, pure, strong
 from jaxes.envs.suites.mujoco_drawing import draw
 from jaxes.envs.suites.mujoco_tools import quiet
-from jaxes.support import checks
+from jaxes.support import checks, extras
 
 IMPLEMENTATIONS = ("jax", "warp")
 
@@ -108,5 +108,5 @@ def _import_registry() -> types.ModuleType:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             from mujoco_playground import registry
     except ImportError as error:
-        raise checks.extra("playground", "playground", error) from None
+        raise extras.missing("playground", "playground", error) from None
     return registry

@@ -11,7 +11,7 @@ from typing import Any
 
 from jaxes.rl.host.here import ENVIRONMENT, XLA_FLAGS
 from jaxes.rl.host.worker import Worker
-from jaxes.support import checks
+from jaxes.support import extras
 
 PATIENCE = 60.0  # seconds to wait for an answer that takes no work, such as the one that an actor has started
 
@@ -31,7 +31,7 @@ class Fleet:
         try:
             import ray
         except ImportError as error:
-            raise checks.extra("ray", "ray", error) from None
+            raise extras.missing("ray", "ray", error) from None
         self._ray = ray
         if not ray.is_initialized():
             _knock(address)
