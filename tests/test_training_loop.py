@@ -367,7 +367,20 @@ def test_resuming_at_the_limit_or_the_target_says_so_and_changes_nothing(tmp_pat
     assert held == ((tmp_path / "config.json").read_text(), (tmp_path / "metrics.jsonl").read_text())
     more = run(tmp_path, target=0.0, generations=end.generation + 2, resume=True, **options)[-1]
     assert more.stopped == "generations" and more.generation == end.generation + 2
-    assert run(tmp_path, target=-2.5, generations=30, resume=True, **options)[-1].generation == end.generation + 3
+    told = (tmp_path / "metrics.jsonl").read_text()
+    for target in (-2.5, more.evaluation):  # the last evaluation reaches it, and was not confirmed
+        with pytest.raises(ValueError, match=rf"its target of {target:g} \({more.evaluation:.4g} on fresh episodes\)"):
+            run(tmp_path, target=target, generations=30, resume=True, **options)
+    assert told == (tmp_path / "metrics.jsonl").read_text()
+
+
+def test_resuming_with_a_target_that_fresh_episodes_do_not_reach_goes_on(tmp_path):
+    options = {"evaluate": lucky, "evaluate_every": 1}
+    before = run(tmp_path, generations=2, **options)[-1]
+    assert before.evaluation == 100.0 and before.confirmation is None
+    after = run(tmp_path, target=50.0, generations=400, resume=True, **options)
+    assert after[0].generation == 3 and after[0].confirmation == 20.0
+    assert after[-1].stopped == "target" and after[-1].confirmation == 60.0
 
 
 def test_resuming_with_other_settings_says_what_differs(tmp_path):
@@ -442,4 +455,4 @@ def test_the_last_line_says_how_much_was_compiling(capsys, monkeypatch):
 
     monkeypatch.setattr(Compiling, "wait", slow)
     run(generations=1, progress=True)
-    assert re.search(r"done after 1 generations \(\d+ s, 2 s of them compiling\)$", capsys.readouterr().err, re.M)
+    assert re.search(r"done after 1 generation \(\d+ s, 2 s of them compiling\)$", capsys.readouterr().err, re.M)

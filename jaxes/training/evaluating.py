@@ -9,6 +9,8 @@ import numpy as np
 
 from jaxes.problem import Problem
 from jaxes.strategy import Strategy
+from jaxes.support import keys
+from jaxes.support.keys import Stream
 from jaxes.support.numerals import is_real
 
 Evaluate = Callable[[Any, Any, jax.Array], Any]
@@ -35,6 +37,20 @@ def scoring(strategy: Strategy, problem: Problem, evaluate: Evaluate) -> Callabl
         return jnp.atleast_1d(scores).astype(jnp.promote_types(scores.dtype, jnp.float32))
 
     return score if problem.host else jax.jit(score)
+
+
+def confirmation(score: Callable[[Any, jax.Array], jax.Array], carry: Any, key: jax.Array, generation: int) -> float:
+    """The mean score on fresh episodes, other ones after each generation.
+
+    Args:
+        score: from `scoring`.
+        carry: of the run.
+        key: of the run.
+        generation: of the carry.
+    """
+    fresh = jax.random.fold_in(keys.stream(key, Stream.CONFIRMATION), generation)
+    means = [float(jnp.mean(score(carry, one))) for one in jax.random.split(fresh, CONFIRMATIONS)]
+    return sum(means) / len(means)
 
 
 def summary(scores: Any, fitness: Any) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """`jaxes.fit`: from a strategy and a problem to a run that reports."""
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from jaxes.support.progress import Progress
 from jaxes.training import about, tracking
 from jaxes.training.config import Config
 from jaxes.training.devices import Devices
-from jaxes.training.evaluating import Evaluate, scoring
+from jaxes.training.evaluating import Evaluate, confirmation, scoring
 from jaxes.training.folder import Opened, opened
 from jaxes.training.limits import Limits
 from jaxes.training.loop import Run, totals
@@ -106,7 +107,7 @@ def fit(
         OSError: before any work, if `out` cannot be written.
         TypeError, ValueError: before any work, if arguments are not what they should be or do not fit each other, or
             the checkpoint was made by another strategy, with another population size, sigma or key, or with other
-            settings, or the run to resume has reached a limit or its target.
+            settings, or the run to resume has reached a limit or the target.
         Interrupted: (a `KeyboardInterrupt`) after Ctrl-C or SIGTERM, when the checkpoint has been written.
 
     >>> import jax, jaxes, jax.numpy as jnp
@@ -149,11 +150,14 @@ def fit(
     devices.check(strategy, problem)
     title = title or ("fit" if out is None else Path(out).name)
     chunk = devices.chunk(strategy, problem)
-    begin = Opened(None, (state, problem_state), 0.0, None)
+    scores = None if evaluate is None else scoring(strategy, problem, evaluate)
+    begin = Opened(None, (state, problem_state), 0.0)
     if out is not None:
         made_of = origin(strategy, state, key, params)
         begin = opened(Path(out), begin.carry, resume, track, processes, made_of)
-        _check_end(begin, limits, totals(problem, begin.carry).get("steps", 0), out)
+        steps_so_far = totals(problem, begin.carry).get("steps", 0)
+        confirm = None if scores is None else functools.partial(confirmation, scores, begin.carry, key)
+        _check_end(begin, limits, steps_so_far, out, confirm, processes)
         if begin.folder is not None:
             begin.folder.describe(settings)
     elif resume:
@@ -163,7 +167,7 @@ def fit(
         problem=problem,
         chunk=chunk,
         key=key,
-        scores=None if evaluate is None else scoring(strategy, problem, evaluate),
+        scores=scores,
         evaluate_every=evaluate_every,
         report_every=report_every,
         limits=limits,
@@ -177,11 +181,25 @@ def fit(
     ).reports()
 
 
-def _check_end(begin: Opened, limits: Limits, steps: int, out: Any) -> None:
-    """Raise ValueError if the run to go on with has come to its end."""
+def _check_end(
+    begin: Opened,
+    limits: Limits,
+    steps: int,
+    out: Any,
+    confirm: Callable[[int], float] | None,
+    processes: Processes,
+) -> None:
+    """Raise ValueError if the run to go on with has come to its end.
+
+    A target may be new, and the last evaluation reach it: then `confirm(generation)` is the score on fresh episodes.
+    """
+    now = int(begin.carry[0].step)
     try:
-        limits.refuse(out, int(begin.carry[0].step), steps, begin.seconds, begin.confirmed)
-    except ValueError:
+        limits.refuse(out, now, steps, begin.seconds, begin.confirmed)
+        if confirm is not None and begin.confirmed is None and limits.hit(begin.evaluated):
+            (confirmed,) = processes.agree(confirm(now))
+            limits.refuse(out, now, steps, begin.seconds, confirmed)
+    except BaseException:
         if begin.folder is not None:
             begin.folder.release()
         raise

@@ -31,8 +31,10 @@ class Folder:
     def __init__(self, path: Path, carry: Any, resume: bool, track: str | None = None, origin: Any = None):
         self.path, self.carry, self.seconds, self._track, self._origin = path, carry, 0.0, track, origin
         self._resumed = resume
+        self.evaluated: float | None = None
+        """The score of an evaluation after the newest checkpoint's generation; None if there was none."""
         self.confirmed: float | None = None
-        """The score on fresh episodes by which the run has ended at a target; None if it has not."""
+        """The same on fresh episodes; None if it reached no target."""
         held = path / "checkpoints"
         if resume and not held.is_dir():
             raise FileNotFoundError(f"{path} holds no run to resume: it has no checkpoints folder")
@@ -47,7 +49,7 @@ class Folder:
         if resume and self._checkpoints.latest is not None:
             tree = self._checkpoints.load(self._tree(carry, 0.0), origin)
             self.carry, self.seconds = (tree["state"], tree["problem_state"]), float(tree["seconds"])
-            self.confirmed = _confirmed(path, self._checkpoints.latest)
+            self.evaluated, self.confirmed = _scores(path, self._checkpoints.latest)
 
     def describe(self, settings: Any) -> None:
         """Write `config.json`, see `jaxes.fit`; None leaves that of a resumed run as it is."""
@@ -102,34 +104,37 @@ class Opened(NamedTuple):
     folder: Folder | None  # if this process writes it
     carry: Any
     seconds: float  # so far
-    confirmed: float | None  # see `Folder`
+    evaluated: float | None = None  # see `Folder`
+    confirmed: float | None = None  # see `Folder`
 
 
 def opened(path: Path, carry: Any, resume: bool, track: str | None, processes: Processes, origin: Any = None) -> Opened:
     """Open the folder in the process that writes it; the arguments are those of `Folder`."""
-    folder, fault, confirmed = None, None, None
+    folder, fault, scores = None, None, (None, None)
     if processes.first:
         try:
             folder = Folder(path, carry, resume, track, origin)
-            carry, confirmed = folder.carry, folder.confirmed
+            carry, scores = folder.carry, (folder.evaluated, folder.confirmed)
         except (OSError, ValueError) as error:
             fault = error
     processes.meet()
     seconds = 0.0 if folder is None else folder.seconds
-    found, seconds, score = processes.agree(float(fault is None), seconds, math.nan if confirmed is None else confirmed)
+    numbers = [math.nan if score is None else score for score in scores]
+    found, seconds, *numbers = processes.agree(float(fault is None), seconds, *numbers)
     if fault is not None:
         raise fault
     if not found:
         raise OSError(f"process 0 cannot use {path}: its own message says why")
-    return Opened(folder, processes.broadcast(carry), seconds, None if math.isnan(score) else score)
+    evaluated, confirmed = (None if math.isnan(score) else score for score in numbers)
+    return Opened(folder, processes.broadcast(carry), seconds, evaluated, confirmed)
 
 
-def _confirmed(path: Path, generation: int) -> float | None:
-    """The score on fresh episodes that the row of a generation has."""
+def _scores(path: Path, generation: int) -> tuple[float | None, float | None]:
+    """The scores of the evaluation, and on fresh episodes, that the row of a generation has."""
     from jaxes.training import metrics
 
     rows = [row for row in metrics.read(path) if row["generation"] == generation]
-    return rows[-1].get("confirmation") if rows else None
+    return (rows[-1].get("evaluation"), rows[-1].get("confirmation")) if rows else (None, None)
 
 
 def _probe(path: Path, size: int) -> None:

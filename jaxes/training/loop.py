@@ -17,7 +17,7 @@ from jaxes.support.keys import Stream
 from jaxes.support.progress import Progress
 from jaxes.training.compiling import Compiling, computed
 from jaxes.training.devices import Devices
-from jaxes.training.evaluating import COLUMNS, CONFIRMATIONS, summary
+from jaxes.training.evaluating import COLUMNS, CONFIRMATIONS, confirmation, summary
 from jaxes.training.folder import Folder
 from jaxes.training.interruption import Interrupted, Interruption
 from jaxes.training.limits import Limits
@@ -163,9 +163,7 @@ class Run:
         scores = evaluate(self.here, keys.stream(self.key, Stream.EVALUATION))
         (self.score,) = agree(float(jnp.mean(scores)))
         if self.limits.hit(self.score):
-            fresh = jax.random.fold_in(keys.stream(self.key, Stream.CONFIRMATION), self.now)
-            means = [float(jnp.mean(evaluate(self.here, key))) for key in jax.random.split(fresh, CONFIRMATIONS)]
-            (self.confirmed,) = agree(sum(means) / len(means))
+            (self.confirmed,) = agree(confirmation(evaluate, self.here, self.key, self.now))
         return scores
 
     def _outcome(self, scores: jax.Array | None) -> str:

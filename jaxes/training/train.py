@@ -124,7 +124,7 @@ def resume(
 
     Raises:
         FileNotFoundError: if the folder holds no run.
-        ValueError: if the run has reached its limit or its target.
+        ValueError: if the run has reached its limit or its target (a new one too, if its last evaluation reaches it).
 
     >>> reports = jaxes.training.resume("runs/brax-hopper-open_es-0", seconds=120)  # doctest: +SKIP
     """
