@@ -168,7 +168,7 @@ def test_the_entries_of_a_stack_keep_their_factors():
 
 def test_a_scan_whose_parts_are_not_told(monkeypatch):
     """What a future JAX might do: the matrices are made, and the numbers stay right."""
-    monkeypatch.setattr(interpreter, "_parts_of_scan", lambda params: None)
+    monkeypatch.setattr(interpreter, "parts_of_scan", lambda params: None)
     params = {"w": 0.3 * jax.random.normal(KEY, (4, 4))}
     apply = lambda p, x: jax.lax.scan(lambda x, _: (jnp.tanh(x @ p["w"]), None), x, length=3)[0]
     members, x = population(type("M", (), {"params": params})), jnp.ones((POPULATION, 4))

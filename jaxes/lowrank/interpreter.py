@@ -16,14 +16,7 @@ from jax.extend import core
 
 from jaxes.lowrank.leaf import any_low_rank, dense, is_low_rank
 from jaxes.lowrank.rules import RULES
-
-# Operations that call a jaxpr once, with their operands, by the names that one or another version of JAX gives them;
-# and the names of the parameter that holds it.
-CALLS = (
-    *("jit", "pjit", "closed_call", "eval_jaxpr", "core_call", "remat", "remat2", "checkpoint"),
-    *("custom_jvp_call", "custom_vjp_call", "custom_vmap_call"),
-)
-CALLED = ("jaxpr", "call_jaxpr", "call")
+from jaxes.support.jaxprs import bind, called, closed, parts_of_scan
 
 
 class Use(NamedTuple):
@@ -54,18 +47,18 @@ def structured(function: Callable[..., Any], uses: list[Use] | None = None) -> C
         leaves, tree = jax.tree.flatten(arguments, is_leaf=is_low_rank)
         leaves = [x if hasattr(x, "dtype") else jax.numpy.asarray(x) for x in leaves]
         shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype) if is_low_rank(x) else x for x in leaves]
-        closed, out = jax.make_jaxpr(lambda *args: function(*args), return_shape=True)(*tree.unflatten(shapes))
-        outs = _interpret(closed, leaves, uses if uses is not None else [])
+        jaxpr, out = jax.make_jaxpr(lambda *args: function(*args), return_shape=True)(*tree.unflatten(shapes))
+        outs = _interpret(jaxpr, leaves, uses if uses is not None else [])
         return jax.tree.unflatten(jax.tree.structure(out), [dense(x) for x in outs])
 
     return run
 
 
-def _interpret(closed: core.ClosedJaxpr, arguments: list[Any], uses: list[Use]) -> list[Any]:
-    jaxpr = closed.jaxpr
+def _interpret(function: core.ClosedJaxpr, arguments: list[Any], uses: list[Use]) -> list[Any]:
+    jaxpr = function.jaxpr
     values: dict[Any, Any] = {}
     read = lambda v: v.val if isinstance(v, core.Literal) else values[v]
-    values.update(zip(jaxpr.constvars, closed.consts, strict=True))
+    values.update(zip(jaxpr.constvars, function.consts, strict=True))
     values.update(zip(jaxpr.invars, arguments, strict=True))
     last = _last_uses(jaxpr)
     for i, eqn in enumerate(jaxpr.eqns):
@@ -94,10 +87,10 @@ def _last_uses(jaxpr: Any) -> dict[int, list[Any]]:
 def _equation(eqn: Any, inputs: list[Any], uses: list[Use]) -> list[Any]:
     name, params = eqn.primitive.name, eqn.params
     if not any(map(is_low_rank, inputs)):
-        outs = _bind(eqn, inputs)
-    elif name in CALLS and (called := next((params[key] for key in CALLED if key in params), None)) is not None:
-        return _interpret(_closed(called), inputs, uses)
-    elif name == "scan" and (sizes := _parts_of_scan(params)) is not None:
+        outs = bind(eqn, inputs)
+    elif (inner := called(eqn)) is not None:
+        return _interpret(inner, inputs, uses)
+    elif name == "scan" and (sizes := parts_of_scan(params)) is not None:
         return _scan(inputs, sizes, params, uses)
     elif name == "while":
         return _while(inputs, params, uses)
@@ -107,37 +100,13 @@ def _equation(eqn: Any, inputs: list[Any], uses: list[Use]) -> list[Any]:
         outs = RULES[name](*inputs, **params) if name in RULES else None
         uses.extend(Use(x.name, name, outs is not None) for x in inputs if is_low_rank(x))
         if outs is None:
-            outs = _bind(eqn, [dense(x) for x in inputs])
+            outs = bind(eqn, [dense(x) for x in inputs])
     return list(outs) if eqn.primitive.multiple_results else [outs]
 
 
-def _bind(eqn: Any, inputs: list[Any]) -> Any:
-    """The operation itself."""
-    given = eqn.primitive.get_bind_params(eqn.params)
-    if isinstance(given, tuple):  # before JAX 0.10: functions first
-        functions, params = given
-        return eqn.primitive.bind(*functions, *inputs, **params)
-    return eqn.primitive.bind(*inputs, **given)
-
-
-def _closed(jaxpr: Any) -> core.ClosedJaxpr:
-    return jaxpr if isinstance(jaxpr, core.ClosedJaxpr) else core.ClosedJaxpr(jaxpr, ())
-
-
-def _arrays(closed: Any, arguments: list[Any], uses: list[Use]) -> list[Any]:
+def _arrays(jaxpr: Any, arguments: list[Any], uses: list[Use]) -> list[Any]:
     """What a jaxpr gives for these arguments, as arrays."""
-    return [dense(x) for x in _interpret(_closed(closed), arguments, uses)]
-
-
-def _parts_of_scan(params: dict[str, Any]) -> tuple[int, int] | None:
-    """How many operands of a scan are constants and carried; None where this version of JAX does not tell."""
-    if "num_consts" in params:
-        return params["num_consts"], params["num_carry"]
-    try:
-        constants, carried, _ = map(len, params["ft_in"].unpack())  # since JAX 0.11
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return None
-    return constants, carried
+    return [dense(x) for x in _interpret(closed(jaxpr), arguments, uses)]
 
 
 def _scan(inputs: list[Any], sizes: tuple[int, int], params: dict[str, Any], uses: list[Use]) -> list[Any]:

@@ -1,0 +1,204 @@
+"""The function that XLA calls: it deals lanes to `@chunk`, a vector's worth at a time.
+
+Its one argument is XLA's call frame (`xla/ffi/api/c_api.h`), read at the offsets of version 0 of that interface. Arrays
+of JAX have the lane first, a chunk wants it last: the handler turns every array around in a buffer of its own.
+"""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import jax
+
+from jaxes.lanewise.llvm import Array, room
+
+# Offsets of fields, in bytes: of the call frame,
+EXTENSION, STAGE, ARGUMENTS, RESULTS = 8, 32, 72, 112
+# of the extension by which XLA asks for the version that a handler speaks, and of what is filled in,
+KIND, METADATA, MAJOR, MINOR, TRAITS = 8, 24, 24, 28, 32
+# and of a buffer.
+DATA, RANK, DIMENSIONS = 24, 32, 40
+EXECUTE = 3
+
+
+@cache
+def version() -> tuple[int, int]:
+    """The version of XLA's interface for foreign functions that this jaxlib has."""
+    text = (Path(jax.ffi.include_dir()) / "xla" / "ffi" / "api" / "c_api.h").read_text()
+    number = lambda name: int(re.search(rf"#define {name} (\d+)", text).group(1))  # pyrefly: ignore
+    return number("XLA_FFI_API_MAJOR"), number("XLA_FFI_API_MINOR")
+
+
+def handler(symbol: str, inputs: list[tuple[Array, int]], outputs: list[Array], width: int) -> str:
+    """The handler's source.
+
+    Args:
+        symbol: its name.
+        inputs: arrays, and how many axes each has in one lane. One that comes without an axis of lanes is the same for
+            all of them.
+        outputs: arrays.
+        width: lanes in a vector.
+    """
+    major, minor = version()
+    lines = [
+        f"define ptr @{symbol}(ptr %frame) {{",
+        "entry:",
+        *_load("extension", "ptr", "%frame", EXTENSION),
+        "  %asked = icmp ne ptr %extension, null",
+        "  br i1 %asked, label %extended, label %staged",
+        "extended:",
+        *_load("kind", "i32", "%extension", KIND),
+        "  %is_metadata = icmp eq i32 %kind, 1",
+        "  br i1 %is_metadata, label %metadata, label %staged",
+        "metadata:",
+        *_load("about", "ptr", "%extension", METADATA),
+        *_store("i32", str(major), "%about", MAJOR),
+        *_store("i32", str(minor), "%about", MINOR),
+        *_store("i32", "0", "%about", TRAITS),
+        "  ret ptr null",
+        "staged:",
+        *_load("stage", "i32", "%frame", STAGE),
+        f"  %runs = icmp eq i32 %stage, {EXECUTE}",
+        "  br i1 %runs, label %run, label %nothing",
+        "nothing:",
+        "  ret ptr null",
+        "run:",
+        *_load("arguments", "ptr", "%frame", ARGUMENTS),
+        *_load("results", "ptr", "%frame", RESULTS),
+    ]
+    sizes_in = [room(len(a.rows) * width * a.dtype.itemsize) for a, _ in inputs]
+    sizes_out = [room(len(a.rows) * width * a.dtype.itemsize) for a in outputs]
+    lines += [
+        f"  %memory = call ptr @malloc(i64 {sum(sizes_in) + sum(sizes_out) + 64})",
+        "  %address = ptrtoint ptr %memory to i64",
+        "  %beyond = add i64 %address, 63",
+        "  %aligned = and i64 %beyond, -64",
+        "  %in = inttoptr i64 %aligned to ptr",
+        f"  %out = getelementptr i8, ptr %in, i64 {sum(sizes_in)}",
+    ]
+    for k, (array, rank) in enumerate(inputs):
+        lines += _load(f"argument{k}", "ptr", "%arguments", 8 * k)
+        lines += _load(f"from{k}", "ptr", f"%argument{k}", DATA)
+        lines += _load(f"rank{k}", "i64", f"%argument{k}", RANK)
+        lines += [
+            f"  %by_lane{k} = icmp ugt i64 %rank{k}, {rank}",
+            f"  %stride{k} = select i1 %by_lane{k}, i64 {len(array.rows)}, i64 0",
+        ]
+    for k in range(len(outputs)):
+        lines += _load(f"result{k}", "ptr", "%results", 8 * k)
+        lines += _load(f"to{k}", "ptr", f"%result{k}", DATA)
+    lines += _load("dimensions", "ptr", "%result0", DIMENSIONS)
+    lines += _load("lanes", "i64", "%dimensions", 0)
+    lines += [
+        "  br label %chunks",
+        "chunks:",
+        "  %lane = phi i64 [ 0, %run ], [ %next, %chunks ]",
+        "  %left = sub i64 %lanes, %lane",
+        f"  %count = call i64 @llvm.umin.i64(i64 %left, i64 {width})",
+    ]
+    at = 0
+    for k, ((array, _), size) in enumerate(zip(inputs, sizes_in)):
+        bytes_ = array.dtype.itemsize
+        lines += [
+            f"  %first{k} = mul i64 %lane, %stride{k}",
+            f"  %source{k} = getelementptr i{8 * bytes_}, ptr %from{k}, i64 %first{k}",
+            f"  %stagein{k} = getelementptr i8, ptr %in, i64 {at}",
+            f"  call void @lanes_last{8 * bytes_}(ptr %source{k}, ptr %stagein{k}, i64 {len(array.rows)},"
+            f" i64 %stride{k}, i64 %count)",
+        ]
+        at += size
+    lines.append("  call void @chunk(ptr %in, ptr %out)")
+    at = 0
+    for k, (array, size) in enumerate(zip(outputs, sizes_out)):
+        bytes_ = array.dtype.itemsize
+        lines += [
+            f"  %begin{k} = mul i64 %lane, {len(array.rows)}",
+            f"  %target{k} = getelementptr i{8 * bytes_}, ptr %to{k}, i64 %begin{k}",
+            f"  %stageout{k} = getelementptr i8, ptr %out, i64 {at}",
+            f"  call void @lanes_first{8 * bytes_}(ptr %stageout{k}, ptr %target{k}, i64 {len(array.rows)}, i64 %count)",
+        ]
+        at += size
+    lines += [
+        f"  %next = add i64 %lane, {width}",
+        "  %more = icmp ult i64 %next, %lanes",
+        "  br i1 %more, label %chunks, label %done",
+        "done:",
+        "  call void @free(ptr %memory)",
+        "  ret ptr null",
+        "}",
+        "declare ptr @malloc(i64)",
+        "declare void @free(ptr)",
+        "declare i64 @llvm.umin.i64(i64, i64)",
+    ]
+    bits = {8 * a.dtype.itemsize for a in [*(a for a, _ in inputs), *outputs]}
+    return "\n".join([*lines, *(_turning(b, width) for b in sorted(bits))])
+
+
+def _load(name: str, kind: str, base: str, offset: int) -> list[str]:
+    return [f"  %at.{name} = getelementptr i8, ptr {base}, i64 {offset}", f"  %{name} = load {kind}, ptr %at.{name}"]
+
+
+def _store(kind: str, value: str, base: str, offset: int) -> list[str]:
+    place = f"%place.{base.strip('%')}.{offset}"
+    return [f"  {place} = getelementptr i8, ptr {base}, i64 {offset}", f"  store {kind} {value}, ptr {place}"]
+
+
+def _turning(bits: int, width: int) -> str:
+    """Functions that turn [lanes, elements] into [elements, width] and back. Lanes that are missing repeat the last."""
+    last = "\n".join(
+        f"""  %l{w} = call i64 @llvm.umin.i64(i64 {w}, i64 %most)
+  %o{w} = mul i64 %l{w}, %stride
+  %p{w} = getelementptr i{bits}, ptr %from, i64 %o{w}"""
+        for w in range(width)
+    )
+    moved, vector = [], "poison"
+    for w in range(width):
+        moved.append(f"  %q{w} = getelementptr i{bits}, ptr %p{w}, i64 %e")
+        moved.append(f"  %x{w} = load i{bits}, ptr %q{w}")
+        moved.append(f"  %v{w} = insertelement <{width} x i{bits}> {vector}, i{bits} %x{w}, i32 {w}")
+        vector = f"%v{w}"
+    first = "\n".join(moved)
+    return f"""
+define internal void @lanes_last{bits}(ptr noalias %from, ptr noalias %to, i64 %elements, i64 %stride, i64 %count) {{
+entry:
+  %most = sub i64 %count, 1
+{last}
+  br label %loop
+loop:
+  %e = phi i64 [ 0, %entry ], [ %n, %loop ]
+{first}
+  %s = mul i64 %e, {width}
+  %t = getelementptr i{bits}, ptr %to, i64 %s
+  store <{width} x i{bits}> {vector}, ptr %t, align {min(width * bits // 8, 64)}
+  %n = add i64 %e, 1
+  %more = icmp ult i64 %n, %elements
+  br i1 %more, label %loop, label %done
+done:
+  ret void
+}}
+define internal void @lanes_first{bits}(ptr noalias %from, ptr noalias %to, i64 %elements, i64 %count) {{
+entry:
+  br label %lanes
+lanes:
+  %w = phi i64 [ 0, %entry ], [ %w1, %lane ]
+  %o = mul i64 %w, %elements
+  %p = getelementptr i{bits}, ptr %to, i64 %o
+  br label %loop
+loop:
+  %e = phi i64 [ 0, %lanes ], [ %n, %loop ]
+  %s0 = mul i64 %e, {width}
+  %s1 = add i64 %s0, %w
+  %q = getelementptr i{bits}, ptr %from, i64 %s1
+  %x = load i{bits}, ptr %q
+  %t = getelementptr i{bits}, ptr %p, i64 %e
+  store i{bits} %x, ptr %t
+  %n = add i64 %e, 1
+  %more = icmp ult i64 %n, %elements
+  br i1 %more, label %loop, label %lane
+lane:
+  %w1 = add i64 %w, 1
+  %again = icmp ult i64 %w1, %count
+  br i1 %again, label %lanes, label %done
+done:
+  ret void
+}}"""

@@ -1,0 +1,94 @@
+"""A part of a program as one foreign function of XLA on CPU."""
+
+import ctypes
+import hashlib
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax import numpy as jnp
+
+from jaxes.lanewise.functions import sources
+from jaxes.lanewise.handler import handler
+from jaxes.lanewise.llvm import Array, chunk_function
+from jaxes.lanewise.machine import compiled, processor
+from jaxes.lanewise.table import Table
+
+_REGISTERED: set[str] = set()
+
+
+class Part(NamedTuple):
+    """Rows in, rows out: arrays of the table's rows, in one lane's shapes."""
+
+    table: Table
+    inputs: tuple[np.ndarray, ...]
+    outputs: tuple[np.ndarray, ...]
+
+    def dtypes(self, arrays: tuple[np.ndarray, ...]) -> list[np.dtype]:
+        return [self.table.dtypes[int(rows.reshape(-1)[0])] for rows in arrays]
+
+
+def source(part: Part, symbol: str, width: int) -> str:
+    """The module of a part: its handler and everything that it calls."""
+    flat = lambda arrays: [Array(tuple(r.reshape(-1).tolist()), d) for r, d in zip(arrays, part.dtypes(arrays))]
+    inputs, outputs = flat(part.inputs), flat(part.outputs)
+    names, defined = sources(width)
+    chunk, emitter = chunk_function(part.table, inputs, outputs, width, names)
+    called = defined(emitter.used)
+    ranks = [rows.ndim for rows in part.inputs]
+    text = [chunk, handler(symbol, list(zip(inputs, ranks)), outputs, width), *called.bodies]
+    return "\n".join([*text, *sorted(emitter.declared | called.declared)])
+
+
+def registered(part: Part) -> str:
+    """The name by which XLA finds a part; it is compiled if it is new."""
+    width = processor()[2]
+    text = source(part, "HANDLER", width)
+    name = "jaxes_lanewise_" + hashlib.sha256("\n".join([text, *map(str, processor())]).encode()).hexdigest()[:24]
+    if name not in _REGISTERED:
+        address = compiled(text.replace("@HANDLER", f"@{name}"), name)
+        capsule = jax.ffi.pycapsule(ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(address))
+        jax.ffi.register_ffi_target(name, capsule, platform="cpu")
+        _REGISTERED.add(name)
+    return name
+
+
+def call(part: Part, lanes: int, arrays: list[Any]) -> list[Any]:
+    """Run a part for all lanes.
+
+    Args:
+        part: what is computed.
+        lanes: how many.
+        arrays: one an input, [lanes, *shape], or [*shape] for all lanes.
+
+    Returns:
+        One array an output, [lanes, *shape].
+    """
+    name = registered(part)
+    shapes = [rows.shape for rows in part.outputs]
+    dtypes = part.dtypes(part.outputs)
+
+    @jax.custom_batching.custom_vmap
+    def run(*arrays):
+        varying = frozenset().union(*(getattr(jax.typeof(x), "vma", frozenset()) for x in arrays))
+        how = {"vma": varying} if varying else {}
+        results = [jax.ShapeDtypeStruct((lanes, *s), d, **how) for s, d in zip(shapes, dtypes)]
+        return tuple(jax.ffi.ffi_call(name, results)(*arrays))
+
+    @run.def_vmap
+    def _(size, batched, *arrays):
+        """More lanes: all of them in one row."""
+
+        def merged(x, with_axis, rows):
+            per_lane = x.ndim - with_axis > rows.ndim
+            if not with_axis and not per_lane:
+                return x
+            x = x if with_axis else jnp.broadcast_to(x, (size, *x.shape))
+            x = x if per_lane else jnp.broadcast_to(x[:, None], (size, lanes, *rows.shape))
+            return x.reshape(size * lanes, *rows.shape)
+
+        every = [merged(x, b, rows) for x, b, rows in zip(arrays, batched, part.inputs)]
+        outs = call(part, size * lanes, every)
+        return tuple(x.reshape(size, lanes, *x.shape[1:]) for x in outs), (True,) * len(outs)
+
+    return list(run(*arrays))

@@ -1,0 +1,376 @@
+"""A table as LLVM's intermediate representation: a function of one chunk of lanes, a vector register's worth.
+
+Every row is one instruction (or a few) on vectors with a number a lane. Loops are loops; what only the last turn has to
+know is computed behind them, once.
+"""
+
+import struct
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxes.lanewise.table import Loop, Table
+
+FLOAT_COMPARISONS = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
+INSTRUCTIONS = {"add": "add", "sub": "sub", "mul": "mul", "and": "and", "or": "or", "xor": "xor"}
+# Functions of LLVM that processors have an instruction for.
+INTRINSICS = {"sqrt": "sqrt", "floor": "floor", "ceil": "ceil", "round": "rint", "abs": "fabs"}
+LIBRARY = frozenset(
+    {"exp", "exp2", "expm1", "log", "log1p", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh"}
+    | {"asinh", "acosh", "atanh", "cbrt", "pow"}
+)
+NAMES = {"b": "i1", "f": {4: "float", 8: "double"}}
+
+
+class Array(NamedTuple):
+    """Rows that stand beside each other in memory."""
+
+    rows: tuple[int, ...]
+    dtype: np.dtype
+
+
+def scalar(dtype: np.dtype) -> str:
+    """The type of one number."""
+    if dtype.kind == "b":
+        return "i1"
+    return ("float" if dtype.itemsize == 4 else "double") if dtype.kind == "f" else f"i{8 * dtype.itemsize}"
+
+
+def stored(dtype: np.dtype) -> str:
+    """The type of one number in memory."""
+    return "i8" if dtype.kind == "b" else scalar(dtype)
+
+
+class Emitter:
+    """Writes the instructions of rows.
+
+    Args:
+        table: the rows.
+        width: how many lanes a vector has.
+        functions: names of functions of vectors that are defined elsewhere, by operation and type.
+    """
+
+    def __init__(self, table: Table, width: int, functions: dict[tuple[str, str], str]):
+        self.table = table
+        self.width = width
+        self.functions = functions
+        self.names: dict[int, str] = {}
+        self.lines: list[str] = []
+        self.block = "entry"
+        self.used: set[tuple[str, str]] = set()
+        self.declared: set[str] = set()
+        self._count = 0
+
+    # Words.
+
+    def vector(self, dtype: np.dtype) -> str:
+        return f"<{self.width} x {scalar(dtype)}>"
+
+    def splat(self, value, dtype: np.dtype) -> str:
+        if dtype.kind == "b":
+            text = "true" if value else "false"
+        elif dtype.kind == "f":
+            text = f"0x{struct.unpack('>Q', struct.pack('>d', float(value)))[0]:016X}"
+        else:
+            text = str(int(value))
+        return f"splat ({scalar(dtype)} {text})"
+
+    def name(self, row: int) -> str:
+        value = self.table.values[row]
+        return self.names[row] if value is None else self.splat(value, self.table.dtypes[row])
+
+    def new(self, text: str) -> str:
+        self._count += 1
+        self.lines.append(f"  %t{self._count} = {text}")
+        return f"%t{self._count}"
+
+    def intrinsic(self, name: str, vector: str, *operands: str, result: str | None = None) -> str:
+        suffix = f"v{self.width}{_suffix(vector)}"
+        result = result or vector
+        full = f"@llvm.{name}.{suffix}" if result == vector else f"@llvm.{name}.v{self.width}{_suffix(result)}.{suffix}"
+        self.declared.add(f"declare {result} {full}({', '.join([vector] * len(operands))})")
+        return self.new(f"call {result} {full}({', '.join(f'{vector} {x}' for x in operands)})")
+
+    # Rows.
+
+    def rows(self, rows: Iterable[int], needed: set[int]) -> None:
+        """Instructions of rows of one region, in order."""
+        for row in sorted(rows):
+            operation = self.table.operations[row]
+            if operation == "loop":
+                self.loop(self.table.loops[row], needed)
+            elif operation == "result":
+                at, carry = self.table.operands[row]
+                loop = self.table.loops[at]
+                self.names[row] = self.name(loop.nexts[carry] if loop.length is not None else loop.carries[carry])
+            elif row not in self.names and operation != "constant":
+                self.names[row] = self.row(row)
+
+    def row(self, row: int) -> str:
+        table, operation = self.table, self.table.operations[row]
+        operands = table.operands[row]
+        names = [self.name(i) for i in operands]
+        first, result = table.dtypes[operands[0]], table.dtypes[row]
+        vector = self.vector(first)
+        floats = first.kind == "f"
+        if operation in FLOAT_COMPARISONS:
+            return self.compared(operation, first, *names)
+        if operation == "select":
+            kind = self.vector(result)
+            return self.new(f"select <{self.width} x i1> {names[0]}, {kind} {names[2]}, {kind} {names[1]}")
+        if operation in ("max", "min"):
+            return self.extreme(operation, first, operands, names)
+        if operation in INSTRUCTIONS and (not floats or operation in ("add", "sub", "mul")):
+            text = f"f{operation} contract" if floats else INSTRUCTIONS[operation]
+            return self.new(f"{text} {vector} {names[0]}, {names[1]}")
+        if operation in ("div", "rem"):
+            if floats and operation == "div":
+                return self.new(f"fdiv {vector} {names[0]}, {names[1]}")
+            return self.new(f"frem {vector} {names[0]}, {names[1]}") if floats else self.whole(operation, first, *names)
+        if operation == "neg":
+            return self.new(f"fneg {vector} {names[0]}" if floats else f"sub {vector} zeroinitializer, {names[0]}")
+        if operation == "not":
+            return self.new(f"xor {vector} {names[0]}, {self.splat(True if first.kind == 'b' else -1, first)}")
+        if operation == "abs" and not floats:
+            negative = self.new(f"sub {vector} zeroinitializer, {names[0]}")
+            below = self.compared("lt", first, names[0], "zeroinitializer")
+            return self.new(f"select <{self.width} x i1> {below}, {vector} {negative}, {vector} {names[0]}")
+        if operation in INTRINSICS:
+            return self.intrinsic(INTRINSICS[operation], vector, names[0])
+        if operation == "sign":
+            return self.sign(first, names[0])
+        if operation == "is_finite":
+            size = self.intrinsic("fabs", vector, names[0])
+            return self.new(f"fcmp olt {vector} {size}, {self.splat(np.inf, first)}")
+        if operation == "convert":
+            return self.converted(first, result, names[0])
+        if operation == "bitcast":
+            return self.new(f"bitcast {vector} {names[0]} to {self.vector(result)}")
+        if operation in ("shl", "srl", "sra"):
+            return self.shifted(operation, first, *names)
+        if operation in LIBRARY:
+            key = (operation, scalar(first))
+            self.used.add(key)
+            arguments = ", ".join(f"{vector} {x}" for x in names)
+            return self.new(f"call {vector} @{self.functions.get(key, library_name(*key))}({arguments})")
+        raise NotImplementedError(operation)
+
+    def compared(self, operation: str, dtype: np.dtype, a: str, b: str) -> str:
+        if dtype.kind == "f":
+            return self.new(f"fcmp {FLOAT_COMPARISONS[operation]} {self.vector(dtype)} {a}, {b}")
+        signed = "s" if dtype.kind == "i" else "u"
+        word = operation if operation in ("eq", "ne") else signed + operation
+        return self.new(f"icmp {word} {self.vector(dtype)} {a}, {b}")
+
+    def extreme(self, operation: str, dtype: np.dtype, operands: Sequence[int], names: list[str]) -> str:
+        """The larger or smaller number; NaN if one of them is NaN."""
+        vector, mask = self.vector(dtype), f"<{self.width} x i1>"
+        a, b = names
+        known = [value is not None and value == value for value in (self.table.values[i] for i in operands)]
+        if known[1]:  # a number that is not NaN comes first: the comparison gives the second one if it is NaN
+            a, b, known = b, a, [True, known[0]]
+        better = self.compared("gt" if operation == "max" else "lt", dtype, a, b)
+        out = self.new(f"select {mask} {better}, {vector} {a}, {vector} {b}")
+        if dtype.kind != "f" or known[0]:
+            return out
+        nan = self.new(f"fcmp uno {vector} {a}, zeroinitializer")
+        return self.new(f"select {mask} {nan}, {vector} {a}, {vector} {out}")
+
+    def sign(self, dtype: np.dtype, x: str) -> str:
+        vector, mask = self.vector(dtype), f"<{self.width} x i1>"
+        above = self.compared("gt", dtype, x, "zeroinitializer")
+        below = self.compared("lt", dtype, x, "zeroinitializer") if dtype.kind != "u" else None
+        out = x if dtype.kind == "f" else "zeroinitializer"  # zeros and NaN stay
+        if below is not None:
+            out = self.new(f"select {mask} {below}, {vector} {self.splat(-1, dtype)}, {vector} {out}")
+        return self.new(f"select {mask} {above}, {vector} {self.splat(1, dtype)}, {vector} {out}")
+
+    def whole(self, operation: str, dtype: np.dtype, a: str, b: str) -> str:
+        """A quotient or remainder of whole numbers, without the processor's traps."""
+        vector, mask = self.vector(dtype), f"<{self.width} x i1>"
+        signed = "s" if dtype.kind == "i" else "u"
+        zero = self.compared("eq", dtype, b, "zeroinitializer")
+        odd = zero
+        if dtype.kind == "i":
+            minus = self.compared("eq", dtype, b, self.splat(-1, dtype))
+            odd = self.new(f"or {mask} {zero}, {minus}")
+        safe = self.new(f"select {mask} {odd}, {vector} {self.splat(1, dtype)}, {vector} {b}")
+        out = self.new(f"{signed}{operation} {vector} {a}, {safe}")
+        if dtype.kind == "i" and operation == "div":
+            negative = self.new(f"sub {vector} zeroinitializer, {a}")
+            out = self.new(f"select {mask} {minus}, {vector} {negative}, {vector} {out}")
+        at_zero = self.splat(-1, dtype) if operation == "div" else a
+        return self.new(f"select {mask} {zero}, {vector} {at_zero}, {vector} {out}")
+
+    def shifted(self, operation: str, dtype: np.dtype, a: str, b: str) -> str:
+        """A shift; by as many bits as there are, or more, it leaves 0 (or the sign)."""
+        vector, mask = self.vector(dtype), f"<{self.width} x i1>"
+        bits = 8 * dtype.itemsize
+        inside = self.new(f"icmp ult {vector} {b}, {self.splat(bits, dtype)}")
+        amount = self.new(f"select {mask} {inside}, {vector} {b}, {vector} {self.splat(bits - 1, dtype)}")
+        word = {"shl": "shl", "srl": "lshr", "sra": "ashr"}[operation]
+        out = self.new(f"{word} {vector} {a}, {amount}")
+        if operation == "sra":
+            return out
+        return self.new(f"select {mask} {inside}, {vector} {out}, {vector} zeroinitializer")
+
+    def converted(self, old: np.dtype, new: np.dtype, x: str) -> str:
+        before, after = self.vector(old), self.vector(new)
+        if new.kind == "b":
+            return self.compared("ne", old, x, "zeroinitializer")
+        if old.kind == "b":
+            return self.new(f"{'uitofp' if new.kind == 'f' else 'zext'} {before} {x} to {after}")
+        if old.kind == "f" and new.kind == "f":
+            return self.new(f"{'fpext' if new.itemsize > old.itemsize else 'fptrunc'} {before} {x} to {after}")
+        if old.kind == "f":
+            return self.intrinsic(f"fpto{'s' if new.kind == 'i' else 'u'}i.sat", before, x, result=after)
+        if new.kind == "f":
+            return self.new(f"{'s' if old.kind == 'i' else 'u'}itofp {before} {x} to {after}")
+        if new.itemsize == old.itemsize:
+            return x
+        if new.itemsize < old.itemsize:
+            return self.new(f"trunc {before} {x} to {after}")
+        return self.new(f"{'sext' if old.kind == 'i' else 'zext'} {before} {x} to {after}")
+
+    # Loops.
+
+    def loop(self, loop: Loop, needed: set[int]) -> None:
+        table = self.table
+        inside = {row for row in needed if self._within(row, loop.region)}
+        carries = [i for i, row in enumerate(loop.carries) if row in needed]
+        for i in carries:
+            self.names[loop.carries[i]] = f"%r{loop.carries[i]}"
+        self._count += 1
+        label, turn = f"loop{self._count}", f"%turn{self._count}"
+        before, outer = self.block, self.lines
+        self.block, self.lines = label, []
+        nexts = [loop.nexts[i] for i in carries]
+        own = lambda rows: [r for r in rows if table.regions[r] == loop.region]
+        if loop.condition is None:
+            core = self._reached(nexts, inside)
+            self.rows(own(core - set(loop.carries)), needed)
+            values = [self.name(row) for row in nexts]
+            self.lines.append(f"  {turn}.next = add i32 {turn}, 1")
+            self.lines.append(f"  {turn}.more = icmp slt i32 {turn}.next, {loop.length}")
+            self.lines.append(f"  br i1 {turn}.more, label %{label}, label %{label}.end")
+            rest = inside - core - set(loop.carries)
+        else:
+            mask = f"<{self.width} x i1>"
+            tested = self._reached([loop.condition], inside - set(loop.carries))
+            self.rows(own(tested), needed)
+            going = self.name(loop.condition)
+            some = f"@llvm.vector.reduce.or.v{self.width}i1"
+            self.declared.add(f"declare i1 {some}({mask})")
+            any_lane = self.new(f"call i1 {some}({mask} {going})")
+            self.lines.append(f"  br i1 {any_lane}, label %{label}.body, label %{label}.end")
+            self.lines.append(f"{label}.body:")
+            self.block = f"{label}.body"
+            self.rows(own(inside - tested - set(loop.carries)), needed)
+            values = []
+            for i, row in zip(carries, nexts):
+                kind, old = self.vector(table.dtypes[row]), self.names[loop.carries[i]]
+                values.append(self.new(f"select {mask} {going}, {kind} {self.name(row)}, {kind} {old}"))
+            self.lines.append(f"  br label %{label}")
+            rest = set()
+        last, body = self.block, self.lines
+        self.lines = outer
+        self.lines += [f"  br label %{label}", f"{label}:"]
+        for i, value in zip(carries, values):
+            row = loop.carries[i]
+            kind = self.vector(table.dtypes[row])
+            self.lines.append(
+                f"  {self.names[row]} = phi {kind} [ {self.name(loop.starts[i])}, %{before} ], [ {value}, %{last} ]"
+            )
+        if loop.condition is None:
+            self.lines.append(f"  {turn} = phi i32 [ 0, %{before} ], [ {turn}.next, %{last} ]")
+        self.lines += body
+        self.lines.append(f"{label}.end:")
+        self.block = f"{label}.end"
+        # What no turn but the last one has to know.
+        self.rows(own(rest), needed)
+
+    def _within(self, row: int, region: int) -> bool:
+        at = self.table.regions[row]
+        while self.table.depths[at] > self.table.depths[region]:
+            at = self.table.parents[at]
+        return at == region
+
+    def _reached(self, outputs: list[int], inside: set[int]) -> set[int]:
+        """Rows inside a loop that some of its rows depend on."""
+        todo, seen = [row for row in outputs if row in inside], set()
+        while todo:
+            row = todo.pop()
+            if row not in seen and row in inside:
+                seen.add(row)
+                todo.extend(self.table.before(row))
+        return seen
+
+
+def library_name(operation: str, kind: str) -> str:
+    """The name of the function that calls the C library for every lane."""
+    return f"library_{operation}_{kind}"
+
+
+def library_function(operation: str, kind: str, width: int) -> str:
+    """A function that calls the C library for every lane."""
+    vector = f"<{width} x {kind}>"
+    parameters = ["%x", "%y"] if operation in ("pow", "atan2") else ["%x"]
+    symbol = operation + ("f" if kind == "float" else "")
+    lines = [f"declare {kind} @{symbol}({', '.join([kind] * len(parameters))})"]
+    head = ", ".join(f"{vector} {p}" for p in parameters)
+    lines.append(f"define internal {vector} @{library_name(operation, kind)}({head}) noinline {{")
+    out = "poison"
+    for i in range(width):
+        for p in parameters:
+            lines.append(f"  {p}{i} = extractelement {vector} {p}, i32 {i}")
+        lines.append(f"  %f{i} = call {kind} @{symbol}({', '.join(f'{kind} {p}{i}' for p in parameters)})")
+        lines.append(f"  %o{i} = insertelement {vector} {out}, {kind} %f{i}, i32 {i}")
+        out = f"%o{i}"
+    lines += [f"  ret {vector} {out}", "}"]
+    return "\n".join(lines)
+
+
+def chunk_function(
+    table: Table, inputs: list[Array], outputs: list[Array], width: int, functions: dict[tuple[str, str], str]
+) -> tuple[str, Emitter]:
+    """`@chunk(ptr in, ptr out)`: all rows for one chunk of lanes.
+
+    In memory a row of an array is a vector of `width` numbers; arrays follow each other, each at a multiple of 64 bytes.
+    """
+    emitter = Emitter(table, width, functions)
+    needed = table.needed([row for array in outputs for row in array.rows], [r for a in inputs for r in a.rows])
+    at = 0
+    for array in inputs:
+        memory = f"<{width} x {stored(array.dtype)}>"
+        size = width * array.dtype.itemsize
+        for k, row in enumerate(array.rows):
+            if row in needed and row not in emitter.names:
+                place = emitter.new(f"getelementptr i8, ptr %in, i64 {at + k * size}")
+                value = emitter.new(f"load {memory}, ptr {place}, align {min(size, 64)}")
+                emitter.names[row] = value if array.dtype.kind != "b" else emitter.new(f"icmp ne {memory} {value}, zeroinitializer")
+        at += room(len(array.rows) * size)
+    emitter.rows([row for row in needed if table.regions[row] == 0], needed)
+    at = 0
+    for array in outputs:
+        memory = f"<{width} x {stored(array.dtype)}>"
+        size = width * array.dtype.itemsize
+        for k, row in enumerate(array.rows):
+            value = emitter.name(row)
+            if array.dtype.kind == "b":
+                value = emitter.new(f"zext <{width} x i1> {value} to {memory}")
+            place = emitter.new(f"getelementptr i8, ptr %out, i64 {at + k * size}")
+            emitter.lines.append(f"  store {memory} {value}, ptr {place}, align {min(size, 64)}")
+        at += room(len(array.rows) * size)
+    lines = ["define internal void @chunk(ptr noalias %in, ptr noalias %out) noinline {", "entry:", *emitter.lines]
+    return "\n".join([*lines, "  ret void", "}"]), emitter
+
+
+def room(size: int) -> int:
+    """Bytes up to the next multiple of 64."""
+    return -(-size // 64) * 64
+
+
+def _suffix(vector: str) -> str:
+    kind = vector.strip("<>").split(" x ")[1]
+    return {"float": "f32", "double": "f64"}.get(kind, kind)

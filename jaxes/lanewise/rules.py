@@ -1,0 +1,332 @@
+"""What an operation of JAX becomes, element by element.
+
+A rule takes the tracer, the equation, and a value (an array of row numbers) for every operand.
+"""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from jaxes.lanewise import moves
+from jaxes.lanewise.loops import cond, scan, while_
+from jaxes.lanewise.table import BOOL
+from jaxes.lanewise.trace import Rule, Tracer, Unsupported
+
+Rows = np.ndarray
+
+# Operations of JAX and the operation of the table that is the same, element by element.
+SAME = {
+    **{name: name for name in ("add", "sub", "mul", "div", "rem", "max", "min", "neg", "sign", "abs", "pow", "atan2")},
+    **{name: name for name in ("exp", "exp2", "expm1", "log", "log1p", "sqrt", "cbrt", "sin", "cos", "tan")},
+    **{name: name for name in ("asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh")},
+    **{name: name for name in ("floor", "ceil", "lt", "le", "gt", "ge", "eq", "ne", "and", "or", "xor", "not")},
+    "add_any": "add",
+    "is_finite": "is_finite",
+    "shift_left": "shl",
+    "shift_right_logical": "srl",
+    "shift_right_arithmetic": "sra",
+}
+
+
+def same(tracer: Tracer, eqn: Any, *operands: Rows) -> Rows:
+    out = eqn.outvars[0].aval
+    operation = SAME[eqn.primitive.name]
+    if operation == "pow" and eqn.invars[1].aval.dtype.kind != "f":
+        raise Unsupported("a power by integers")
+    rows = tracer.table.rows(operation, *operands)
+    return np.broadcast_to(rows, out.shape)
+
+
+def of_one(build):
+    """A rule from a function of a table and rows of one element."""
+
+    def rule(tracer: Tracer, eqn: Any, *operands: Rows) -> Rows:
+        arrays = np.broadcast_arrays(*operands)
+        out = [build(tracer.table, eqn, *column) for column in zip(*(a.reshape(-1).tolist() for a in arrays))]
+        return np.array(out, np.int64).reshape(eqn.outvars[0].aval.shape)
+
+    return rule
+
+
+def _square(table, eqn, x):
+    return table.row("mul", x, x)
+
+
+def _integer_pow(table, eqn, x):
+    y = eqn.params["y"]
+    dtype = table.dtypes[x]
+    if y < 0 and dtype.kind != "f":
+        raise Unsupported("a negative power of an integer")
+    out, power, left = None, x, abs(y)
+    while left:
+        if left & 1:
+            out = power if out is None else table.row("mul", out, power)
+        left >>= 1
+        power = table.row("mul", power, power) if left else power
+    out = table.constant(1, dtype) if out is None else out
+    return table.row("div", table.constant(1, dtype), out) if y < 0 else out
+
+
+def _rsqrt(table, eqn, x):
+    return table.row("div", table.constant(1, table.dtypes[x]), table.row("sqrt", x))
+
+
+def _logistic(table, eqn, x):
+    one = table.constant(1, table.dtypes[x])
+    return table.row("div", one, table.row("add", one, table.row("exp", table.row("neg", x))))
+
+
+def _clamp(table, eqn, low, x, high):
+    return table.row("min", table.row("max", low, x), high)
+
+
+def _convert(table, eqn, x):
+    return table.row("convert", x, dtype=eqn.outvars[0].aval.dtype)
+
+
+def _bitcast(table, eqn, x):
+    dtype = eqn.outvars[0].aval.dtype
+    if dtype.itemsize != table.dtypes[x].itemsize:
+        raise Unsupported("bits of another width")
+    return table.row("bitcast", x, dtype=dtype)
+
+
+def _round(table, eqn, x):
+    if eqn.params["rounding_method"].name != "TO_NEAREST_EVEN":
+        raise Unsupported("rounding away from zero")
+    return table.row("round", x)
+
+
+def select_n(tracer: Tracer, eqn: Any, which: Rows, *cases: Rows) -> Rows:
+    table = tracer.table
+    if eqn.invars[0].aval.dtype == BOOL:
+        return np.broadcast_to(table.rows("select", which, *cases), eqn.outvars[0].aval.shape)
+    return chosen(tracer, which, list(cases), eqn.outvars[0].aval.shape)
+
+
+def chosen(tracer: Tracer, which: Rows, cases: list[Rows], shape: tuple[int, ...]) -> Rows:
+    """The case of a number; the first below 0, the last beyond the end."""
+    table = tracer.table
+    out = cases[0]
+    for number, case in enumerate(cases[1:], 1):
+        limit = table.constant(number, table.dtypes[int(which.reshape(-1)[0])])
+        out = table.rows("select", table.rows("ge", which, np.int64(limit)), out, case)
+    return np.broadcast_to(out, shape)
+
+
+def iota(tracer: Tracer, eqn: Any) -> Rows:
+    aval, axis = eqn.outvars[0].aval, eqn.params["dimension"]
+    along = np.arange(aval.shape[axis]).reshape([-1 if d == axis else 1 for d in range(len(aval.shape))])
+    return tracer.table.constants(np.broadcast_to(along, aval.shape).astype(aval.dtype))
+
+
+def reduce(operation: str, tracer: Tracer, eqn: Any, x: Rows) -> Rows:
+    axes = tuple(eqn.params["axes"])
+    kept = [d for d in range(x.ndim) if d not in axes]
+    shape = tuple(x.shape[d] for d in kept)
+    columns = x.transpose([*axes, *kept]).reshape(-1, *shape)
+    if not len(columns):
+        return np.broadcast_to(np.int64(_neutral(tracer, operation, eqn.outvars[0].aval.dtype)), shape)
+    out = columns[0]
+    for column in columns[1:]:
+        out = tracer.table.rows(operation, out, column)
+    return out
+
+
+def _neutral(tracer: Tracer, operation: str, dtype: np.dtype) -> int:
+    if operation in ("max", "min"):
+        limits = np.iinfo(dtype) if dtype.kind in "iu" else None
+        ends = (limits.min, limits.max) if limits else (False, True) if dtype == BOOL else (-np.inf, np.inf)
+        return tracer.table.constant(ends[operation == "min"], dtype)
+    return tracer.table.constant({"add": 0, "mul": 1, "and": -1 if dtype != BOOL else True, "or": 0, "xor": 0}[operation], dtype)
+
+
+def arg_extreme(comparison: str, tracer: Tracer, eqn: Any, x: Rows) -> Rows:
+    """The first place of the largest or smallest element; a NaN is more than everything."""
+    table, out = tracer.table, eqn.outvars[0].aval
+    columns = np.moveaxis(x, eqn.params["axes"][0], 0)
+    if not len(columns):
+        raise Unsupported("the place of no element")
+    best = columns[0]
+    at = np.broadcast_to(np.int64(table.constant(0, out.dtype)), best.shape)
+    for place, column in enumerate(columns[1:], 1):
+        better = table.rows(comparison, column, best)
+        if eqn.invars[0].aval.dtype.kind == "f":
+            nan = table.rows("and", table.rows("ne", column, column), table.rows("eq", best, best))
+            better = table.rows("or", better, nan)
+            better = table.rows("and", better, table.rows("eq", best, best))
+        best = table.rows("select", better, best, column)
+        at = table.rows("select", better, at, np.int64(table.constant(place, out.dtype)))
+    return at
+
+
+def cumulative(operation: str, tracer: Tracer, eqn: Any, x: Rows) -> Rows:
+    axis = eqn.params["axis"]
+    x = np.moveaxis(x, axis, 0)
+    x = x[::-1] if eqn.params["reverse"] else x
+    out = list(x[:1])
+    for column in x[1:]:
+        out.append(tracer.table.rows(operation, out[-1], column))
+    stacked = np.stack(out) if out else x
+    return np.moveaxis(stacked[::-1] if eqn.params["reverse"] else stacked, 0, axis)
+
+
+def dot_general(tracer: Tracer, eqn: Any, a: Rows, b: Rows) -> Rows:
+    (left, right), (left_batch, right_batch) = eqn.params["dimension_numbers"]
+    out = eqn.outvars[0].aval
+    a, b = (tracer.table.rows("convert", x, dtype=out.dtype) for x in (a, b))
+    free = lambda x, *used: [d for d in range(x.ndim) if d not in {i for dims in used for i in dims}]
+    left_free, right_free = free(a, left, left_batch), free(b, right, right_batch)
+    batch = [a.shape[d] for d in left_batch]
+    inner = int(np.prod([a.shape[d] for d in left]))
+    a = a.transpose([*left_batch, *left_free, *left]).reshape(*batch, -1, 1, inner) if a.size else a
+    b = b.transpose([*right_batch, *right_free, *right]).reshape(*batch, 1, -1, inner) if b.size else b
+    if not inner or not a.size or not b.size:
+        return np.broadcast_to(np.int64(tracer.table.constant(0, out.dtype)), out.shape)
+    total = None
+    for k in range(inner):
+        product = tracer.table.rows("mul", a[..., k], b[..., k])
+        total = product if total is None else tracer.table.rows("add", total, product)
+    return total.reshape(out.shape)
+
+
+def indices(tracer: Tracer, *arrays: Rows) -> list[np.ndarray]:
+    """Numbers that are known while tracing."""
+    out = []
+    for array in arrays:
+        values = [tracer.table.values[row] for row in array.reshape(-1).tolist()]
+        if any(value is None for value in values):
+            raise Unsupported("indices that are not known while tracing")
+        out.append(np.array(values, np.int64).reshape(array.shape))
+    return out
+
+
+def gather(tracer: Tracer, eqn: Any, x: Rows, at: Rows) -> Rows:
+    (known,) = indices(tracer, at)
+    dtype = eqn.outvars[0].aval.dtype
+    fill = eqn.params.get("fill_value")
+    if fill is None:
+        fill = np.nan if dtype.kind == "f" else True if dtype == BOOL else _outside(dtype)
+    return moves.gather(x, known, **{**eqn.params, "fill": tracer.table.constant(fill, dtype)})
+
+
+def _outside(dtype: np.dtype) -> int:
+    limits = np.iinfo(dtype)
+    return limits.min if dtype.kind == "i" else limits.max
+
+
+def scatter(operation: str | None, tracer: Tracer, eqn: Any, x: Rows, at: Rows, updates: Rows) -> Rows:
+    (known,) = indices(tracer, at)
+    combine = (lambda old, new: new) if operation is None else partial(tracer.table.row, operation)
+    return moves.scatter(x, known, updates, **{**eqn.params, "combine": combine})
+
+
+def dynamic_slice(tracer: Tracer, eqn: Any, x: Rows, *starts: Rows) -> Rows:
+    return moves.dynamic_slice(x, *indices(tracer, *starts), **eqn.params)
+
+
+def dynamic_update_slice(tracer: Tracer, eqn: Any, x: Rows, update: Rows, *starts: Rows) -> Rows:
+    return moves.dynamic_update_slice(x, update, *indices(tracer, *starts), **eqn.params)
+
+
+def threefry2x32(tracer: Tracer, eqn: Any, k0: Rows, k1: Rows, x0: Rows, x1: Rows) -> list[Rows]:
+    """Salmon et al. 2011, Threefry-2x32 with 20 rounds, on words of 32 bits."""
+    rows, word = tracer.table.rows, np.dtype("uint32")
+    constant = lambda value: np.int64(tracer.table.constant(value, word))
+    keys = [k0, k1, rows("xor", rows("xor", k0, k1), constant(0x1BD11BDA))]
+    x0, x1 = rows("add", x0, keys[0]), rows("add", x1, keys[1])
+    rotations = ((13, 15, 26, 6), (17, 29, 16, 24))
+    for group in range(5):
+        for r in rotations[group % 2]:
+            x0 = rows("add", x0, x1)
+            x1 = rows("xor", x0, rows("or", rows("shl", x1, constant(r)), rows("srl", x1, constant(32 - r))))
+        x0 = rows("add", x0, keys[(group + 1) % 3])
+        x1 = rows("add", rows("add", x1, keys[(group + 2) % 3]), constant(group + 1))
+    return [x0, x1]
+
+
+def cholesky(tracer: Tracer, eqn: Any, a: Rows) -> Rows:
+    """Row by row (Cholesky-Banachiewicz), of the lower triangle."""
+    rows, dtype = tracer.table.rows, eqn.outvars[0].aval.dtype
+    n = a.shape[-1]
+    zero = np.int64(tracer.table.constant(0, dtype))
+    out = np.full(a.shape, zero)
+    for i in range(n):
+        for j in range(i + 1):
+            rest = a[..., i, j]
+            for k in range(j):
+                rest = rows("sub", rest, rows("mul", out[..., i, k], out[..., j, k]))
+            out[..., i, j] = rows("sqrt", rest) if i == j else rows("div", rest, out[..., j, j])
+    return out
+
+
+def triangular_solve(tracer: Tracer, eqn: Any, a: Rows, b: Rows) -> Rows:
+    """Solve a x = b or x a = b by substitution."""
+    p, rows = eqn.params, tracer.table.rows
+    lower = p["lower"]
+    if p["transpose_a"]:
+        a, lower = np.swapaxes(a, -1, -2), not lower
+    if not p["left_side"]:  # x a = b is a' x' = b'
+        a, b, lower = np.swapaxes(a, -1, -2), np.swapaxes(b, -1, -2), not lower
+    n = a.shape[-1]
+    x = b.copy()
+    order = range(n) if lower else range(n - 1, -1, -1)
+    for i in order:
+        rest = x[..., i, :]
+        for k in range(i) if lower else range(n - 1, i, -1):
+            rest = rows("sub", rest, rows("mul", a[..., i, k, None], x[..., k, :]))
+        x[..., i, :] = rest if p["unit_diagonal"] else rows("div", rest, a[..., i, i, None])
+    return x if p["left_side"] else np.swapaxes(x, -1, -2)
+
+
+def platform_index(tracer: Tracer, eqn: Any) -> Rows:
+    """Which branch of `lax.platform_dependent` is taken."""
+    platforms = eqn.params["platforms"]
+    at = next((i for i, names in enumerate(platforms) if names is None or tracer.platform in names), len(platforms) - 1)
+    return tracer.table.constants(np.asarray(at, np.int32))
+
+
+RULES: dict[str, Rule] = {
+    **dict.fromkeys(SAME, same),
+    "square": of_one(_square),
+    "integer_pow": of_one(_integer_pow),
+    "rsqrt": of_one(_rsqrt),
+    "logistic": of_one(_logistic),
+    "clamp": of_one(_clamp),
+    "convert_element_type": of_one(_convert),
+    "bitcast_convert_type": of_one(_bitcast),
+    "round": of_one(_round),
+    "select_n": select_n,
+    "iota": iota,
+    "reduce_sum": partial(reduce, "add"),
+    "reduce_prod": partial(reduce, "mul"),
+    "reduce_max": partial(reduce, "max"),
+    "reduce_min": partial(reduce, "min"),
+    "reduce_and": partial(reduce, "and"),
+    "reduce_or": partial(reduce, "or"),
+    "reduce_xor": partial(reduce, "xor"),
+    "argmax": partial(arg_extreme, "gt"),
+    "argmin": partial(arg_extreme, "lt"),
+    "cumsum": partial(cumulative, "add"),
+    "cumprod": partial(cumulative, "mul"),
+    "cummax": partial(cumulative, "max"),
+    "cummin": partial(cumulative, "min"),
+    "dot_general": dot_general,
+    "gather": gather,
+    "dynamic_slice": dynamic_slice,
+    "dynamic_update_slice": dynamic_update_slice,
+    "scatter": partial(scatter, None),
+    "scatter-add": partial(scatter, "add"),
+    "scatter-mul": partial(scatter, "mul"),
+    "scatter-min": partial(scatter, "min"),
+    "scatter-max": partial(scatter, "max"),
+    "scatter_add": partial(scatter, "add"),
+    "threefry2x32": threefry2x32,
+    "cholesky": cholesky,
+    "triangular_solve": triangular_solve,
+    "platform_index": platform_index,
+    "scan": scan,
+    "while": while_,
+    "cond": cond,
+}
