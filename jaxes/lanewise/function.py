@@ -138,32 +138,24 @@ def _lanewise(function: Callable[..., Any], finite: bool) -> Callable[..., Any]:
             program, unknown = program_of(tree.unflatten(shapes), "cpu")
             if program is None:
                 return by_vmap(*arguments)
-            return jax.tree.unflatten(
-                jax.tree.structure(outs), run(program, lanes, [*unknown, *jax.tree.leaves(arguments)])
-            )
+            leaves = run(program, lanes, [*unknown, *jax.tree.leaves(arguments)])
+            return jax.tree.unflatten(jax.tree.structure(outs), leaves)
 
-        reason = unavailable()
-        if reason is not None:
+        if (reason := unavailable()) is not None:
             say(reason)
             out = by_vmap(*arguments)
+        elif jax.default_backend() == "cpu":
+            out = by_kernel(*arguments)
         else:
-            out = _differentiable(by_kernel, by_vmap)(*arguments)
+            out = lax.platform_dependent(*arguments, cpu=by_kernel, default=by_vmap)
         return out, jax.tree.map(lambda _: True, outs)
 
-    return called
-
-
-def _differentiable(by_kernel: Callable[..., Any], by_vmap: Callable[..., Any]) -> Callable[..., Any]:
-    """A function with the derivatives of another one."""
-
     @jax.custom_jvp
-    def computed(*arguments):
-        if jax.default_backend() == "cpu":
-            return by_kernel(*arguments)
-        return lax.platform_dependent(*arguments, cpu=by_kernel, default=by_vmap)
+    def differentiable(*arguments):
+        return called(*arguments)
 
-    @computed.defjvp
+    @differentiable.defjvp
     def _(primals, tangents):
-        return jax.jvp(by_vmap, primals, tangents)
+        return jax.jvp(function, primals, tangents)
 
-    return computed
+    return differentiable
