@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jax import numpy as jnp
 
-from jaxes.lanewise.functions import sources
+from jaxes.lanewise.functions import NAMES, defined
 from jaxes.lanewise.handler import handler
 from jaxes.lanewise.llvm import Array, chunk_function
 from jaxes.lanewise.machine import compiled, processor
@@ -32,9 +32,8 @@ def source(part: Part, symbol: str, width: int) -> str:
     """The module of a part: its handler and everything that it calls."""
     flat = lambda arrays: [Array(tuple(r.reshape(-1).tolist()), d) for r, d in zip(arrays, part.dtypes(arrays))]
     inputs, outputs = flat(part.inputs), flat(part.outputs)
-    names, defined = sources(width)
-    chunk, emitter = chunk_function(part.table, inputs, outputs, width, names)
-    called = defined(emitter.used)
+    chunk, emitter = chunk_function(part.table, inputs, outputs, width, NAMES)
+    called = defined(emitter.used, width)
     ranks = [rows.ndim for rows in part.inputs]
     text = [chunk, handler(symbol, list(zip(inputs, ranks)), outputs, width), *called.bodies]
     return "\n".join([*text, *sorted(emitter.declared | called.declared)])

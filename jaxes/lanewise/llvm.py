@@ -49,12 +49,14 @@ class Emitter:
         table: the rows.
         width: how many lanes a vector has.
         functions: names of functions of vectors that are defined elsewhere, by operation and type.
+        prefix: of the names of values.
     """
 
-    def __init__(self, table: Table, width: int, functions: dict[tuple[str, str], str]):
+    def __init__(self, table: Table, width: int, functions: dict[tuple[str, str], str], prefix: str = "t"):
         self.table = table
         self.width = width
         self.functions = functions
+        self.prefix = prefix
         self.names: dict[int, str] = {}
         self.lines: list[str] = []
         self.block = "entry"
@@ -82,8 +84,9 @@ class Emitter:
 
     def new(self, text: str) -> str:
         self._count += 1
-        self.lines.append(f"  %t{self._count} = {text}")
-        return f"%t{self._count}"
+        name = f"%{self.prefix}{self._count}"
+        self.lines.append(f"  {name} = {text}")
+        return name
 
     def intrinsic(self, name: str, vector: str, *operands: str, result: str | None = None) -> str:
         suffix = f"v{self.width}{_suffix(vector)}"
