@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jax
 
+from jaxes.lanewise import turning
 from jaxes.lanewise.llvm import Array, room
 
 # Offsets of fields, in bytes: of the call frame,
@@ -103,8 +104,8 @@ def handler(symbol: str, inputs: list[tuple[Array, int]], outputs: list[Array], 
             f"  %first{k} = mul i64 %lane, %stride{k}",
             f"  %source{k} = getelementptr i{8 * bytes_}, ptr %from{k}, i64 %first{k}",
             f"  %stagein{k} = getelementptr i8, ptr %in, i64 {at}",
-            f"  call void @lanes_last{8 * bytes_}(ptr %source{k}, ptr %stagein{k}, i64 {len(array.rows)},"
-            f" i64 %stride{k}, i64 %count)",
+            f"  call void @{turning.name('lanes_last', 8 * bytes_, len(array.rows))}"
+            f"(ptr %source{k}, ptr %stagein{k}, i64 %stride{k}, i64 %count)",
         ]
         at += size
     lines.append("  call void @chunk(ptr %in, ptr %out)")
@@ -115,7 +116,8 @@ def handler(symbol: str, inputs: list[tuple[Array, int]], outputs: list[Array], 
             f"  %begin{k} = mul i64 %lane, {len(array.rows)}",
             f"  %target{k} = getelementptr i{8 * bytes_}, ptr %to{k}, i64 %begin{k}",
             f"  %stageout{k} = getelementptr i8, ptr %out, i64 {at}",
-            f"  call void @lanes_first{8 * bytes_}(ptr %stageout{k}, ptr %target{k}, i64 {len(array.rows)}, i64 %count)",
+            f"  call void @{turning.name('lanes_first', 8 * bytes_, len(array.rows))}"
+            f"(ptr %stageout{k}, ptr %target{k}, i64 %count)",
         ]
         at += size
     lines += [
@@ -128,10 +130,11 @@ def handler(symbol: str, inputs: list[tuple[Array, int]], outputs: list[Array], 
         "}",
         "declare ptr @malloc(i64)",
         "declare void @free(ptr)",
-        "declare i64 @llvm.umin.i64(i64, i64)",
     ]
-    bits = {8 * a.dtype.itemsize for a in [*(a for a, _ in inputs), *outputs]}
-    return "\n".join([*lines, *(_turning(b, width) for b in sorted(bits))])
+    size = lambda array: (8 * array.dtype.itemsize, len(array.rows))
+    lines += [turning.lanes_last(*of, width) for of in sorted({size(array) for array, _ in inputs})]
+    lines += [turning.lanes_first(*of, width) for of in sorted({size(array) for array in outputs})]
+    return "\n".join(lines)
 
 
 def _load(name: str, kind: str, base: str, offset: int) -> list[str]:
@@ -141,64 +144,3 @@ def _load(name: str, kind: str, base: str, offset: int) -> list[str]:
 def _store(kind: str, value: str, base: str, offset: int) -> list[str]:
     place = f"%place.{base.strip('%')}.{offset}"
     return [f"  {place} = getelementptr i8, ptr {base}, i64 {offset}", f"  store {kind} {value}, ptr {place}"]
-
-
-def _turning(bits: int, width: int) -> str:
-    """Functions that turn [lanes, elements] into [elements, width] and back. Lanes that are missing repeat the last."""
-    last = "\n".join(
-        f"""  %l{w} = call i64 @llvm.umin.i64(i64 {w}, i64 %most)
-  %o{w} = mul i64 %l{w}, %stride
-  %p{w} = getelementptr i{bits}, ptr %from, i64 %o{w}"""
-        for w in range(width)
-    )
-    moved, vector = [], "poison"
-    for w in range(width):
-        moved.append(f"  %q{w} = getelementptr i{bits}, ptr %p{w}, i64 %e")
-        moved.append(f"  %x{w} = load i{bits}, ptr %q{w}")
-        moved.append(f"  %v{w} = insertelement <{width} x i{bits}> {vector}, i{bits} %x{w}, i32 {w}")
-        vector = f"%v{w}"
-    first = "\n".join(moved)
-    return f"""
-define internal void @lanes_last{bits}(ptr noalias %from, ptr noalias %to, i64 %elements, i64 %stride, i64 %count) {{
-entry:
-  %most = sub i64 %count, 1
-{last}
-  br label %loop
-loop:
-  %e = phi i64 [ 0, %entry ], [ %n, %loop ]
-{first}
-  %s = mul i64 %e, {width}
-  %t = getelementptr i{bits}, ptr %to, i64 %s
-  store <{width} x i{bits}> {vector}, ptr %t, align {min(width * bits // 8, 64)}
-  %n = add i64 %e, 1
-  %more = icmp ult i64 %n, %elements
-  br i1 %more, label %loop, label %done
-done:
-  ret void
-}}
-define internal void @lanes_first{bits}(ptr noalias %from, ptr noalias %to, i64 %elements, i64 %count) {{
-entry:
-  br label %lanes
-lanes:
-  %w = phi i64 [ 0, %entry ], [ %w1, %lane ]
-  %o = mul i64 %w, %elements
-  %p = getelementptr i{bits}, ptr %to, i64 %o
-  br label %loop
-loop:
-  %e = phi i64 [ 0, %lanes ], [ %n, %loop ]
-  %s0 = mul i64 %e, {width}
-  %s1 = add i64 %s0, %w
-  %q = getelementptr i{bits}, ptr %from, i64 %s1
-  %x = load i{bits}, ptr %q
-  %t = getelementptr i{bits}, ptr %p, i64 %e
-  store i{bits} %x, ptr %t
-  %n = add i64 %e, 1
-  %more = icmp ult i64 %n, %elements
-  br i1 %more, label %loop, label %lane
-lane:
-  %w1 = add i64 %w, 1
-  %again = icmp ult i64 %w1, %count
-  br i1 %again, label %lanes, label %done
-done:
-  ret void
-}}"""

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from jax import numpy as jnp
 
+from jaxes.lanewise import turning
 from jaxes.lanewise.functions import NAMES, defined
 from jaxes.lanewise.handler import handler
 from jaxes.lanewise.llvm import Array, chunk_function
@@ -36,7 +37,7 @@ def source(part: Part, symbol: str, width: int) -> str:
     called = defined(emitter.used, width)
     ranks = [rows.ndim for rows in part.inputs]
     text = [chunk, handler(symbol, list(zip(inputs, ranks)), outputs, width), *called.bodies]
-    return "\n".join([*text, *sorted(emitter.declared | called.declared)])
+    return "\n".join([*text, *sorted(emitter.declared | called.declared | turning.declared(width))])
 
 
 def registered(part: Part) -> str:
