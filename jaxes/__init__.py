@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxes import lowrank, noise, parallel, shaping, wrappers
 from jaxes.blocks import Block
+from jaxes.lanewise import lanewise
 from jaxes.lowrank import materialize, vmap
 from jaxes.parallel import strict
 from jaxes.problem import Problem, generation, minimize, problem
@@ -116,6 +117,7 @@ __all__ = [
     "strict",
     "unrolled",
     "materialize",
+    "lanewise",
     "vmap",
     "lowrank",
     "noise",

@@ -32,6 +32,7 @@ class _Lanewise:
         function: a function of trees of arrays, pure.
         finite: take every number for finite when folding: `0 * x` is 0 even if x could be NaN or infinite. Then fewer
             operations are left, and NaN and infinities may get lost.
+        quiet: say nothing of what is left to `vmap`.
 
     Returns:
         The same function.
@@ -47,10 +48,12 @@ class _Lanewise:
     12 operations became 12
     """
 
-    def __call__(self, function: Callable[..., Any], *, finite: bool = False) -> Callable[..., Any]:
+    def __call__(
+        self, function: Callable[..., Any], *, finite: bool = False, quiet: bool = False
+    ) -> Callable[..., Any]:
         if not callable(function):
             raise TypeError(f"function must be a function of one lane, not {type(function).__name__}")
-        return _lanewise(function, finite)
+        return _lanewise(function, finite, quiet)
 
     def explain(self, function: Callable[..., Any], *arguments: Any, finite: bool = False) -> Explanation:
         """What becomes of a function.
@@ -91,13 +94,13 @@ def _whole(program: Program) -> str | None:
     return None
 
 
-def _lanewise(function: Callable[..., Any], finite: bool) -> Callable[..., Any]:
+def _lanewise(function: Callable[..., Any], finite: bool, quiet: bool) -> Callable[..., Any]:
     programs: dict[Any, Program | None] = {}
     said: set[str] = set()
 
     def say(reason: str) -> None:
         name = getattr(function, "__name__", type(function).__name__)
-        if reason not in said:
+        if not quiet and reason not in said:
             said.add(reason)
             warnings.warn(f"jaxes.lanewise: {name} is done by vmap, {reason}", stacklevel=2)
 

@@ -17,7 +17,23 @@ INSTRUCTIONS = {"add": "add", "sub": "sub", "mul": "mul", "and": "and", "or": "o
 # Functions of LLVM that processors have an instruction for.
 INTRINSICS = {"sqrt": "sqrt", "floor": "floor", "ceil": "ceil", "round": "rint", "abs": "fabs"}
 LIBRARY = frozenset(
-    {"exp", "exp2", "expm1", "log", "log1p", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh"}
+    {
+        "exp",
+        "exp2",
+        "expm1",
+        "log",
+        "log1p",
+        "sin",
+        "cos",
+        "tan",
+        "asin",
+        "acos",
+        "atan",
+        "atan2",
+        "sinh",
+        "cosh",
+        "tanh",
+    }
     | {"asinh", "acosh", "atanh", "cbrt", "pow"}
 )
 NAMES = {"b": "i1", "f": {4: "float", 8: "double"}}
@@ -351,7 +367,9 @@ def chunk_function(
             if row in needed and row not in emitter.names:
                 place = emitter.new(f"getelementptr i8, ptr %in, i64 {at + k * size}")
                 value = emitter.new(f"load {memory}, ptr {place}, align {min(size, 64)}")
-                emitter.names[row] = value if array.dtype.kind != "b" else emitter.new(f"icmp ne {memory} {value}, zeroinitializer")
+                emitter.names[row] = (
+                    value if array.dtype.kind != "b" else emitter.new(f"icmp ne {memory} {value}, zeroinitializer")
+                )
         at += room(len(array.rows) * size)
     emitter.rows([row for row in needed if table.regions[row] == 0], needed)
     at = 0

@@ -39,7 +39,11 @@ def scan(tracer: Tracer, eqn: Any, *inputs: Rows) -> list[Rows]:
         raise Unsupported("a scan of another version of JAX")
     constants, carried = sizes
     body, length = closed(p["jaxpr"]), p["length"]
-    fixed, carry, scanned = inputs[:constants], list(inputs[constants : constants + carried]), inputs[constants + carried :]
+    fixed, carry, scanned = (
+        inputs[:constants],
+        list(inputs[constants : constants + carried]),
+        inputs[constants + carried :],
+    )
     if not scanned and len(eqn.outvars) == carried and length > 1:
         step = lambda values: tracer.nested(body, [*fixed, *values])
         return looped(tracer, step, None, carry, length)
@@ -95,7 +99,10 @@ def looped(tracer: Tracer, step: Any, condition: Any, starts: list[Rows], length
         moved = changed | (nexts != rows)
         pairs = {}
         refined = np.array(
-            [pairs.setdefault((g, n) if c else (g, -1), len(pairs)) for g, n, c in zip(groups.tolist(), nexts.tolist(), moved)]
+            [
+                pairs.setdefault((g, n) if c else (g, -1), len(pairs))
+                for g, n, c in zip(groups.tolist(), nexts.tolist(), moved)
+            ]
         )
         if (moved == changed).all() and len(set(refined.tolist())) == len(set(groups.tolist())):
             break

@@ -101,7 +101,12 @@ def scatter(
     clip = lax.GatherScatterMode.from_any(mode) == lax.GatherScatterMode.CLIP
     for at in np.ndindex(*indices.shape[:-1]):
         start = _start(
-            indices, at, x.ndim, d.scatter_dims_to_operand_dims, d.operand_batching_dims, d.scatter_indices_batching_dims
+            indices,
+            at,
+            x.ndim,
+            d.scatter_dims_to_operand_dims,
+            d.operand_batching_dims,
+            d.scatter_indices_batching_dims,
         )
         last = [n - k for n, k in zip(x.shape, sizes)]
         if clip:

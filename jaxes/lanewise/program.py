@@ -90,7 +90,9 @@ def _computed(program: Program, lanes: int, at_hand: list, wanted: list[np.ndarr
             missing[key] = rows
     if missing:
         given = [(rows, array) for rows, array in at_hand if rows.size]
-        needed = table.needed([r for rows in missing.values() for r in rows.flat], [r for rows, _ in given for r in rows.flat])
+        needed = table.needed(
+            [r for rows in missing.values() for r in rows.flat], [r for rows, _ in given for r in rows.flat]
+        )
         given = [(rows, array) for rows, array in given if not needed.isdisjoint(rows.reshape(-1).tolist())]
         part = Part(table, tuple(rows for rows, _ in given), tuple(missing.values()))
         values.update(zip(missing, kernel.call(part, lanes, [array for _, array in given])))
@@ -116,7 +118,12 @@ def _later(program: Program, stage: int, at_hand: list) -> list[np.ndarray]:
 
 
 def _crosses(table, row: int, stage: int) -> bool:
-    return table.stages[row] <= stage and table.values[row] is None and table.regions[row] == 0 and table.operations[row] != "loop"
+    return (
+        table.stages[row] <= stage
+        and table.values[row] is None
+        and table.regions[row] == 0
+        and table.operations[row] != "loop"
+    )
 
 
 def _fallen(fallback: Fallback, lanes: int, inputs: list[Any]) -> list[Any]:

@@ -139,7 +139,9 @@ def _neutral(tracer: Tracer, operation: str, dtype: np.dtype) -> int:
         limits = np.iinfo(dtype) if dtype.kind in "iu" else None
         ends = (limits.min, limits.max) if limits else (False, True) if dtype == BOOL else (-np.inf, np.inf)
         return tracer.table.constant(ends[operation == "min"], dtype)
-    return tracer.table.constant({"add": 0, "mul": 1, "and": -1 if dtype != BOOL else True, "or": 0, "xor": 0}[operation], dtype)
+    return tracer.table.constant(
+        {"add": 0, "mul": 1, "and": -1 if dtype != BOOL else True, "or": 0, "xor": 0}[operation], dtype
+    )
 
 
 def arg_extreme(comparison: str, tracer: Tracer, eqn: Any, x: Rows) -> Rows:

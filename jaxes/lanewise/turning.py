@@ -27,7 +27,10 @@ def lanes_last(bits: int, elements: int, width: int) -> str:
     if squares:
         body = []
         for w in range(width):
-            body += [f"  %q{w} = getelementptr {kind}, ptr %p{w}, i64 %e", f"  %x{w} = load {vector}, ptr %q{w}, align 1"]
+            body += [
+                f"  %q{w} = getelementptr {kind}, ptr %p{w}, i64 %e",
+                f"  %x{w} = load {vector}, ptr %q{w}, align 1",
+            ]
         turned, more = _turned([f"%x{w}" for w in range(width)], bits, width, width, "s")
         body += more
         body.append(f"  %t = getelementptr {kind}, ptr %to, i64 %s")

@@ -1,7 +1,7 @@
 """How good one set of parameters is: full episodes without noise, on held-out keys."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -10,13 +10,21 @@ from jaxes.envs import contract
 from jaxes.envs.protocol import Env
 from jaxes.rl.accounting import State
 from jaxes.rl.episodes import Episodes, play
+from jaxes.rl.lanes import in_lanes
 from jaxes.rl.normalizer import Normalizer
 from jaxes.rl.policies.policy import Policy, checked
+from jaxes.rl.settings import LANEWISE
 from jaxes.support import checks
 
 
 def evaluation(
-    env: Env, policy: Policy, *, episodes: int = 16, workers: int | None = None, ray: str | None = None
+    env: Env,
+    policy: Policy,
+    *,
+    episodes: int = 16,
+    lanewise: Literal["auto", "on", "off"] = "auto",
+    workers: int | None = None,
+    ray: str | None = None,
 ) -> Callable[[Any, Normalizer | State | None, jax.Array], Episodes]:
     """A function that plays full episodes with one set of parameters, without noise.
 
@@ -24,6 +32,7 @@ def evaluation(
         env: played to its own time limit.
         policy: what acts.
         episodes: how many. Give the function a key from which no training episode is derived.
+        lanewise: whether resets and steps run as one program for all lanes, see `jaxes.rl.rollout`.
         workers: which processes play an environment that runs on CPUs, see `jaxes.rl.rollout`.
         ray: likewise.
 
@@ -45,11 +54,14 @@ def evaluation(
     """
     env, policy = contract.checked(env), checked(policy)
     checks.count("episodes", episodes)
+    checks.one_of("lanewise", lanewise, LANEWISE)
     if env.lanes is not None:
         from jaxes.rl.host.engine import evaluation as on_cpus  # needs jax.export, and with it a package of its own
 
         play_on_cpus = on_cpus(env, policy, episodes, workers=workers, ray=ray)
         return lambda params, normalizer, key: play_on_cpus(params, _normalizer(normalizer), key)
+
+    env = in_lanes(env, lanewise)
 
     def run(params, normalizer, key):
         normalizer = _normalizer(normalizer)

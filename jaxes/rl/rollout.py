@@ -12,6 +12,7 @@ from jaxes.rl import accounting, settings
 from jaxes.rl import normalizer as norm
 from jaxes.rl.accounting import State, Sums
 from jaxes.rl.episodes import play
+from jaxes.rl.lanes import in_lanes
 from jaxes.rl.policies.policy import Policy, checked
 from jaxes.schedules import Number
 from jaxes.support import keys
@@ -34,6 +35,7 @@ def rollout(
     mode: Literal["auto", "refill", "while", "scan"] = "auto",
     lanes: int | None = None,
     check_every: int = 8,
+    lanewise: Literal["auto", "on", "off"] = "auto",
     workers: int | None = None,
     ray: str | None = None,
 ) -> Problem:
@@ -73,6 +75,8 @@ def rollout(
             an environment that runs on CPUs (`mujoco/`, `gymnasium/`): how many members each process plays at once, 64
             by default.
         check_every: steps between two looks at which episodes have ended.
+        lanewise: whether resets and steps run as one program for all lanes (`jaxes.lanewise`) where that is possible;
+            "auto" does so where it is faster, which is on CPUs. The returns are the same up to rounding.
         workers: processes that play an environment that runs on CPUs. By default one for each core; 0 plays in this
             process.
         ray: address of a Ray cluster whose actors play such an environment, instead of processes of this machine:
@@ -111,9 +115,11 @@ def rollout(
         mode=mode,
         lanes=lanes,
         check_every=check_every,
+        lanewise=lanewise,
         workers=workers,
         ray=ray,
     )
+    env = in_lanes(env, lanewise)
 
     def init(key):
         del key

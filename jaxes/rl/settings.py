@@ -17,6 +17,7 @@ from jaxes.support import checks
 
 SEEDS = ("pair", "generation", "independent")
 MODES = ("auto", "refill", "while", "scan")
+LANEWISE = ("auto", "on", "off")
 
 # Lanes by default where episodes wait: on a CPU the parameters of so many members and their states stay in the caches
 # (benchmarks/rollout.py); an accelerator takes about as long for a thousand lanes as for ten.
@@ -57,6 +58,7 @@ def read(
     mode: str,
     lanes: int | None,
     check_every: int,
+    lanewise: str,
     workers: int | None,
     ray: str | None,
 ) -> Settings:
@@ -78,6 +80,7 @@ def read(
     checks.integer("least_steps", least_steps, 0)
     checks.one_of("seeds", seeds, SEEDS)
     checks.one_of("mode", mode, MODES)
+    checks.one_of("lanewise", lanewise, LANEWISE)
     if mode in ("while", "scan") and (lanes is not None or least_steps):
         raise ValueError(f"lanes and least_steps need mode 'refill' or 'auto', got mode {mode!r}")
     preset = _preset(normalize)

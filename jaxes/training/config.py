@@ -107,6 +107,8 @@ class Config:
     """Which members start in the same state."""
     check_every: int | None = None
     """Steps between two looks at which episodes have ended."""
+    lanewise: Literal["auto", "on", "off"] | None = None
+    """Whether resets and steps run as one program for all lanes; auto does so on CPUs."""
     workers: int | None = None
     """Processes that play an environment which runs on CPUs (mujoco, gymnasium)."""
     ray: str | None = None
@@ -167,7 +169,7 @@ _STRATEGY += ["elite_fraction", "blocks"]
 _PYTHON_ONLY = ("population_size", "tx", "weights")  # the first has a field; the others are functions
 _POLICY = ["hidden", "head", "activation", "last_scale", "initialization", "action_noise"]
 _ROLLOUT = ["episodes", "least_steps", "max_steps", "cap", "clip_reward", "shift", "alive_bonus", "normalize"]
-_ROLLOUT += ["seeds", "mode", "lanes", "check_every", *PLAYERS]
+_ROLLOUT += ["seeds", "mode", "lanes", "check_every", "lanewise", *PLAYERS]
 
 
 def complete(config: Config) -> Config:

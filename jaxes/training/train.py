@@ -173,6 +173,7 @@ def _run(
     key = jax.random.key(config.seed, impl=config.random)
     params = jax.jit(parts.policy.init)(keys.stream(key, Stream.PARAMETERS))
     players = {name: getattr(config, name) for name in settings.PLAYERS}
+    players |= {} if config.lanewise is None else {"lanewise": config.lanewise}
     held_out = rl.evaluation(parts.env, parts.policy, episodes=config.evaluation_episodes, **players)
     return fit(
         parts.strategy,

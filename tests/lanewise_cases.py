@@ -1,0 +1,168 @@
+"""Functions of one lane and arguments of several, by name: what `jaxes.lanewise` is held against `jax.vmap` with."""
+
+import jax
+import numpy as np
+from jax import lax
+from jax import numpy as jnp
+
+LANES = 5
+RNG = np.random.default_rng(0)
+SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 1e38, 2e-38, 3.0], np.float32)
+ENDS = np.array([-(2**31), 2**31 - 1, -1, 0, 1, 7], np.int32)
+
+
+def floats(*shape):
+    return RNG.normal(size=(LANES, *shape)).astype(np.float32)
+
+
+def special(*shape):
+    return RNG.choice(SPECIAL, size=(LANES, *shape))
+
+
+def ints(*shape, low=-9, high=9):
+    return RNG.integers(low, high, size=(LANES, *shape)).astype(np.int32)
+
+
+def ends(*shape):
+    return RNG.choice(ENDS, size=(LANES, *shape))
+
+
+def words(*shape):
+    return RNG.integers(0, 2**32, size=(LANES, *shape), dtype=np.uint32)
+
+
+def bools(*shape):
+    return RNG.random((LANES, *shape)) < 0.5
+
+
+CASES: dict[str, tuple] = {}
+UNARY = "exp exp2 expm1 log log1p sqrt rsqrt cbrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh"
+for name in (UNARY + " floor ceil sign abs neg is_finite logistic square").split():
+    CASES[name] = (getattr(lax, name), np.concatenate([floats(7), special(20)], 1))
+CASES["round"] = (lambda x: lax.round(x, lax.RoundingMethod.TO_NEAREST_EVEN), floats(9) * 3)
+for name in ["add", "sub", "mul", "div", "rem", "max", "min", "atan2", "pow", "lt", "le", "gt", "ge", "eq", "ne"]:
+    CASES[name] = (getattr(lax, name), *[np.concatenate([floats(7), special(30)], 1) for _ in "ab"])
+WHOLE = "add sub mul div rem max min lt le gt ge eq ne bitwise_and bitwise_or bitwise_xor"
+for name in (WHOLE + " shift_left shift_right_logical shift_right_arithmetic").split():
+    CASES[f"{name} of ints"] = (getattr(lax, name), *[np.concatenate([ints(20), ends(20)], 1) for _ in "ab"])
+    CASES[f"{name} of words"] = (getattr(lax, name), words(20), words(20) & 63)
+NUMBERS = {"floats": np.concatenate([special(10), floats(10) * 300], 1), "ints": ints(10) * 1000, "bools": bools(10)}
+for kind, numbers in {**NUMBERS, "words": words(10)}.items():
+    for dtype in ("int8", "int16", "int32", "uint8", "uint32", "float32", "bool"):
+        CASES[f"{kind} to {dtype}"] = (lambda x, dtype=dtype: x.astype(dtype), numbers)
+
+
+def moved(x):
+    some, pair = jnp.array([2, 0, -1]), jnp.array([1, 9, 0])
+    return (
+        *(x.T, x[::-1], x[1:3, ::2], lax.pad(x, np.float32(7), ((-1, 2, 1), (0, -1, 2)))),
+        *(jnp.concatenate([x, x * 2], 1), jnp.stack([x, x]), jnp.tile(x, (2, 3)), jnp.repeat(x, 2, 0)),
+        *(jnp.roll(x, 1, 0), x[some], x[:, some], x[jnp.array([0, 1]), jnp.array([2, 2])], jnp.split(x, 2, 1)),
+        *(jnp.take(x, pair, axis=0), jnp.take(x, pair, axis=1, mode="clip"), jnp.diag(x[:4, :4]), jnp.triu(x)),
+        *(lax.dynamic_slice(x, (1, 4), (2, 3)), x.reshape(-1)[None], jnp.squeeze(x[:1]), x[..., None]),
+    )
+
+
+def updated(x, y):
+    return (
+        *(x.at[1].set(y), x.at[jnp.array([0, 2, 0])].add(y), x.at[:, 1].mul(2.0), x.at[-1, -1].min(-5.0)),
+        *(x.at[jnp.array([0, 9])].max(y[None]), x.at[1:3, ::2].add(1.0)),
+        lax.dynamic_update_slice(x, y[None, :2], (2, 5)),
+    )
+
+
+def reduced(x):
+    return (x.sum(0), x.max(1), x.min(), x.prod(1), x.argmax(0), x.argmin(1), jnp.cumsum(x, 1), jnp.cumprod(x, 0))
+
+
+def solved(a):
+    positive = a @ a.T + jnp.eye(4)
+    root = jnp.linalg.cholesky(positive)
+    low, up = (jax.scipy.linalg.solve_triangular(positive, a, lower=lower, trans=1) for lower in (True, False))
+    return root, jax.scipy.linalg.cho_solve((root, True), a), low, up
+
+
+def carried(x, y):
+    """A loop with an element that stays, two that are always equal, a counter, and a shift."""
+    turn = lambda i, c: (c[0] + y * i, c[1], c[0], c[3] + 1.0, c[4] + 1.0, c[2])
+    zero = jnp.float32(0)
+    return lax.fori_loop(0, 7, turn, (x, y, x * 0, zero, zero, x))
+
+
+def nested(x):
+    inner = lambda j, d: (d[0] * 0.5 + d[1] + j, d[1])
+    return lax.fori_loop(0, 3, lambda i, c: lax.fori_loop(0, 4, inner, c), (x, jnp.sin(x)))
+
+
+def until(x, k):
+    """Loops of a lane's own length, inside a loop."""
+    grow = lambda c: (c[0] * 1.5, c[1] + 1)
+    first = lax.while_loop(lambda c: c[1] < k, grow, (x, 0))
+    within = lambda i, y: lax.while_loop(lambda c: (jnp.abs(c) < 9).all(), lambda c: c * 1.5 + 0.1, y) - 1
+    never = lax.while_loop(lambda c: c[0] > 1e9, lambda c: (c[0] * 2, c[1] + 1), (x[0], x[1]))
+    return first, lax.fori_loop(0, 3, within, x), never
+
+
+def written_out(x):
+    step = lambda c, t: (c * 0.9 + t, c.sum())
+    return lax.scan(step, x[0], x), lax.scan(step, x[0], x, reverse=True)
+
+
+def bits(x):
+    word = lax.bitcast_convert_type(x, jnp.uint32)
+    return lax.bitcast_convert_type(x, jnp.int32), lax.bitcast_convert_type(word >> 3, jnp.float32)
+
+
+def mixed_with_empty(s):
+    whole = jnp.concatenate([s["a"], s["b"].reshape(-1)])
+    return {"a": s["a"][:0], "b": s["b"], "c": s["a"] * 2, "d": jnp.zeros((0, 3)), "e": whole}
+
+
+CASES |= {
+    "logic": (lambda a, b: (a & b, a | b, a ^ b, ~a, a == b, a < b, jnp.where(a, b, ~b)), bools(9), bools(9)),
+    "moves": (moved, floats(4, 6)),
+    "updates": (updated, floats(4, 6), floats(6)),
+    "reductions": (reduced, floats(3, 4)),
+    "reductions of special numbers": (lambda x: (x.max(1), x.min(0), x.argmax(0), x.argmin(1)), special(5, 6)),
+    "reductions of bools": (lambda x: (x.any(0), x.all(1), x.sum()), bools(3, 4)),
+    "cumulative maximum": (lambda x: lax.cummax(x, 1, reverse=True), floats(3, 4)),
+    "products": (
+        lambda a, b: (a @ b, jnp.einsum("ij,ik->jk", a, a), jnp.outer(a[0], b[0])),
+        floats(3, 4),
+        floats(4, 2),
+    ),
+    "batched product": (lambda a, b: jnp.einsum("bij,bjk->bik", a, b), floats(2, 3, 4), floats(2, 4, 3)),
+    "product of ints": (lambda a, b: a @ b, ints(3, 3), ints(3)),
+    "powers": (lambda x: (x**3, x**-2, x**0, x**7), floats(4)),
+    "clip": (lambda x: jnp.clip(x, -1, 1), special(9)),
+    "zero times": (lambda x: (x * 0.0, 0.0 / x, x - x, x / x, 0.0 * x + 1.0, x + 0.0, x * 1.0), special(10)),
+    "linear algebra": (solved, floats(4, 4)),
+    "cond": (lambda p, x: lax.cond(p, lambda x: x * 2, lambda x: x - 1, x), bools(), floats(3)),
+    "switch": (lambda i, x: lax.switch(i, [jnp.sin, jnp.cos, jnp.abs], x), ints(low=-1, high=4), floats(3)),
+    "select_n": (lax.select_n, ints(4, low=0, high=3), floats(4), floats(4), floats(4)),
+    "scan": (written_out, floats(6, 3)),
+    "loop": (carried, floats(3), floats(3)),
+    "swap": (lambda a, b: lax.fori_loop(0, 5, lambda i, c: (c[1], c[0], c[2] + c[0]), (a, b, a)), floats(2), floats(2)),
+    "nested loops": (nested, floats(3)),
+    "while": (until, floats(3), ints(low=0)),
+    "bits": (bits, floats(4)),
+    "empty arrays": (mixed_with_empty, {"a": floats(3), "b": np.zeros((LANES, 0, 2), np.float32)}),
+    "constants": (lambda x: (jnp.arange(4.0), x, 1.0, jnp.ones(3) * 2, x[0]), floats(3)),
+}
+# What is done by `vmap`, at least in part, and the operation that is.
+FALLBACKS: dict[str, tuple] = {
+    "sort": (lambda x: (jnp.sort(x * 2) + 1, jnp.sin(x), jnp.sort(jnp.sort(-x) * x)), floats(6)),
+    "dynamic_slice": (lambda x, i: (x * 2)[i] + x[0], floats(6), ints(low=0, high=6)),
+    "random_bits": (lambda k, x: jax.random.uniform(jax.random.wrap_key_data(k), (3,)) * 2 + x, words(2), floats(3)),
+    "gather": (lambda x, i: jnp.arange(30_000.0)[jnp.array([0, 7]) + i] * x, floats(2), ints(low=0, high=9)),
+    "float16": (lambda x: (x.astype(jnp.float16) * 2).astype(jnp.float32) + x, floats(3)),
+    "lu": (lambda a: jnp.linalg.inv(a + 4 * jnp.eye(3)) * 2 + jnp.sin(a), floats(3, 3)),
+    "erf": (lambda x: jax.scipy.special.erf(x) * 2, floats(4)),
+    "top_k": (lambda x: lax.top_k(x * 2, 2)[0] + 1, floats(4)),
+    "pure_callback": (
+        lambda x: (
+            jax.pure_callback(np.sin, jax.ShapeDtypeStruct((3,), np.float32), x, vmap_method="sequential") + x * 2
+        ),
+        floats(3),
+    ),
+}

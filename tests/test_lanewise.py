@@ -1,0 +1,166 @@
+"""A function of one lane as one program for all lanes, held against `jax.vmap` of the same function."""
+
+import warnings
+
+import jax
+import numpy as np
+import pytest
+from jax import lax
+from jax import numpy as jnp
+from jax.sharding import PartitionSpec
+from lanewise_cases import CASES, FALLBACKS, LANES
+
+import jaxes
+from jaxes import envs
+
+
+def same(want, got, tolerance=2e-6):
+    assert jax.tree.structure(want) == jax.tree.structure(got)
+    for w, g in zip(jax.tree.leaves(want), jax.tree.leaves(got)):
+        assert (w.dtype, w.shape) == (g.dtype, g.shape)
+        if w.dtype.kind == "f":
+            np.testing.assert_allclose(g, w, rtol=tolerance, atol=1e-6)
+        else:
+            np.testing.assert_array_equal(g, w)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", CASES)
+def test_it_gives_what_vmap_gives(name):
+    function, *arguments = CASES[name]
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        want = jax.jit(jax.vmap(function))(*arguments)
+        same(want, jax.jit(jax.vmap(jaxes.lanewise(function)))(*arguments))
+
+
+@pytest.mark.parametrize("name", FALLBACKS)
+def test_what_has_no_rule_is_done_by_vmap_and_told_once(name):
+    function, *arguments = FALLBACKS[name]
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        want = jax.jit(jax.vmap(function))(*arguments)
+        made = jaxes.lanewise(function)
+        with pytest.warns(UserWarning, match=name):
+            same(want, jax.jit(jax.vmap(made))(*arguments))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            jax.jit(jax.vmap(made))(*arguments)
+
+
+def step(x, y):
+    turned = lax.fori_loop(0, 3, lambda i, c: jnp.sin(c) * y + x, x)
+    return {"a": turned, "b": turned.sum()}
+
+
+X, Y = jnp.arange(24.0).reshape(2, 4, 3), jnp.ones(3)
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "y"),
+    [
+        ((0, None), (0, None), Y),
+        ((0, None), (0, 0), jnp.full((4, 3), 2.0)),
+        ((0, 0), (0, None), jnp.full((2, 3), 2.0)),
+        ((0, 0), (0, 0), jnp.ones((2, 4, 3))),
+        ((None, 0), (0, None), jnp.ones((2, 3))),
+    ],
+)
+def test_vmap_of_vmap(outer, inner, y):
+    x = X[0] if outer[0] is None else X
+    over = lambda f: jax.vmap(jax.vmap(f, inner), outer)(x, y)
+    same(over(step), over(jaxes.lanewise(step)))
+
+
+def test_derivatives_are_those_of_the_function():
+    fast = jaxes.lanewise(step)
+    total = lambda f: jax.grad(lambda x: jax.vmap(f, (0, None))(x, Y)["b"].sum())(X[0])
+    each = lambda f: jax.vmap(jax.grad(lambda x: f(x, Y)["b"]))(X[0])
+    along = lambda f: jax.jvp(lambda x: jax.vmap(f, (0, None))(x, Y)["b"], (X[0],), (X[0],))
+    for way in (total, each, along):
+        same(way(step), way(fast))
+    same(jax.grad(lambda x: step(x, Y)["b"])(X[0, 0]), jax.grad(lambda x: fast(x, Y)["b"])(X[0, 0]))
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 15, 16, 17, 33])
+def test_any_number_of_lanes(lanes):
+    x = jnp.linspace(-1, 1, lanes * 3).reshape(lanes, 3)
+    same(jax.vmap(step, (0, None))(x, Y), jax.vmap(jaxes.lanewise(step), (0, None))(x, Y))
+
+
+def test_a_lane_has_the_same_bits_wherever_it_is():
+    x = jnp.linspace(-1, 1, 48).reshape(16, 3)
+    fast = jax.jit(jax.vmap(jaxes.lanewise(step), (0, None)))
+    whole = fast(x, Y)["a"]
+    for part in (slice(0, 5), slice(3, 4), slice(7, 16)):
+        np.testing.assert_array_equal(whole[part], fast(x[part], Y)["a"])
+
+
+def test_inside_loops_and_with_values_of_an_outer_function():
+    def outer(x, k):
+        inner = jaxes.lanewise(lambda z: z * k + 1)
+        return lax.scan(lambda c, _: (jax.vmap(inner)(c), None), x, length=5)[0]
+
+    want = lambda x, k: lax.scan(lambda c, _: (c * k + 1, None), x, length=5)[0]
+    same(jax.jit(want)(X[0], 3.0), jax.jit(outer)(X[0], 3.0))
+    ks = jnp.arange(3.0)
+    same(jax.vmap(want, (None, 0))(X[0], ks), jax.vmap(outer, (None, 0))(X[0], ks))
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_on_several_devices(checked):
+    mesh = jax.make_mesh((1,), ("lanes",), axis_types=(jax.sharding.AxisType.Auto,))
+    on = PartitionSpec("lanes")
+    over = lambda f: jax.shard_map(
+        lambda x: jax.vmap(f, (0, None))(x, Y)["a"], mesh=mesh, in_specs=on, out_specs=on, check_vma=checked
+    )
+    same(jax.jit(over(step))(X[0]), jax.jit(over(jaxes.lanewise(step)))(X[0]))
+
+
+def test_zero_times_a_number_is_zero_only_if_numbers_are_finite():
+    zero = lambda x: 0.0 * x
+    bad = jnp.array([jnp.inf, jnp.nan, 1.0])
+    assert jnp.isnan(jax.vmap(jaxes.lanewise(zero))(bad)[:2]).all()
+    assert jax.vmap(jaxes.lanewise(zero, finite=True))(bad).tolist() == [0, 0, 0]
+
+
+def test_it_explains_itself():
+    told = jaxes.lanewise.explain(CASES["loop"][0], jnp.zeros(3), jnp.zeros(3))
+    assert told.fallbacks == () and told.whole is None
+    # Two counters that are always equal are one.
+    assert told.loops == ((7, 12, 11),)
+    assert 0 < told.after < told.before
+    assert "loop of 7 turns: carries 11 of 12 elements" in str(told)
+    sorts = jaxes.lanewise.explain(lambda x: jnp.sort(x) * 2, jnp.zeros(3))
+    assert sorts.fallbacks == (("sort", "no rule for sort"),)
+    assert "by vmap: sort" in str(sorts)
+    large = jaxes.lanewise.explain(lambda x: x * 2, jnp.zeros(20_001))
+    assert "20,001 elements" in str(large)
+
+
+def test_without_llvmlite_vmap_does_it(monkeypatch):
+    from jaxes.lanewise import function
+
+    monkeypatch.setattr(function, "unavailable", lambda: "llvmlite is not installed")
+    with pytest.warns(UserWarning, match="llvmlite is not installed"):
+        same(jax.vmap(step, (0, None))(X[0], Y), jax.vmap(jaxes.lanewise(step), (0, None))(X[0], Y))
+
+
+def test_bad_arguments():
+    with pytest.raises(TypeError, match="function must be a function of one lane, not int"):
+        jaxes.lanewise(3)
+
+
+@pytest.mark.parametrize("name", ["brax/inverted_pendulum", "brax/hopper"])
+def test_physics(name):
+    """One step from states on the way: the difference is small beside the state."""
+    env = envs.make(name)
+    keys = jax.random.split(jax.random.key(0), 2 * LANES)
+    low, high = env.action.low, env.action.high
+    action = jax.random.uniform(jax.random.key(1), (2 * LANES, *low.shape), minval=low, maxval=high)
+    state = jax.jit(jax.vmap(env.reset))(keys)
+    slow, fast = (jax.jit(jax.vmap(f)) for f in (env.step, jaxes.lanewise(env.step)))
+    for _ in range(10):
+        want, got = slow(state, action), fast(state, action)
+        for w, g in zip(jax.tree.leaves(want), jax.tree.leaves(got)):
+            if w.dtype.kind == "f" and w.size:
+                assert jnp.abs(w - g).max() <= 1e-4 * max(1.0, float(jnp.abs(w).max()))
+        state = want
