@@ -24,7 +24,7 @@ def evaluated(operation: str, values: list[Any], result: np.dtype) -> np.generic
         return np.asarray(function(*arrays)).astype(result)[0]
 
 
-def _convert(x: np.ndarray, result: np.dtype) -> np.generic:
+def _convert(x: np.ndarray, result: np.dtype) -> Any:
     if x.dtype.kind == "f" and result.kind in "iu":
         limits = np.iinfo(result)
         number = float(x)

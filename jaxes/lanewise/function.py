@@ -11,7 +11,7 @@ from jax import lax
 
 from jaxes.lanewise.explanation import Explanation, explained
 from jaxes.lanewise.program import run, traced
-from jaxes.lanewise.trace import Opaque, Program, Unsupported
+from jaxes.lanewise.trace import Opaque, Program, UnsupportedError
 
 # A program that falls back more often is better left to `vmap` as a whole.
 MOST_FALLBACKS = 32
@@ -69,7 +69,7 @@ class _Lanewise:
         closed = jax.make_jaxpr(function)(*arguments)
         try:
             program = traced(closed, finite=finite, platform=jax.default_backend())
-        except Unsupported as error:
+        except UnsupportedError as error:
             return Explanation(0, 0, (), (), str(error))
         return explained(program)._replace(whole=_whole(program))
 
@@ -90,8 +90,13 @@ def _whole(program: Program) -> str | None:
     if len(program.fallbacks) > MOST_FALLBACKS:
         return f"{len(program.fallbacks)} operations without a rule"
     if not any(not isinstance(value, Opaque) and value.size for value in program.outputs):
-        return "no result that a lane computes"
+        return f"nothing is left to lanes: {_names(program)}" if program.fallbacks else "it computes nothing"
     return None
+
+
+def _names(program: Program) -> str:
+    """What falls back, and why."""
+    return ", ".join(sorted({f"{f.eqn.primitive.name} ({f.reason})" for f in program.fallbacks}))
 
 
 def _lanewise(function: Callable[..., Any], finite: bool, quiet: bool) -> Callable[..., Any]:
@@ -113,11 +118,10 @@ def _lanewise(function: Callable[..., Any], finite: bool, quiet: bool) -> Callab
             try:
                 program = traced(closed, finite=finite, platform=platform)
                 reason = _whole(program)
-            except Unsupported as error:
+            except UnsupportedError as error:
                 program, reason = None, str(error)
             if program is not None and reason is None and program.fallbacks:
-                names = ", ".join(sorted({f"{f.eqn.primitive.name} ({f.reason})" for f in program.fallbacks}))
-                say(f"in part: {names}")
+                say(f"in part: {_names(program)}")
             elif reason is not None:
                 program = None
                 say(reason)

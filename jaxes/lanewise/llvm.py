@@ -210,7 +210,7 @@ class Emitter:
         vector, mask = self.vector(dtype), f"<{self.width} x i1>"
         signed = "s" if dtype.kind == "i" else "u"
         zero = self.compared("eq", dtype, b, "zeroinitializer")
-        odd = zero
+        odd = minus = zero
         if dtype.kind == "i":
             minus = self.compared("eq", dtype, b, self.splat(-1, dtype))
             odd = self.new(f"or {mask} {zero}, {minus}")
@@ -355,7 +355,8 @@ def chunk_function(
 ) -> tuple[str, Emitter]:
     """`@chunk(ptr in, ptr out)`: all rows for one chunk of lanes.
 
-    In memory a row of an array is a vector of `width` numbers; arrays follow each other, each at a multiple of 64 bytes.
+    In memory a row of an array is a vector of `width` numbers; arrays follow each other, each from a multiple of 64
+    bytes on.
     """
     emitter = Emitter(table, width, functions)
     needed = table.needed([row for array in outputs for row in array.rows], [r for a in inputs for r in a.rows])

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxes.lanewise.table import Loop
-from jaxes.lanewise.trace import Tracer, Unsupported
+from jaxes.lanewise.table import BOOL, Loop
+from jaxes.lanewise.trace import Tracer, UnsupportedError
 from jaxes.support.jaxprs import closed, parts_of_scan
 
 Rows = np.ndarray
@@ -26,7 +26,7 @@ def cond(tracer: Tracer, eqn: Any, which: Rows, *operands: Rows) -> list[Rows]:
     outs = [tracer.nested(branch, list(operands)) for branch in branches]
     results = outs[0]
     for number, out in enumerate(outs[1:], 1):
-        at_least = row if table.dtypes[row] == bool else table.row("ge", row, table.constant(number, table.dtypes[row]))
+        at_least = row if table.dtypes[row] == BOOL else table.row("ge", row, table.constant(number, table.dtypes[row]))
         results = [table.rows("select", np.int64(at_least), old, new) for old, new in zip(results, out)]
     return results
 
@@ -36,7 +36,7 @@ def scan(tracer: Tracer, eqn: Any, *inputs: Rows) -> list[Rows]:
     p = eqn.params
     sizes = parts_of_scan(p)
     if sizes is None:
-        raise Unsupported("a scan of another version of JAX")
+        raise UnsupportedError("a scan of another version of JAX")
     constants, carried = sizes
     body, length = closed(p["jaxpr"]), p["length"]
     fixed, carry, scanned = (
@@ -95,7 +95,7 @@ def looped(tracer: Tracer, step: Any, condition: Any, starts: list[Rows], length
         if known is not None:
             if not known:
                 return starts
-            raise Unsupported("a loop without an end")
+            raise UnsupportedError("a loop without an end")
         moved = changed | (nexts != rows)
         pairs = {}
         refined = np.array(

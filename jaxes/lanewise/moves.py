@@ -9,10 +9,6 @@ from jax import lax
 Rows = np.ndarray
 
 
-class Traced(Exception):
-    """An index is not known before the program runs."""
-
-
 def reshape(x: Rows, *, new_sizes, dimensions=None, **_) -> Rows:
     x = x if dimensions is None else x.transpose(dimensions)
     return x.reshape(new_sizes)

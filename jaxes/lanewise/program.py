@@ -41,6 +41,7 @@ def run(program: Program, lanes: int, arrays: list[Any]) -> list[Any]:
 
     for value, array in zip(program.inputs, arrays):
         keep(value, array)
+    values: dict[tuple, Any] = {}
     stages = 1 + max((f.stage + 1 for f in program.fallbacks), default=0)
     for stage in range(stages):
         falling = [f for f in program.fallbacks if f.stage == stage]
@@ -52,9 +53,9 @@ def run(program: Program, lanes: int, arrays: list[Any]) -> list[Any]:
         values = _computed(program, lanes, at_hand, [*wanted, *kept])
         for rows in kept:
             at_hand.append((rows, values[_key(rows)]))
-        read = lambda v: opaque[v.slot] if isinstance(v, Opaque) else _read(program, values, v)
         for fallback in falling:
-            outs = _fallen(fallback, lanes, [read(v) for v in fallback.inputs])
+            given = [opaque[v.slot] if isinstance(v, Opaque) else _read(program, values, v) for v in fallback.inputs]
+            outs = _fallen(fallback, lanes, given)
             for value, array in zip(fallback.outputs, outs):
                 keep(value, array)
     outs = []

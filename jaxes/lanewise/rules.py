@@ -11,7 +11,7 @@ import numpy as np
 from jaxes.lanewise import moves
 from jaxes.lanewise.loops import cond, scan, while_
 from jaxes.lanewise.table import BOOL
-from jaxes.lanewise.trace import Rule, Tracer, Unsupported
+from jaxes.lanewise.trace import Rule, Tracer, UnsupportedError
 
 Rows = np.ndarray
 
@@ -33,7 +33,7 @@ def same(tracer: Tracer, eqn: Any, *operands: Rows) -> Rows:
     out = eqn.outvars[0].aval
     operation = SAME[eqn.primitive.name]
     if operation == "pow" and eqn.invars[1].aval.dtype.kind != "f":
-        raise Unsupported("a power by integers")
+        raise UnsupportedError("a power by integers")
     rows = tracer.table.rows(operation, *operands)
     return np.broadcast_to(rows, out.shape)
 
@@ -57,7 +57,7 @@ def _integer_pow(table, eqn, x):
     y = eqn.params["y"]
     dtype = table.dtypes[x]
     if y < 0 and dtype.kind != "f":
-        raise Unsupported("a negative power of an integer")
+        raise UnsupportedError("a negative power of an integer")
     out, power, left = None, x, abs(y)
     while left:
         if left & 1:
@@ -88,13 +88,13 @@ def _convert(table, eqn, x):
 def _bitcast(table, eqn, x):
     dtype = eqn.outvars[0].aval.dtype
     if dtype.itemsize != table.dtypes[x].itemsize:
-        raise Unsupported("bits of another width")
+        raise UnsupportedError("bits of another width")
     return table.row("bitcast", x, dtype=dtype)
 
 
 def _round(table, eqn, x):
     if eqn.params["rounding_method"].name != "TO_NEAREST_EVEN":
-        raise Unsupported("rounding away from zero")
+        raise UnsupportedError("rounding away from zero")
     return table.row("round", x)
 
 
@@ -149,7 +149,7 @@ def arg_extreme(comparison: str, tracer: Tracer, eqn: Any, x: Rows) -> Rows:
     table, out = tracer.table, eqn.outvars[0].aval
     columns = np.moveaxis(x, eqn.params["axes"][0], 0)
     if not len(columns):
-        raise Unsupported("the place of no element")
+        raise UnsupportedError("the place of no element")
     best = columns[0]
     at = np.broadcast_to(np.int64(table.constant(0, out.dtype)), best.shape)
     for place, column in enumerate(columns[1:], 1):
@@ -186,10 +186,10 @@ def dot_general(tracer: Tracer, eqn: Any, a: Rows, b: Rows) -> Rows:
     b = b.transpose([*right_batch, *right_free, *right]).reshape(*batch, 1, -1, inner) if b.size else b
     if not inner or not a.size or not b.size:
         return np.broadcast_to(np.int64(tracer.table.constant(0, out.dtype)), out.shape)
-    total = None
-    for k in range(inner):
-        product = tracer.table.rows("mul", a[..., k], b[..., k])
-        total = product if total is None else tracer.table.rows("add", total, product)
+    products = [tracer.table.rows("mul", a[..., k], b[..., k]) for k in range(inner)]
+    total = products[0]
+    for product in products[1:]:
+        total = tracer.table.rows("add", total, product)
     return total.reshape(out.shape)
 
 
@@ -199,7 +199,7 @@ def indices(tracer: Tracer, *arrays: Rows) -> list[np.ndarray]:
     for array in arrays:
         values = [tracer.table.values[row] for row in array.reshape(-1).tolist()]
         if any(value is None for value in values):
-            raise Unsupported("indices that are not known while tracing")
+            raise UnsupportedError("indices that are not known while tracing")
         out.append(np.array(values, np.int64).reshape(array.shape))
     return out
 

@@ -110,7 +110,7 @@ class Table:
             known = self._known[key] = self._folded(operation, operands, dtype)
         return known
 
-    def rows(self, operation: str, *operands: np.ndarray, dtype: np.dtype | None = None) -> np.ndarray:
+    def rows(self, operation: str, *operands: np.ndarray | np.integer, dtype: np.dtype | None = None) -> np.ndarray:
         """Rows of an operation, element by element of arrays that broadcast."""
         arrays = np.broadcast_arrays(*operands)
         row = self.row

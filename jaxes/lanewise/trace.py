@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import numpy as np
@@ -44,7 +44,7 @@ class Fallback(NamedTuple):
     reason: str
 
 
-class Unsupported(Exception):
+class UnsupportedError(Exception):
     """An operation has no rule, or none for its operands."""
 
 
@@ -105,10 +105,10 @@ class Tracer:
     def known(self, array: Any) -> np.ndarray:
         """A value that is known while tracing."""
         if jax.dtypes.issubdtype(getattr(array, "dtype", np.float32), jax.dtypes.extended):
-            raise Unsupported("a constant key")
+            raise UnsupportedError("a constant key")
         array = np.asarray(array)
         if array.size > LARGEST or array.dtype not in DTYPES:
-            raise Unsupported(f"a constant of {array.size} elements of {array.dtype}")
+            raise UnsupportedError(f"a constant of {array.size} elements of {array.dtype}")
         return self.table.constants(array)
 
     # Jaxprs.
@@ -119,23 +119,26 @@ class Tracer:
         values.update(zip(jaxpr.invars, arguments))
 
         def read(v):
-            return self.known(np.asarray(v.val, v.aval.dtype)) if isinstance(v, core.Literal) else values[v]
+            if isinstance(v, core.Literal):
+                aval: Any = v.aval
+                return self.known(np.asarray(v.val, aval.dtype))
+            return values[v]
 
         for eqn in jaxpr.eqns:
             values.update(zip(eqn.outvars, self.equation(eqn, [read(v) for v in eqn.invars])))
             if len(self.table) > MOST_ROWS:
-                raise Unsupported(f"more than {MOST_ROWS:,} operations")
+                raise UnsupportedError(f"more than {MOST_ROWS:,} operations")
         return [read(v) for v in jaxpr.outvars]
 
     def inner(self, closed: core.ClosedJaxpr, arguments: list[Value]) -> list[Value]:
         """The results of a jaxpr that is called."""
         return self.run(closed.jaxpr, [self.known(c) for c in closed.consts], arguments)
 
-    def nested(self, closed: core.ClosedJaxpr, arguments: list[Value]) -> list[Value]:
+    def nested(self, closed: core.ClosedJaxpr, arguments: list[np.ndarray]) -> list[np.ndarray]:
         """The same inside a loop or a branch, where nothing falls back."""
         self.inside += 1
         try:
-            return self.inner(closed, arguments)
+            return cast(list[np.ndarray], self.inner(closed, list(arguments)))
         finally:
             self.inside -= 1
 
@@ -145,7 +148,7 @@ class Tracer:
         written, fallen = len(self.fallbacks), self.before
         try:
             return self.elements(eqn, inputs)
-        except Unsupported as error:
+        except UnsupportedError as error:
             if self.inside:
                 raise
             del self.fallbacks[written:]
@@ -157,13 +160,13 @@ class Tracer:
         name = eqn.primitive.name
         for v, value in zip((*eqn.invars, *eqn.outvars), (*inputs, *[None] * len(eqn.outvars))):
             if not plain(v.aval) or isinstance(value, Opaque):
-                raise Unsupported(_why_not(v.aval))
+                raise UnsupportedError(_why_not(v.aval))
         if name in MOVES:
             out = MOVES[name](*inputs, **eqn.params)
         elif name in self.rules:
             out = self.rules[name](self, eqn, *inputs)
         else:
-            raise Unsupported(f"no rule for {name}")
+            raise UnsupportedError(f"no rule for {name}")
         if name not in ("scan", "while", "cond", *MOVES):
             self.before += sum(int(np.prod(v.aval.shape)) for v in eqn.outvars)
         return list(out) if eqn.primitive.multiple_results else [out]
