@@ -74,7 +74,7 @@ def test_the_title_tells_the_score_that_was_confirmed(drawn, tmp_path):
 
 
 def test_compare_draws_a_picture(run, tmp_path):
-    assert image.imread(plots.compare([run, run], tmp_path / "both.png", x="seconds")).shape[:2] == (576, 900)
+    assert image.imread(plots.compare([run, run], tmp_path / "both.png", x="seconds")).shape[:2] == (576, 1140)
 
 
 def test_compare_has_a_panel_an_environment_and_a_curve_for_each_setting(drawn, tmp_path):
@@ -109,6 +109,7 @@ def test_the_mean_is_drawn_where_all_runs_have_numbers(drawn, tmp_path):
     mean, *seeds = axes.get_lines()
     assert told(axes) == ["open_es (3 seeds)"]
     assert [list(line.get_xdata()) for line in seeds] == [[40, 80, 120], [40, 80, 120, 160], [80, 120, 160]]
+    assert axes.get_legend().get_title().get_text() == "mean as far as all go, band from lowest to highest"
     assert list(mean.get_xdata()) == [80, 120]
     assert list(mean.get_ydata()) == [24.0, 36.0]  # of 8 24 40 | 12 36 60
     (band,) = axes.collections
@@ -117,13 +118,19 @@ def test_the_mean_is_drawn_where_all_runs_have_numbers(drawn, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("seeds", "label"), [((0, 1), "open_es (2 seeds)"), ((0, 0), "open_es (2 runs)"), ((0,), "open_es")]
+    ("seeds", "labels"),
+    [
+        ((0, 1), ["open_es (2 seeds)"]),
+        ((0, 0), ["0", "1"]),
+        ((0, 1, 0), ["0 to 1 (2 seeds)", "2"]),
+        ((0,), ["open_es"]),
+    ],
 )
-def test_the_same_seed_twice_is_no_second_seed(seeds, label, drawn, tmp_path):
+def test_the_same_seed_twice_is_no_second_seed(seeds, labels, drawn, tmp_path):
     rows = [row(g) for g in range(1, 9)]
     runs = [made(tmp_path / str(i), rows, env="brax/ant", seed=seed) for i, seed in enumerate(seeds)]
     (axes,) = plots.compare([*runs, runs[0], runs[0] / "../0"], tmp_path / "all.png").axes  # a folder is one run
-    assert told(axes) == [label]
+    assert told(axes) == labels
 
 
 def test_folders_of_one_name_are_told_by_where_they_are(drawn, tmp_path):
@@ -173,3 +180,29 @@ def test_another_axis_is_refused(run, tmp_path):
 def test_an_empty_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no run to plot"):
         plots.reward(tmp_path)
+
+
+def test_a_single_point_is_seen(drawn, tmp_path):
+    more = {"episode_length": 7.0, "sigma": 0.1, "grad_norm": 3.0, "evaluation": 2.0, "evaluation_std": 0.5}
+    run = made(tmp_path / "run", [row(1, **more)], env="brax/ant", seed=0)
+    figure = plots.reward(run)
+    assert "after 1 generation, " in figure._suptitle.get_text()
+    (axes,) = plots.compare([run], tmp_path / "one.png").axes
+    lines = [line for panel in (*figure.axes, axes) for line in panel.get_lines() if len(line.get_xdata()) == 1]
+    assert len(lines) == 7 + 2  # caps of the error bar
+    assert {line.get_marker() for line in lines} == {"o", "_"}
+
+
+def test_the_legend_hides_no_line(drawn):
+    (axes,) = plots.sweep(["sigma 0.1"], np.ones((1, 2, 2)), [5, 10], "sweep.png", "brax/ant").axes
+    legend = axes.get_legend()
+    assert legend.get_frame().get_alpha() == 1.0
+    assert legend.get_bbox_to_anchor().x0 > axes.bbox.x1
+
+
+def test_a_flat_score_looks_flat(drawn, tmp_path):
+    rows = [row(g, evaluation=1000.0 + 1e-6 * g, evaluation_std=0.0) for g in range(1, 9)]
+    (axes,) = plots.compare([made(tmp_path / "run", rows, env="brax/ant", seed=0)], tmp_path / "one.png").axes
+    low, high = axes.get_ylim()
+    assert low < 991 and high > 1009
+    assert not axes.yaxis.get_major_formatter().get_useOffset()

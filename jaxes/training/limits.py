@@ -4,7 +4,7 @@ import dataclasses
 import math
 from typing import Any
 
-from jaxes.support import checks
+from jaxes.support import checks, words
 from jaxes.support.numerals import plain
 
 
@@ -43,7 +43,7 @@ class Limits:
     def told(self, reached: str, generation: int) -> str:
         """In words, that a limit has ended the run after so many generations."""
         if reached == "generations":
-            return f"done after {generation} generations"
+            return f"done after {words.count(generation, 'generation')}"
         limit = reached if reached == "target" else f"limit of {getattr(self, reached):.12g} {reached}"
         return f"{limit} reached at generation {generation}"
 

@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from jaxes.support import words
 from jaxes.training import about
 from jaxes.training.plots import parts
 
@@ -45,8 +46,12 @@ def reward(run: str | Path, out: str | Path | None = None, x: str | None = None)
     figure = Figure(figsize=(10, 6.5), layout="constrained")
     score, *others = _panels(figure, 1 + len(small))
     if any(row.get("best") is not None for row in rows):
-        score.plot(at, parts.column(rows, "best"), color=_ORANGE, linewidth=0.8, alpha=0.8, label="best member")
-        score.plot(at, parts.column(rows, "mean"), color=_BLUE, linewidth=1.0, label="mean of the members")
+        for name, label, look in (
+            ("best", "best member", {"color": _ORANGE, "linewidth": 0.8, "alpha": 0.8}),
+            ("mean", "mean of the members", {"color": _BLUE, "linewidth": 1.0}),
+        ):
+            values = parts.column(rows, name)
+            score.plot(at, values, label=label, **look, **parts.lone(at, values))
     _evaluations(score, rows, x)
     if config.get("target") is not None:
         score.axhline(config["target"], color=_GREY, linewidth=1, linestyle="--", label=f"target {config['target']:g}")
@@ -55,7 +60,7 @@ def reward(run: str | Path, out: str | Path | None = None, x: str | None = None)
     parts.finish(score, x, "score")
     for axes, (name, label, color) in zip(others, small):
         values = parts.column(rows, name)
-        axes.plot(at, values, color=color, linewidth=1.2)
+        axes.plot(at, values, color=color, linewidth=1.2, **parts.lone(at, values))
         parts.finish(axes, x, label)
         _scale(axes, values)
     figure.suptitle(_title(run, rows, config), x=0.01, ha="left", fontsize="large")
@@ -87,8 +92,10 @@ def _evaluations(axes: Any, rows: list[dict[str, Any]], x: str) -> None:
     if not rows:
         return
     at, score, std = (parts.column(rows, name) for name in (x, "evaluation", "evaluation_std"))
-    marker = "o" if len(rows) < 40 else None
-    axes.plot(at, score, color=_GREEN, marker=marker, markersize=3, linewidth=1.8, label="evaluation ± 1 std")
+    look = parts.lone(at, score) or {"marker": "o" if len(rows) < 40 else None, "markersize": 3}
+    axes.plot(at, score, color=_GREEN, linewidth=1.8, label="evaluation ± 1 std", **look)
+    if len(rows) == 1:  # no band could be seen
+        axes.errorbar(at, score, std, fmt="none", color=_GREEN, alpha=0.5, capsize=4)
     below, above = ([m + sign * s for m, s in zip(score, std)] for sign in (-1, 1))
     axes.fill_between(at, below, above, color=_GREEN, alpha=0.15, linewidth=0)
     if rows[-1].get("confirmation") is not None:
@@ -100,4 +107,4 @@ def _title(run: Path, rows: list[dict[str, Any]], config: dict[str, Any]) -> str
     last = next((row for row in reversed(rows) if row.get("evaluation") is not None), {})
     fresh = last.get("confirmation")
     end = "" if not last else f": {last['evaluation']:.4g}" if fresh is None else f": {fresh:.4g} on fresh episodes"
-    return f"{what}{end} after {rows[-1]['generation']} generations, {rows[-1]['seconds']:.0f} s"
+    return f"{what}{end} after {words.count(rows[-1]['generation'], 'generation')}, {rows[-1]['seconds']:.0f} s"

@@ -9,6 +9,9 @@ from jaxes.support import checks
 AXES = {"steps": "environment steps", "seconds": "seconds", "generation": "generations"}
 """What the horizontal axis may be, and how it is called."""
 
+FLAT = 0.02
+"""The least share of its values that a vertical axis spans: what differs by less looks as flat as it is."""
+
 
 def rows_of(run: Path) -> list[dict[str, Any]]:
     """The rows of a run's metrics; raises FileNotFoundError if there are none."""
@@ -34,6 +37,15 @@ def column(rows: list[dict[str, Any]], name: str) -> list[float]:
     return [math.nan if row.get(name) is None else row[name] for row in rows]
 
 
+def lone(*columns: list[float]) -> dict[str, Any]:
+    """What a line needs to be seen where it is a single point: a marker."""
+    return {"marker": "o", "markersize": 5} if sum(map(_is_there, zip(*columns))) == 1 else {}
+
+
+def _is_there(point: tuple[float, ...]) -> bool:
+    return all(map(math.isfinite, point))
+
+
 def finish(axes: Any, x: str, label: str) -> None:
     """Name the axes of a panel, and give it its looks."""
     from matplotlib.ticker import EngFormatter
@@ -43,6 +55,11 @@ def finish(axes: Any, x: str, label: str) -> None:
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.01)
+    axes.ticklabel_format(axis="y", useOffset=False)
+    low, high = axes.get_ylim()
+    room = FLAT * max(abs(low), abs(high)) - (high - low)
+    if room > 0:
+        axes.set_ylim(low - room / 2, high + room / 2)
     if x == "steps":
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
 

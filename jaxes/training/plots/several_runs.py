@@ -19,7 +19,8 @@ def compare(runs: Sequence[str | Path], out: str | Path, x: str | None = None) -
 
     Runs that differ in nothing but their seeds share a color: a thin line each, their mean, and a band from the lowest
     to the highest, both where all of them have numbers: a mean of others would jump where a run begins or ends. More
-    than three colors have no bands, which would hide each other.
+    than three colors have no bands, which would hide each other. Another run of the same seed is no other seed, and has
+    a color and the name of its folder.
 
     Args:
         runs: the folders of the runs; one that is named twice is drawn once.
@@ -40,21 +41,24 @@ def compare(runs: Sequence[str | Path], out: str | Path, x: str | None = None) -
     common = os.path.commonpath([run.parent for run in folders])
     panels: dict[str, list[_Group]] = {}
     for run, rows in held:
-        env, settings, seed = _identity(run, os.path.relpath(run, common))
+        name = os.path.relpath(run, common)
+        env, settings, seed = _identity(run, name)
         groups = panels.setdefault(env, [])
-        same = next((group for group in groups if group.settings == settings), None)
+        alike = [group for group in groups if group.settings == settings]
+        same = next((group for group in alike if seed is None or seed not in group.seeds), None)
         if same is None:
-            same = _Group(settings, [], [])
+            same = _Group(settings, [], [], [])
             groups.append(same)
         same.seeds.append(seed)
+        same.names.append(name)
         same.curves.append(_curve(rows, x))
     columns = min(3, len(panels))
     lines = -(-len(panels) // columns)
-    figure = Figure(figsize=(max(7.5, 5 * columns), max(4.8, 3.8 * lines)), layout="constrained")
+    figure = Figure(figsize=(max(9.5, 5 * columns), max(4.8, 3.8 * lines)), layout="constrained")
     grid = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes, (env, groups) in zip(grid, panels.items()):
-        labels = [label + _count(g.seeds) for label, g in zip(_labels([g.settings for g in groups]), groups)]
-        _means(axes, labels, [group.curves for group in groups])
+        labels = [label + _count(group.seeds) for label, group in zip(_labels(_told_apart(groups)), groups)]
+        _means(axes, labels, [group.curves for group in groups], outside=len(panels) == 1)
         axes.set_title(env, loc="left", fontsize="medium")
         parts.finish(axes, x, "score")
     for axes in grid[len(panels) :]:
@@ -77,11 +81,11 @@ def sweep(settings: Sequence[str], scores: Any, generations: Sequence[int], out:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = Figure(figsize=(10, 5), layout="constrained")
     axes = figure.subplots()
     at = [*map(float, generations)]
     labels = [name + _count(range(len(seeds))) for name, seeds in zip(settings, scores)]
-    _means(axes, labels, [[(at, [*map(float, seed)]) for seed in seeds] for seeds in scores])
+    _means(axes, labels, [[(at, [*map(float, seed)]) for seed in seeds] for seeds in scores], outside=True)
     axes.set_title(title, loc="left", fontsize="medium")
     parts.finish(axes, "generation", "score")
     return parts.write(figure, Path(out))
@@ -99,21 +103,36 @@ class _Group(NamedTuple):
 
     settings: dict[str, Any]
     seeds: list[Any]
+    names: list[str]
     curves: list[_Curve]
 
 
-def _means(axes: Any, labels: Sequence[str], groups: Sequence[list[_Curve]]) -> None:
-    """Draw groups of curves, each with its label, and say what lines and bands are."""
+def _told_apart(groups: Sequence[_Group]) -> list[dict[str, Any]]:
+    """The settings of each group, with the names of its runs where others have the same settings."""
+    every = [group.settings for group in groups]
+    names = [" to ".join(dict.fromkeys((group.names[0], group.names[-1]))) for group in groups]
+    return [{**one, "run": name} if every.count(one) > 1 else one for one, name in zip(every, names)]
+
+
+def _means(axes: Any, labels: Sequence[str], groups: Sequence[list[_Curve]], outside: bool) -> None:
+    """Draw groups of curves, each with its label, and say what lines and bands are, within or beside the axes."""
     from matplotlib import colormaps
 
     many = len(groups) > 10
     for i, (label, curves) in enumerate(zip(labels, groups)):
         color = colormaps["turbo"](i / (len(groups) - 1)) if many else f"C{i}"
         _mean(axes, curves, color, label, band=len(groups) <= _MOST_BANDS)
-    axes.legend(fontsize="small", frameon=False, alignment="left", title_fontsize="small")
+    place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0} if outside else {"loc": "best"}
+    axes.legend(fontsize="small", framealpha=1.0, edgecolor="none", alignment="left", title_fontsize="small", **place)
     if len(axes.get_lines()) > len(groups):
-        words = "mean, band from lowest to highest" if axes.collections else "mean, thin lines for each seed"
-        axes.get_legend().set_title(words)
+        mean = "mean" if all(map(_is_as_long, groups)) else "mean as far as all go"
+        band = "band from lowest to highest" if axes.collections else "thin lines for each seed"
+        axes.get_legend().set_title(f"{mean}, {band}")
+
+
+def _is_as_long(curves: list[_Curve]) -> bool:
+    """Whether all curves begin and end where the others do."""
+    return len({(at[0], at[-1]) for at, _ in curves if at}) < 2
 
 
 def _mean(axes: Any, curves: list[_Curve], color: Any, label: str, band: bool) -> None:
@@ -122,18 +141,18 @@ def _mean(axes: Any, curves: list[_Curve], color: Any, label: str, band: bool) -
 
     curves = [curve for curve in curves if curve[0]]
     if len(curves) < 2:
-        axes.plot(*(curves[0] if curves else ([], [])), color=color, linewidth=1.8, label=label)
+        at, values = curves[0] if curves else ([], [])
+        axes.plot(at, values, color=color, linewidth=1.8, label=label, **parts.lone(at, values))
         return
     at = np.unique(np.concatenate([x for x, _ in curves]))
     values = np.array([np.interp(at, *curve, left=np.nan, right=np.nan) for curve in curves])
     everywhere = np.isfinite(values).all(0)
     at, values = at[everywhere], values[:, everywhere]
-    marker = "o" if len(at) == 1 else None
-    axes.plot(at, values.mean(0), color=color, linewidth=1.8, marker=marker, markersize=4, label=label)
+    axes.plot(at, values.mean(0), color=color, linewidth=1.8, label=label, **parts.lone([*at], [*values.mean(0)]))
     if band:
-        axes.fill_between(at, values.min(0), values.max(0), color=color, alpha=0.15, linewidth=0)
+        axes.fill_between(at, values.min(0), values.max(0), color=color, alpha=0.1, linewidth=0)
     for curve in curves:
-        axes.plot(*curve, color=color, linewidth=0.6, alpha=0.5)
+        axes.plot(*curve, color=color, linewidth=0.6, alpha=0.5, **parts.lone(*curve))
 
 
 def _count(seeds: Sequence[Any]) -> str:
