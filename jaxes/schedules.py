@@ -1,5 +1,6 @@
 """Numbers of a strategy: plain values, or optax schedules read at the generation's step."""
 
+import inspect
 from collections.abc import Callable, Container, Mapping
 from typing import Any
 
@@ -8,8 +9,34 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxes.support import checks
+from jaxes.support.numerals import is_real, told
 
 Number = float | jax.Array | Callable[[Any], Any]
+
+
+def check(name: str, value: Any) -> None:
+    """Raise if `value`, a number of a strategy, is a function but no schedule.
+
+    >>> import functools, optax
+    >>> check("sigma", functools.partial(optax.exponential_decay, 0.1, 10))
+    Traceback (most recent call last):
+    TypeError: sigma must be a number or a schedule from a step to a number, got a function that makes one; call it
+    """
+    if not callable(value):
+        return
+    wanted = f"{name} must be a number or a schedule from a step to a number"
+    try:
+        inspect.signature(value).bind(0)
+    except TypeError as error:
+        raise TypeError(f"{wanted}, got a function of other arguments ({error})") from None
+    except ValueError:  # some built-in functions do not tell
+        pass
+    result = _read(value, 0)
+    if callable(result):
+        raise TypeError(f"{wanted}, got a function that makes one; call it")
+    array = hasattr(result, "dtype") and jnp.ndim(result) == 0 and is_real(result.dtype)
+    if not (array or isinstance(result, int | float)):
+        raise TypeError(f"{wanted}, got a function that gives {told(result)}")
 
 
 def start(

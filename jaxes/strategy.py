@@ -2,12 +2,14 @@
 
 import dataclasses
 import functools
+import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple, ParamSpec, Protocol
+from typing import Any, NamedTuple, ParamSpec, Protocol, get_args
 
 import jax
 import jax.numpy as jnp
 
+from jaxes import schedules
 from jaxes.support import trees
 from jaxes.support.labels import label_of, labelled
 from jaxes.support.memoized import memoized, pickled, recipe
@@ -124,9 +126,18 @@ def strategy_factory(make: Callable[P, Strategy]) -> Callable[P, Strategy]:
     """A factory of strategies that returns the same strategy for the same settings, and whose functions refuse a state
     that is no state of theirs."""
 
+    numbers = {
+        name
+        for name, parameter in inspect.signature(make).parameters.items()
+        if set(get_args(schedules.Number)) <= set(get_args(parameter.annotation))
+    }
+
     @memoized
     @functools.wraps(make)
     def made(*args: P.args, **kwargs: P.kwargs) -> Strategy:
+        for name, value in inspect.signature(make).bind(*args, **kwargs).arguments.items():
+            if name in numbers:
+                schedules.check(name, value)
         strategy = make(*args, **kwargs)
         if recipe(strategy) is not None:
             return strategy  # of another factory

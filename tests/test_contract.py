@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import jax
@@ -702,15 +703,53 @@ def test_optimizers_and_schedules_of_optax_are_pickled_by_their_code():
     jax.tree.map(np.testing.assert_array_equal, *(s.recommend(x) for s, x in zip((strategy, again), states)))
     plain = jax.tree.map(np.asarray, states[0].inner._replace(key=0))
     assert jax.tree.structure(pickle.loads(pickle.dumps(plain))) == jax.tree.structure(plain)
+    decaying = optax.exponential_decay(0.1, 2, 0.5)
+    for sigma in (
+        decaying,
+        optax.exponential_decay(0.1, 2, 0.5, end_value=0.02),
+        optax.warmup_exponential_decay_schedule(0.01, 0.1, 1, 2, 0.5),
+        optax.join_schedules([optax.constant_schedule(0.1), decaying], [1]),
+    ):
+        at = lambda strategy: strategy.tell(strategy.init(KEY, tree()), jnp.arange(float(N)))[0].sigma
+        assert at(pickle.loads(pickle.dumps(jaxes.open_es(N, sigma)))) == at(jaxes.open_es(N, sigma))
+    for tx in (
+        optax.adam(decaying),
+        optax.inject_hyperparams(optax.sgd)(learning_rate=decaying),
+        optax.MultiSteps(optax.adam(0.1), 2),
+        optax.MultiSteps(optax.adam(0.1), 2).gradient_transformation(),
+    ):
+        copy = pickle.loads(pickle.dumps(jaxes.open_es(N, tx=tx)))
+        states = [s.tell(s.init(KEY, tree()), jnp.arange(float(N)))[0] for s in (jaxes.open_es(N, tx=tx), copy)]
+        jax.tree.map(np.testing.assert_array_equal, states[0].mean, states[1].mean)
     for tx in ("adam", optax.adam, functools.partial(optax.adam, 0.1), jaxes.clip_up(0.3)):
         assert pickle.loads(pickle.dumps(jaxes.open_es(N, tx=tx))).population_size == N
     assert pickle.loads(pickle.dumps(jaxes.clip_up(0.3))) is jaxes.clip_up(0.3)
 
 
 def test_what_cannot_be_pickled_is_named():
-    wrapped = jaxes.wrappers.keep_best(jaxes.open_es(N, tx=optax.MultiSteps(optax.adam(0.1), 2)))
+    lock = threading.Lock()
+    locked = optax.GradientTransformation(lambda params: (), lambda updates, *state: (updates, lock))
+    wrapped = jaxes.wrappers.keep_best(jaxes.open_es(N, tx=locked))
     with pytest.raises(pickle.PicklingError, match=r"^tx of open_es cannot be pickled .*partial\(optax.adam, 0.01\)"):
         pickle.dumps(wrapped)
+    with pytest.raises(pickle.PicklingError, match=r"^sigma of open_es cannot be pickled .*that a module has"):
+        pickle.dumps(jaxes.open_es(N, lambda step: 0.1 + 0 * (step if lock else 0)))
+
+
+@pytest.mark.parametrize(
+    ("given", "got"),
+    [
+        (functools.partial(optax.exponential_decay, 0.1, 10), "got a function that makes one; call it"),
+        (optax.exponential_decay, "got a function of other arguments"),
+        (lambda step: jnp.zeros(2), r"got a function that gives float32\[2\]"),
+        (lambda step: None, "got a function that gives None"),
+    ],
+    ids=["partial", "factory", "vector", "none"],
+)
+@pytest.mark.parametrize("name", ["sigma", "learning_rate"])
+def test_functions_that_are_no_schedule(name, given, got):
+    with pytest.raises(TypeError, match=f"^{name} must be a number or a schedule from a step to a number, {got}"):
+        jaxes.open_es(N, **{name: given})
 
 
 def test_optimizers_by_their_names():

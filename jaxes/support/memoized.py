@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from jaxes.support import checks
-from jaxes.support.closures import Closure, closure
+from jaxes.support.closures import dumps
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,7 +23,7 @@ class Made(NamedTuple):
     kwargs: dict[str, Any]
 
     def __call__(self) -> Any:
-        return self.factory(*_again(self.args), **_again(self.kwargs))
+        return self.factory(*self.args, **self.kwargs)
 
 
 def memoized(factory: Callable[P, T]) -> Callable[P, T]:
@@ -81,17 +81,16 @@ def pickled(thing: tuple) -> tuple[Any, ...]:
     made = recipe(thing)
     if made is None:
         return type(thing), tuple(thing)
-    recorded = _recorded(made)
     try:
-        return _unpickled, (pickle.dumps(recorded),)
+        return _unpickled, (dumps(made, _reduced),)
     except NotPicklable:
         raise  # of something inside, by its own name
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         if any(name in frame.filename for frame in traceback.extract_stack() for name in ("cloudpickle", "dill")):
-            return _again, (recorded,)  # they take functions by their code
+            return Made.__call__, (made,)  # they take functions by their code
+        name, advice = _culprit(made)
         raise NotPicklable(
-            f"{_culprit(recorded)}{made.factory.__name__} cannot be pickled ({error}): give a function of a module, or "
-            "a factory that is not called, such as functools.partial(optax.adam, 0.01); or pickle with cloudpickle"
+            f"{name}{made.factory.__name__} cannot be pickled ({error}): give {advice}; or pickle with cloudpickle"
         ) from error
 
 
@@ -99,21 +98,23 @@ class NotPicklable(pickle.PicklingError):
     """Says which argument it is."""
 
 
-def _culprit(made: Made) -> str:
-    """The name of the argument that cannot be pickled."""
+def _culprit(made: Made) -> tuple[str, str]:
+    """The name of the argument that cannot be pickled, and what to give instead."""
     names = inspect.signature(made.factory).parameters
     for name, value in [*zip(names, made.args, strict=False), *made.kwargs.items()]:
         try:
-            pickle.dumps(value)
+            dumps(value, _reduced)
         except (pickle.PicklingError, AttributeError, TypeError):
-            return f"{name} of "
-    return ""
+            if callable(value):
+                return f"{name} of ", "a function that a module has under its name"
+            return f"{name} of ", "a factory that is not called, such as functools.partial(optax.adam, 0.01)"
+    return "", "functions that a module has under their names"
 
 
 @functools.lru_cache(maxsize=256)
 def _unpickled(recorded: bytes) -> Any:
     """What was made, the same object for the same bytes, so that nothing is compiled again."""
-    return _again(pickle.loads(recorded))
+    return pickle.loads(recorded)()
 
 
 def given(
@@ -143,33 +144,7 @@ def given(
     return value
 
 
-def _recorded(value: Any) -> Any:
-    """An argument as it is pickled: functions that a factory has made, or another function, by how they were made."""
-    if isinstance(value, Made):
-        return Made(value.factory, *_recorded((value.args, value.kwargs)))
-    if isinstance(value, Closure):
-        return Closure(*value[:4], *_recorded(tuple(value[4:])))
-    how = recipe(value) or closure(value)
-    if how is not None:
-        return value if isinstance(value, tuple) else _recorded(how)  # tuples of a factory know how they are pickled
-    if isinstance(value, dict) and type(value) is dict:
-        return {key: _recorded(item) for key, item in value.items()}
-    if hasattr(value, "_fields"):
-        items = tuple(map(_recorded, value))
-        return value if _same(items, value) else Made(type(value), items, {})
-    return type(value)(map(_recorded, value)) if type(value) in (tuple, list) else value
-
-
-def _again(value: Any) -> Any:
-    """What `_recorded` has recorded."""
-    if isinstance(value, Made):
-        return value()
-    if isinstance(value, Closure):
-        return Closure(*value[:4], *_again(tuple(value[4:])))()
-    if type(value) is dict:
-        return {key: _again(item) for key, item in value.items()}
-    return type(value)(map(_again, value)) if type(value) in (tuple, list) else value
-
-
-def _same(a: tuple, b: tuple) -> bool:
-    return all(x is y for x, y in zip(a, b, strict=True))
+def _reduced(value: Any) -> tuple[Any, ...] | None:
+    """What `__reduce__` of a function that a factory has made would return."""
+    how = None if isinstance(value, tuple) else recipe(value)  # tuples of a factory know how they are pickled
+    return None if how is None else (how.factory, how.args) if not how.kwargs else (Made.__call__, (how,))
