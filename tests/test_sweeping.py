@@ -56,8 +56,9 @@ def test_the_command_line_prints_a_table_and_leaves_a_picture(tmp_path, capsys):
     assert [row[2:12] for row in rows] == ["sigma 0.05", "sigma 0.2 "]
     assert sum(row.startswith("*") for row in rows) == 1
     assert foot == "  scores of 3 seeds after 4 generations; std between seeds, by n - 1"
-    assert image.imread(tmp_path / "sweep/sweep.png").shape[:2] == (600, 960)
+    assert image.imread(tmp_path / "sweep/sweep.png").shape[:2] == (600, 1200)
     kept = json.loads((tmp_path / "sweep/sweep.json").read_text())
+    assert kept["generations"] == [1, 2, 3, 4]  # too few for the usual interval of 10
     assert np.mean(kept["scores"][0], axis=0)[-1] == pytest.approx(float(rows[0].split()[-4]), rel=1e-3)
     std = np.std(kept["scores"], axis=1, ddof=1)[:, -1]
     assert [float(row.split()[-3]) for row in rows] == pytest.approx(std.tolist(), rel=5e-3)

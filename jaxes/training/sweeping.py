@@ -20,7 +20,7 @@ import numpy as np
 from jaxes import rl
 from jaxes.problem import generation
 from jaxes.strategy import Strategy
-from jaxes.support import checks, keys
+from jaxes.support import checks, keys, words
 from jaxes.support.keys import Stream
 from jaxes.support.numerals import plain
 from jaxes.support.progress import Progress
@@ -36,7 +36,7 @@ from jaxes.training.train import Parts, build, file_name
 NAME = "sweep.json"
 
 POINTS = 10
-"""How many evaluations a sweep has at least, unless it has fewer generations."""
+"""How many evaluations a sweep has at least, about, unless it has fewer generations or an interval of its own."""
 
 
 class Sweep(NamedTuple):
@@ -173,8 +173,8 @@ def table(found: Sweep) -> list[str]:
         std = f"{scores.std(ddof=1):.3g}" if several else "-"
         figures = f"{scores.mean():9.4g} {std:>8} {scores.min():9.4g} {scores.max():9.4g}"
         lines.append(f"{'*' if i == found.best() else ' '} {label:{width}}  {figures}")
-    seeds = f"{len(found.seeds)} seeds" if several else "1 seed"
-    foot = f"  scores of {seeds} after {found.generations[-1]} generations"
+    seeds = words.count(len(found.seeds), "seed")
+    foot = f"  scores of {seeds} after {words.count(found.generations[-1], 'generation')}"
     return [*lines, foot + ("; std between seeds, by n - 1" if several else "")]
 
 
@@ -191,7 +191,7 @@ class _Runs:
         rows: list[np.ndarray] = []
         generations: list[int] = []
         every = self._config.evaluate_every
-        if limits.generations is not None:
+        if every == Config.evaluate_every and limits.generations is not None:
             every = min(every, -(-limits.generations // POINTS))
         now, began, interruption = 0, time.monotonic(), Interruption(at_once=True)
         try:
