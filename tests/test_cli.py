@@ -234,6 +234,9 @@ def test_the_target_of_a_preset_is_announced(tmp_path, capsys, monkeypatch):
     assert metrics.read(tmp_path / "run")[-1]["generation"] == 20
     assert call("train", "brax/ant", *TINY, "--target", "none", "--out", tmp_path / "other") == 0
     assert metrics.read(tmp_path / "other")[-1]["generation"] == 20
+    assert "no target" not in capsys.readouterr().err
+    assert call("train", "brax/ant", *TINY, "--generations", 1, "--no-video", "--out", tmp_path / "limited") == 0
+    assert "brax/ant: no target, since a limit is given; --target -1e+09 is the preset's\n" in capsys.readouterr().err
 
 
 OWN = """

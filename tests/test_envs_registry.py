@@ -156,10 +156,18 @@ def test_ones_own_are_converted_where_it_is_harmless(module, own):
         ("my_tasks:broken", {"legs": 4}, "could not be made with {'legs': 4}: .*legs'; it takes \\(\\)"),
         ("my_tasks:needy", {}, "could not be made with no options: missing a required argument: 'legs'; it takes"),
         ("my_tasks:LINE", {"steps": 4}, "environment 'my_tasks:LINE' is an Env and has no options, got steps"),
-        ("yours/Line", {}, r"'yours/Line': 'yours' is none of the suites.*register\('yours/Line', make\).*MODULE:NAME"),
+        (
+            "yours/Line",
+            {},
+            r"'yours' is none of the suites.*register\('yours/Line', make\).*`jaxes train my_module:yours/Line`",
+        ),
         ("yours/Hopper-v5", {}, "an id of gymnasium's registry: gymnasium/yours/Hopper-v5"),
         ("gymnasiun/CartPole-v1", {}, "did you mean gymnasium/CartPole-v1"),
-        ("Line", {}, "unknown environment 'Line'.*; your own: jaxes.envs.register, or MODULE:NAME"),
+        (
+            "Line",
+            {},
+            "unknown environment 'Line'.*; your own: jaxes.envs.register, and MODULE:NAME on the command line",
+        ),
         (None, {}, "env must be the name of an environment, such as 'brax/ant', got None"),
     ],
 )
@@ -198,3 +206,11 @@ def test_it_is_trained_from_the_command_line_and_loaded(name, module, own):
     assert out.returncode == 0, out.stderr
     policy = jaxes.load(module / "run")
     assert policy(np.zeros((3, 1), np.float32)).shape == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [("mujoco/InvertedPendulum", "mujoco/InvertedPendulum-v5"), ("gymnax/CartPole", "gymnax/CartPole-v1")],
+)
+def test_a_version_is_left_out_where_there_is_one(given, name):
+    assert jaxes.envs.make(given).name == name

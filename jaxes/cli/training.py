@@ -11,7 +11,7 @@ from jaxes import parallel, training
 from jaxes.cli.arguments import Render, Sweep, Train, numbers
 from jaxes.cli.results import render
 from jaxes.parallel import Processes
-from jaxes.training import Report, about, metrics, sweeping
+from jaxes.training import Report, about, metrics, presets, sweeping
 from jaxes.training.config import LIMITS, WHERE, Config, complete
 from jaxes.training.interruption import Interrupted, Interruption
 from jaxes.training.train import unused, usual_folder
@@ -83,6 +83,12 @@ def _begin(args: Train) -> tuple[Path, Processes, Iterator[Report]]:
         print(
             f"{config.env}: ends at a score of {config.target:g} on fresh episodes, the preset's target; "
             "--target none goes on",
+            file=sys.stderr,
+        )
+    usual_target = presets.of(config.env).get("target")
+    if config.target is None and args.target is None and usual_target is not None:
+        print(
+            f"{config.env}: no target, since a limit is given; --target {usual_target:g} is the preset's",
             file=sys.stderr,
         )
     return folder, processes, reports

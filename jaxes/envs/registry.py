@@ -90,9 +90,9 @@ def make(name: str, **options: Any) -> Env:
     """Make an environment by its name.
 
     Args:
-        name: SUITE/NAME such as "brax/ant", of which `jaxes envs` lists all; a name of your own, see `register`; or
-            MODULE:NAME for a function `(**options) -> Env`, or an `Env`, in a module that can be imported (also from
-            the current folder).
+        name: SUITE/NAME such as "brax/ant", of which `jaxes envs` lists all, without its version where there is one
+            version only; a name of your own, see `register`; or MODULE:NAME for a function `(**options) -> Env`, or an
+            `Env`, in a module that can be imported (also from the current folder).
         **options: for the suite (`backend="spring"` for Brax) and for the environment.
 
     Returns:
@@ -113,7 +113,7 @@ def make(name: str, **options: Any) -> Env:
     check_name(name)
     if (found := _found(name)) is not None:
         return contract.checked(_made(name, found, options))
-    suite, short = name.split("/", 1)
+    suite, short = _versioned(name).split("/", 1)
     made_by = importlib.import_module(SUITES[suite].module).make
     _check_options(name, functools.partial(made_by, short), options)
     return contract.known(made_by(short, **plain(options)))
@@ -135,18 +135,33 @@ def check_name(name: str) -> None:
     suite, slash, _ = name.partition("/")
     if (suite in SUITES and SUITES[suite].open and slash) or _found(name) is not None:
         return
+    name = _versioned(name)
     known = {name.partition("/")[0] for name in (*SUITES, *_own)}
     if slash and not difflib.get_close_matches(suite, known):
         raise ValueError(
             f"unknown environment {name!r}: {suite!r} is none of the suites ({', '.join(SUITES)}). One of your own: "
-            f"jaxes.envs.register({name!r}, make) first, or MODULE:NAME for what a module holds, such as "
-            f"my_module:make; an id of gymnasium's registry: gymnasium/{name}"
+            f"jaxes.envs.register({name!r}, make) first; on the command line name the module that does so, as in "
+            f"`jaxes train my_module:{name}`, or what makes it, my_module:make; an id of gymnasium's registry: "
+            f"gymnasium/{name}"
         )
     try:
         checks.choice("environment", name, names())
     except ValueError as error:
-        own = "" if suite in SUITES else "; your own: jaxes.envs.register, or MODULE:NAME"
+        own = "" if suite in SUITES else "; your own: jaxes.envs.register, and MODULE:NAME on the command line"
         raise ValueError(f"{error}{own}") from None
+
+
+def _versioned(name: str) -> str:
+    """The name with its version, if it lacks one and its suite lists one version only; else the name as it is.
+
+    >>> _versioned("gymnax/CartPole")
+    'gymnax/CartPole-v1'
+    """
+    suite = SUITES.get(name.partition("/")[0])
+    if suite is None or suite.open:
+        return name
+    versions = [known for known in names() if known.startswith(f"{name}-v") and known[len(name) + 2 :].isdigit()]
+    return versions[0] if len(versions) == 1 else name
 
 
 def _found(name: str) -> Any:
