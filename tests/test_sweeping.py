@@ -35,10 +35,12 @@ def test_each_run_of_a_sweep_is_the_run_that_training_makes(tmp_path):
 
 
 def test_other_numbers_and_none(tmp_path):
-    found = sweep(config(strategy="cma_es", options=("active=false",)), {"c_m": (0.5, 1.0)}, seeds=2, progress=False)
+    found = sweep(
+        config(strategy="cma_es", options=("active=false",)), {"c_m": np.array([0.5, 1.0])}, seeds=2, progress=False
+    )
     assert found.labels() == ["c_m 0.5", "c_m 1"]
     assert not np.array_equal(found.scores[0], found.scores[1])
-    seeds = sweep(config(), {}, seeds=3, progress=False)
+    seeds = sweep(config(), {}, seeds=np.int64(3), progress=False)
     assert seeds.labels() == ["as given"] and seeds.scores.shape == (1, 3, 2)
 
 
