@@ -10,7 +10,7 @@ from toys import clock, played
 
 import jaxes
 from jaxes import rl
-from jaxes.envs import Discrete
+from jaxes.envs import Discrete, MultiDiscrete
 from jaxes.rl.policies import networks
 
 ENV = clock()
@@ -64,6 +64,25 @@ def test_choices():
     env = ENV._replace(action=Discrete(3))
     policy = rl.mlp(env, hidden=(4,), head="categorical")
     assert act(policy, policy.init(KEY), jnp.ones(2)).dtype == jnp.int32
+
+
+@pytest.mark.parametrize("make", [rl.mlp, rl.gru, rl.lstm, lambda env, **o: rl.policy(nn.Dense(o.pop("size")), env)])
+@pytest.mark.parametrize(("action", "size"), [(Discrete(3), 3), (MultiDiscrete((2, 3)), 5)])
+def test_choices_have_a_head_of_their_own_by_default(make, action, size):
+    env = ENV._replace(action=action)
+    own = {"size": size} if make not in (rl.mlp, rl.gru, rl.lstm) else {"hidden": (4,)}
+    chosen = make(env, **own)
+    params = chosen.init(KEY)
+    first = act(chosen, params, jnp.ones(2))
+    assert first.dtype == jnp.int32 and first.shape == (() if size == 3 else (2,))
+    if make is rl.mlp:
+        assert first.tolist() == act(make(env, head="categorical", **own), params, jnp.ones(2)).tolist()
+
+
+def test_a_module_of_another_size_is_told_the_head_that_was_taken():
+    env = ENV._replace(action=Discrete(3))
+    with pytest.raises(ValueError, match=r"module must return shape \(3,\) for head 'categorical'"):
+        rl.policy(nn.Dense(2), env).init(KEY)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import jax
 
 from jaxes import envs, rl
-from jaxes.envs import Box, Env
+from jaxes.envs import Env
 from jaxes.rl.policies.policy import Policy
 from jaxes.support import keys
 from jaxes.support.keys import Stream
@@ -26,8 +26,6 @@ def actor(config: Config) -> tuple[Env, Policy]:
     if config.action_repeat is not None:
         env = envs.repeated(env, config.action_repeat)
     options = settings.policy_options(config)
-    if config.head is None and not isinstance(env.action, Box):
-        options["head"] = "categorical"
     if config.virtual_batch_norm:
         key = keys.stream(jax.random.key(config.seed, impl=config.random), Stream.REFERENCE)
         options["reference"] = rl.reference_batch(env, key)

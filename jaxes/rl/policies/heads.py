@@ -144,14 +144,23 @@ def noisy(head: Head, env: Env, std: float) -> Head:
     return Head(head.outputs, act, random=True)
 
 
-def head(env: Env, name: str) -> Head:
-    """The head of this name, see the top of the module.
+def usual(env: Env) -> str:
+    """The name of the head for the actions of an environment, where none is asked for."""
+    return "tanh" if isinstance(env.action, Box) else "categorical"
+
+
+def head(env: Env, name: str | None = None) -> Head:
+    """The head of this name, see the top of the module; None: "tanh" for vectors, "categorical" for choices.
 
     >>> import jaxes
     >>> head(jaxes.envs.make("jaxes/cartpole_swingup"), "bins:5").outputs
     5
+    >>> head(jaxes.envs.make("jaxes/CyclicMDP")).outputs
+    4
     """
     contract.fields(env)
+    if name is None:
+        name = usual(env)
     if not isinstance(name, str):
         raise TypeError(f"head must be a name such as 'tanh', got {name!r}")
     kind, _, rest = name.partition(":")

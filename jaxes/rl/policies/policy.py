@@ -35,7 +35,9 @@ def checked(policy: Any) -> Policy:
     raise TypeError(f"policy must be a jaxes.rl.Policy, got {hint}")
 
 
-def policy(module: Any, env: Env, *, head: str = "tanh", action_noise: float = 0.0, reference: Any = None) -> Policy:
+def policy(
+    module: Any, env: Env, *, head: str | None = None, action_noise: float = 0.0, reference: Any = None
+) -> Policy:
     """A policy from any Flax module.
 
     Args:
@@ -45,7 +47,7 @@ def policy(module: Any, env: Env, *, head: str = "tanh", action_noise: float = 0
             `init` gives these for every key; give a function (nnx.Rngs) -> module to have them drawn.
         env: gives the observation's shape, or a tree of shapes, and the action's range.
         head: "tanh", "clip", "bins:COUNT", "bins:VALUE,VALUE,...", "gaussian", "categorical" or "categorical:sample",
-            see `jaxes.rl.policies.heads`.
+            see `jaxes.rl.policies.heads`; by default "tanh", or "categorical" where actions are choices.
         action_noise: standard deviation of Gaussian noise on vector actions, in training only.
         reference: for a linen module with `VirtualBatchNorm`: observations as the module will see them, leaves
             [size, ...]. `jaxes.rl.reference_batch` gives raw ones, to be used with `rollout(..., normalize=False)`.
@@ -63,6 +65,7 @@ def policy(module: Any, env: Env, *, head: str = "tanh", action_noise: float = 0
     Array([0.], dtype=float32)
     """
     chosen = heads.noisy(heads.head(env, head), env, action_noise)
+    name = heads.usual(env) if head is None else head
     net = network(module, env, reference)
 
     def init(key):
@@ -75,7 +78,7 @@ def policy(module: Any, env: Env, *, head: str = "tanh", action_noise: float = 0
         shape = getattr(out, "shape", None)
         if shape != (chosen.outputs,):
             got = f"a {type(out).__name__}" if shape is None else shape
-            raise ValueError(f"module must return shape ({chosen.outputs},) for head {head!r} on {env.name}, got {got}")
+            raise ValueError(f"module must return shape ({chosen.outputs},) for head {name!r} on {env.name}, got {got}")
         return chosen.act(out, key), memory
 
     return Policy(init, act, net.start, chosen.random)

@@ -15,7 +15,7 @@ from jaxes.support import checks
 def mlp(
     env: Env,
     hidden: Sequence[int] = (64, 64),
-    head: str = "tanh",
+    head: str | None = None,
     *,
     activation: str = "tanh",
     last_scale: float | None = None,
@@ -28,7 +28,7 @@ def mlp(
     Args:
         env: gives the number of inputs and outputs.
         hidden: sizes of the hidden layers; () for a linear policy.
-        head: "tanh", "clip", "bins:COUNT", ..., see `jaxes.rl.policy`.
+        head: "tanh", "clip", "bins:COUNT", ..., see `jaxes.rl.policy`; by default "tanh", or "categorical" for choices.
         activation: "tanh", "relu", "elu" or "silu".
         last_scale: scale of the last layer's initial weights; by default 1 for "lecun" and 0.01 for "normc".
         initialization: "lecun" as in Flax, or "normc" as in OpenAI's code; see `jaxes.rl.policies.networks`.
@@ -57,7 +57,7 @@ def mlp(
 def gru(
     env: Env,
     hidden: Sequence[int] = (64,),
-    head: str = "tanh",
+    head: str | None = None,
     *,
     activation: str = "tanh",
     last_scale: float | None = None,
@@ -69,7 +69,7 @@ def gru(
     Args:
         env: gives the number of inputs and outputs.
         hidden: sizes of the layers of cells; the dense layer before them has the first size.
-        head: see `jaxes.rl.policy`.
+        head: see `mlp`.
         activation: of the dense layer before the cells.
         last_scale: see `mlp`.
         initialization: of the dense layers, see `mlp`.
@@ -91,7 +91,7 @@ def gru(
 def lstm(
     env: Env,
     hidden: Sequence[int] = (64,),
-    head: str = "tanh",
+    head: str | None = None,
     *,
     activation: str = "tanh",
     last_scale: float | None = None,
@@ -112,7 +112,7 @@ def lstm(
 def cnn(
     env: Env,
     kind: str = "nature",
-    head: str = "tanh",
+    head: str | None = None,
     *,
     hidden: Sequence[int] | None = None,
     activation: str = "relu",
@@ -128,7 +128,7 @@ def cnn(
     Args:
         env: gives the size of the pictures and the number of outputs.
         kind: "nature" (Mnih et al. 2015) or "a3c" (the feed-forward network of Mnih et al. 2016).
-        head: see `jaxes.rl.policy`; "categorical" for discrete actions.
+        head: see `mlp`.
         hidden: sizes of the dense layers after the convolutions; by default as in the paper.
         activation: see `mlp`.
         last_scale: see `mlp`.
