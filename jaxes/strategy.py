@@ -10,11 +10,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxes import schedules
-from jaxes.support import trees
+from jaxes.support import checks, numerals, trees
 from jaxes.support.labels import label_of, labelled
 from jaxes.support.memoized import memoized, pickled, recipe
 
 P = ParamSpec("P")
+_FACTORIES: dict[str, Callable[..., Any]] = {}
 
 
 class Info(NamedTuple):
@@ -143,6 +144,7 @@ def strategy_factory(make: Callable[P, Strategy]) -> Callable[P, Strategy]:
             return strategy  # of another factory
         return _guarded(strategy, f"{make.__name__} with population_size={strategy.population_size}")
 
+    _FACTORIES[make.__name__] = made
     return made
 
 
@@ -190,10 +192,25 @@ def checked(strategy: Any) -> "Strategy":
     """Return `strategy` if it is one; raise with what makes one otherwise."""
     if isinstance(strategy, Strategy):
         return strategy
-    name = strategy if isinstance(strategy, str) else getattr(strategy, "__name__", None)
-    got = f"the factory {name}" if callable(strategy) and name else repr(strategy)
-    hint = f"jaxes.{name}(population_size, sigma)" if name and name.isidentifier() else "jaxes.open_es(256, 0.02)"
-    raise TypeError(f"strategy must be a jaxes.Strategy such as {hint}, got {got}")
+    raise TypeError(f"strategy must be a jaxes.Strategy such as {no_strategy(strategy)}")
+
+
+def no_strategy(given: Any) -> str:
+    """What to give instead of something that is no strategy, by the factory that is meant, and what was given.
+
+    >>> no_strategy("CMA-ES")
+    "jaxes.cma_es(population_size), got 'CMA-ES'"
+    """
+    function = given.func if isinstance(given, functools.partial) else given
+    name = given if isinstance(given, str) else getattr(function, "__name__", None)
+    got = f"the factory {name}, which is not called" if callable(function) and name else numerals.told(given)
+    try:
+        factory = _FACTORIES[checks.named("strategy", str(name), _FACTORIES)]
+    except ValueError:
+        return f"jaxes.open_es(256, 0.02), got {got}"
+    needed = [p.name for p in inspect.signature(factory).parameters.values() if p.default is p.empty]
+    where = "jaxes.wrappers" if factory.__module__.startswith("jaxes.wrappers.") else "jaxes"
+    return f"{where}.{factory.__name__}({', '.join(needed)}), got {got}"
 
 
 class Stream(NamedTuple):

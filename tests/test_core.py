@@ -1,7 +1,10 @@
 """run, generation, minimize, blocks and memory, and what the import loads."""
 
+import functools
 import subprocess
 import sys
+from decimal import Decimal
+from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
@@ -238,6 +241,60 @@ def test_what_is_no_fitness(values):
     strategy = jaxes.snes(2, 0.1)
     with pytest.raises(TypeError, match=r"^fitness must be 2 real numbers, one for each candidate in their order"):
         strategy.tell(strategy.init(jax.random.key(0), jnp.ones(3)), values)
+
+
+@pytest.mark.parametrize(
+    ("values", "best"),
+    [
+        ([Decimal(1), Decimal("2.5")], 2.5),
+        ([Fraction(1, 2), Decimal("nan")], 0.5),
+        (np.array([Fraction(3, 4), 0], object), 0.75),
+    ],
+    ids=["decimal", "mixed", "array"],
+)
+def test_exact_numbers_are_fitness(values, best):
+    strategy = jaxes.snes(2, 0.1)
+    assert strategy.tell(strategy.init(jax.random.key(0), jnp.ones(3)), values)[1].best == best
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([Decimal("1e400"), 1], r"order: got Decimal\('1E\+400'\), which is beyond the largest double"),
+        ([Fraction(10**400, 3), 1], "order: got a large Fraction, which is beyond the largest double"),
+        (np.array([1, "a"], object), "order: number 1 must be one, got 'a'"),
+    ],
+    ids=["decimal", "fraction", "string"],
+)
+def test_errors_name_the_fitness(values, message):
+    strategy = jaxes.snes(2, 0.1)
+    with pytest.raises(TypeError, match=f"^fitness must be 2 real numbers, one for each candidate in their {message}"):
+        strategy.tell(strategy.init(jax.random.key(0), jnp.ones(3)), values)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda s: jaxes.run(s, jnp.sum, None, generations=1),
+        lambda s: next(iter(jaxes.fit(s, jaxes.problem(jnp.sum), jnp.ones(2), key=KEY, generations=1))),
+        lambda s: jaxes.check(s),
+        lambda s: jaxes.generation(s, jaxes.problem(jnp.sum)),
+        lambda s: jaxes.wrappers.bounded(s, 0, 1),
+        lambda s: jaxes.wrappers.restarted(s),
+    ],
+    ids=["run", "fit", "check", "generation", "bounded", "restarted"],
+)
+def test_no_strategy_is_refused_with_the_factory_that_is_meant(call):
+    for given, wanted in (
+        ("cma_es", r"jaxes.cma_es\(population_size\), got 'cma_es'"),
+        ("CMA-ES", r"jaxes.cma_es\(population_size\), got 'CMA-ES'"),
+        (jaxes.snes, r"jaxes.snes\(population_size\), got the factory snes, which is not called"),
+        (functools.partial(jaxes.snes, 8), r"jaxes.snes\(population_size\), got the factory snes, which is not called"),
+        (jaxes.wrappers.keep_best, r"jaxes.wrappers.keep_best\(strategy\), got the factory keep_best"),
+        ("quick", r"jaxes.open_es\(256, 0.02\), got 'quick'"),
+    ):
+        with pytest.raises(TypeError, match=rf"^strategy must be a .*Strategy.* such as {wanted}"):
+            call(given)
 
 
 def test_numbers_that_an_objective_may_return():

@@ -274,7 +274,7 @@ def test_bad_input_is_found_before_any_work(options, message):
     ("options", "message"),
     [
         ({"problem": 3}, "problem must be a jaxes.Problem or a function of one member, got 3"),
-        ({"strategy": "open_es"}, "strategy must be a jaxes.Strategy, such as"),
+        ({"strategy": "open_es"}, "strategy must be a jaxes.Strategy such as"),
         (
             {"evaluate": 5, "generations": 1},
             "evaluate must be a function of parameters and the problem's state and a key",

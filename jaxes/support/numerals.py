@@ -1,5 +1,8 @@
 """Numbers that Python programs give: as doubles, and as arrays of fewer bits that keep their order."""
 
+import math
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import jax.numpy as jnp
@@ -29,11 +32,15 @@ def told(value: Any) -> str:
 
     >>> told(np.zeros(3)), told([1, 2]), told("a"), told(10**400)
     ('float64[3]', 'a list of 2', "'a'", 'an int of 1329 bits')
+    >>> told(Fraction(10**400, 3))
+    'a large Fraction'
     """
     if hasattr(value, "dtype"):
         return f"{value.dtype}{list(value.shape)}"
     if isinstance(value, int) and value.bit_length() > 128:
         return f"an int of {value.bit_length()} bits"
+    if isinstance(value, Fraction) and value.numerator.bit_length() + value.denominator.bit_length() > 128:
+        return "a large Fraction"
     return f"a {type(value).__name__} of {len(value)}" if isinstance(value, tuple | list | dict) else repr(value)
 
 
@@ -41,19 +48,29 @@ def double(value: Any) -> float:
     """A Python number as a float.
 
     Raises:
-        ValueError: if it is an int that no double is near.
+        ValueError: if it is finite and no double is near.
 
-    >>> double(3)
-    3.0
+    >>> double(3), double(Fraction(1, 4)), double(Decimal("0.5"))
+    (3.0, 0.25, 0.5)
     """
     try:
-        return float(value)
+        result = float(value)
     except OverflowError:
-        raise ValueError(f"got {told(value)}, which is beyond the largest double, 1.8e308") from None
+        result = math.inf
+        beyond = True
+    else:
+        beyond = isinstance(value, Decimal) and value.is_finite() and math.isinf(result)
+    if beyond:
+        raise ValueError(f"got {told(value)}, which is beyond the largest double, 1.8e308")
+    return result
 
 
-def value_of(value: Any) -> float:
-    """What an objective has returned for one candidate, as a float: a number, or an array of one number.
+def value_of(value: Any, wanted: str = "f must return one real number") -> float:
+    """A value of one candidate as a float: a number, or an array of one number.
+
+    Args:
+        value: what an objective has returned.
+        wanted: how errors begin.
 
     Raises:
         TypeError: if it is anything else.
@@ -62,15 +79,15 @@ def value_of(value: Any) -> float:
     >>> value_of(np.array([2.5]))
     2.5
     """
-    if isinstance(value, float | int):
+    if isinstance(value, float | int | Fraction | Decimal):
         return double(value)
     if value is None or isinstance(value, str | bytes | tuple | list | dict) or not is_real(np.asarray(value).dtype):
-        raise TypeError(f"f must return one real number, got {told(value)}{' (no return?)' if value is None else ''}")
+        raise TypeError(f"{wanted}, got {told(value)}{' (no return?)' if value is None else ''}")
     array = _unmasked(value)
     if array.size != 1:
         raise TypeError(
-            f"f must return one real number for one candidate, got an array of shape {array.shape}; with "
-            "vectorized=True it gets all candidates and returns a number for each"
+            f"{wanted} for one candidate, got an array of shape {array.shape}; with "
+            "vectorized=True f gets all candidates and returns a number for each"
         )
     return float(array.astype(np.float64).reshape(()))
 
@@ -103,7 +120,9 @@ def values_of(values: Any, size: int, what: str) -> np.ndarray:
     try:
         array = _unmasked(values)
         if array.dtype == object:
-            array = np.array([value_of(value) for value in array.reshape(-1)]).reshape(array.shape)
+            array = np.array(
+                [value_of(value, f"number {i} must be one") for i, value in enumerate(array.reshape(-1))]
+            ).reshape(array.shape)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{wanted}: {error}") from None
     if not is_real(array.dtype):

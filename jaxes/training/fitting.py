@@ -11,7 +11,7 @@ import jax
 from jaxes.parallel import Comm, Processes
 from jaxes.problem import Problem
 from jaxes.problem import problem as problem_of
-from jaxes.strategy import Strategy
+from jaxes.strategy import Strategy, checked
 from jaxes.support import checks, keys
 from jaxes.support.keys import Stream
 from jaxes.support.numerals import plain
@@ -130,8 +130,7 @@ def fit(
         checks.count("report_every", report_every)
     checks.real("chunk_seconds", chunk_seconds, "of 0 or more that is finite", lambda x: 0 <= x < math.inf)
     checks.real("checkpoint_seconds", checkpoint_seconds, "of 0 or more", lambda x: x >= 0)
-    if not isinstance(strategy, Strategy):
-        raise TypeError(f"strategy must be a jaxes.Strategy, such as jaxes.open_es(64), got {strategy!r}")
+    strategy = checked(strategy)
     if not isinstance(problem, Problem):
         if not callable(problem):
             raise TypeError(f"problem must be a jaxes.Problem or a function of one member, got {problem!r}")

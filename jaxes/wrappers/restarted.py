@@ -14,7 +14,7 @@ from jaxes import termination
 from jaxes.lowrank.population import materialize
 from jaxes.strategies.parts.members import as_array, read_ids
 from jaxes.strategies.parts.populations import leader
-from jaxes.strategy import Strategy, strategy_factory
+from jaxes.strategy import Strategy, no_strategy, strategy_factory
 from jaxes.support import checks, keys, trees
 from jaxes.support.keys import Stream
 from jaxes.support.labels import plain
@@ -180,7 +180,7 @@ def _parts(strategy, population_size, growth, doublings):
     """The strategies of the runs, by level."""
     if growth is None:
         if not isinstance(strategy, Strategy):
-            raise TypeError(f"strategy must be a Strategy unless growth is given, got {strategy!r}")
+            raise TypeError(f"strategy must be a Strategy unless growth is given, such as {no_strategy(strategy)}")
         return [strategy]
     checks.one_of("growth", growth, ("ipop", "bipop", None))
     if isinstance(strategy, Strategy) or not callable(strategy):
