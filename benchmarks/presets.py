@@ -62,7 +62,12 @@ def rows(results: dict[str, Any]) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"environment": listed.name, "settings": preset, "why": presets.WITHOUT.get(listed.name)}
         result = results.get(listed.name)
         if preset is not None and result is not None and result["settings"] == _plain(preset):
-            row |= {"score": result["score"], "deviation": result["deviation"], "seconds": result["seconds"]}
+            row |= {
+                "score": result["score"],
+                "deviation": result["deviation"],
+                "seconds": result["seconds"],
+                "cores": result["cores"],
+            }
         out.append(row)
     return out
 
@@ -71,7 +76,8 @@ HEAD = """# Presets
 
 Settings with which `jaxes train NAME` trains where nothing else is given (`jaxes/training/presets.py`), and what they
 gave: the mean ± standard deviation over 64 episodes of other seeds, after so many seconds with compiling included.
-Every run had one core, with low priority, of a machine that did other work too (`benchmarks/results/presets.json`).
+Every run had one core (or as many as are named), with low priority, of a machine that did other work too
+(`benchmarks/results/presets.json`).
 
 A target ends a run; it is the score at which gymnasium's registry calls the task solved. Presets that are "untried" are
 guesses from their neighbors. What is not in the column of settings is the default: {default}.
@@ -96,6 +102,8 @@ def table(results: dict[str, Any]) -> str:
         target = row["settings"].get("target")
         score = f"{row['score']:,.1f} ± {row['deviation']:,.1f}" if "score" in row else "untried"
         seconds = f"{row['seconds']:.0f}" if "score" in row else ""
+        if row.get("cores", 1) > 1:
+            seconds += f", {row['cores']} cores"
         if "score" in row and target is not None and row["score"] < target:
             score += ", missed"
         settings = _spelled({name: value for name, value in row["settings"].items() if name != "target"})

@@ -77,7 +77,8 @@ def test_the_table_tells_what_was_measured(benchmark):
         elif result is None or result["settings"] != benchmark._plain(presets.PRESETS[row.name]):
             assert "untried" in line
         else:
-            assert f"{result['score']:,.1f}" in line and f"| {result['seconds']:.0f} |" in line
+            assert f"{result['score']:,.1f}" in line and f"| {result['seconds']:.0f}" in line
+            assert (f", {result['cores']} cores |" in line) == (result["cores"] > 1)
             target = presets.PRESETS[row.name].get("target")
             assert ("missed" in line) == (target is not None and result["score"] < target)
 
