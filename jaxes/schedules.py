@@ -1,6 +1,7 @@
 """Numbers of a strategy: plain values, or optax schedules read at the generation's step."""
 
 import inspect
+import warnings
 from collections.abc import Callable, Container, Mapping
 from typing import Any
 
@@ -31,7 +32,8 @@ def check(name: str, value: Any) -> None:
         raise TypeError(f"{wanted}, got a function of other arguments ({error})") from None
     except ValueError:  # some built-in functions do not tell
         pass
-    result = _read(value, 0)
+    with warnings.catch_warnings(action="ignore"):  # it may be made for another precision than that of the moment
+        result = _read(value, 0)
     if callable(result):
         raise TypeError(f"{wanted}, got a function that makes one; call it")
     array = hasattr(result, "dtype") and jnp.ndim(result) == 0 and is_real(result.dtype)

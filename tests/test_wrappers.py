@@ -458,7 +458,7 @@ def test_a_restart_begins_where_it_is_told():
         (
             lambda: wrappers.integer(jaxes.snes(4), [True, False]).init(KEY, jnp.zeros(3)),
             ValueError,
-            "which must be a number, or a prefix",
+            "which must be True or False, or a prefix",
         ),
         (lambda: wrappers.integer(jaxes.particle_swarm(4)), TypeError, "strategy must be a Gaussian one"),
         (
