@@ -221,3 +221,10 @@ def test_a_checkpoint_of_another_version_is_refused_in_a_sentence(tmp_path):
     with pytest.raises(ValueError, match=wanted):
         checkpoints.load({"normalizer": new._asdict()})
     checkpoints.close()
+
+
+def test_an_evaluation_has_a_key_by_default():
+    policy = trained(ENV)
+    assert (
+        policy.evaluate(episodes=3).returns.tolist() == policy.evaluate(jax.random.key(1_000_003), 3).returns.tolist()
+    )

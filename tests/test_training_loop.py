@@ -359,6 +359,7 @@ def test_resuming_at_the_limit_or_the_target_says_so_and_changes_nothing(tmp_pat
     held = (tmp_path / "config.json").read_text(), (tmp_path / "metrics.jsonl").read_text()
     for limits, reached in [
         ({"generations": end.generation}, f"its limit of {end.generation} generations"),
+        ({"generations": 1}, f"its limit of 1 generations, with {end.generation} already: give a higher one"),
         ({"target": -2.5}, rf"its target of -2.5 \({end.confirmation:.4g} on fresh episodes\): give a higher one"),
         ({"target": -2.6, "generations": 30}, "its target of -2.6"),
     ]:

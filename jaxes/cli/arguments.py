@@ -11,6 +11,7 @@ import tyro
 from jaxes.support import checks
 from jaxes.training import hints
 from jaxes.training.config import Config
+from jaxes.training.trained import SEED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Evaluate:
     """Folder of the run."""
     episodes: int = 64
     """How many episodes."""
-    seed: int = 1_000_003
+    seed: int = SEED
     """Seed of the episodes' starts."""
 
 
@@ -121,7 +122,7 @@ class Render:
 
     run: tyro.conf.Positional[Path]
     """Folder of the run."""
-    seed: int = 1_000_003
+    seed: int = SEED
     """Seed of the episode's start."""
     out: Path | None = None
     """The file to write, .gif, .mp4 (needs the extra "video") or .html; RUN/episode.gif by default."""

@@ -40,7 +40,10 @@ def plot(args: Plot) -> int:
     if not (searches or runs or sweeps):
         names = ", ".join(map(str, args.runs[:3])) + (" ..." if len(args.runs) > 3 else "")
         inside = about.runs_in(folders[0]) if len(folders) == 1 else ""
-        raise FileNotFoundError(f"{names} holds no run to plot: no metrics.jsonl, history.json or sweep.json{inside}")
+        lacks = f"no metrics.jsonl, history.json or sweep.json{inside}"
+        if len(folders) == 1 and not folders[0].is_dir():
+            lacks = about.absent(folders[0])
+        raise FileNotFoundError(f"{names} holds no run to plot: {lacks}")
     for folder in folders:
         if folder.is_dir() and folder not in (*runs, *searches, *sweeps):
             print(f"{folder} holds no run to plot", file=sys.stderr)

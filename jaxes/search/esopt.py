@@ -9,7 +9,6 @@ import numpy as np
 from jaxes.lowrank.population import materialize
 from jaxes.search import spellings
 from jaxes.search.doubles import factory_of, in_doubles, made, positive, start_of
-from jaxes.strategies.open_es import open_es
 from jaxes.strategy import Strategy
 from jaxes.support import checks
 from jaxes.support.numerals import in_order, values_of
@@ -52,7 +51,7 @@ class ESOpt:
         population_size: int = 50,
         *,
         maximize: bool | None = None,
-        strategy: Callable[..., Strategy] | str = open_es,
+        strategy: Callable[..., Strategy] | str = "open_es",
         seed: int = 0,
         **options: Any,
     ):

@@ -18,7 +18,6 @@ from jaxes.lowrank.population import materialize
 from jaxes.search import spellings
 from jaxes.search.doubles import factory_of, in_doubles, made, positive, start_of
 from jaxes.strategies import STRATEGIES
-from jaxes.strategies.cma_es import cma_es
 from jaxes.strategy import Strategy
 from jaxes.support import checks, trees
 from jaxes.support.numerals import in_order, told, value_of, values_of
@@ -60,7 +59,7 @@ def minimize_function(
     high: Any = None,
     seed: int = 0,
     vectorized: bool = False,
-    strategy: Callable[..., Strategy] | str = cma_es,
+    strategy: Callable[..., Strategy] | str = "cma_es",
     population_size: int | None = None,
     tolerances: Tolerances | None = None,
     callback: Callable[[dict[str, Any]], bool | None] | None = None,

@@ -91,11 +91,17 @@ def require(folder: Path, what: str, *files: str) -> None:
     sweeping.refuse(folder)
     for name in files:
         if not (folder / name).is_file():
-            raise FileNotFoundError(f"{folder} holds no {what}: it has no {name}{runs_in(folder)}")
+            lacks = f"it has no {name}{runs_in(folder)}" if folder.is_dir() else absent(folder)
+            raise FileNotFoundError(f"{folder} holds no {what}: {lacks}")
 
 
-def runs_in(folder: Path, most: int = 5) -> str:
+def absent(folder: Path) -> str:
+    """That there is no such folder, and which runs are beside where it should be."""
+    return f"there is no such folder{runs_in(folder.parent, 'there')}"
+
+
+def runs_in(folder: Path, where: str = "in it", most: int = 5) -> str:
     """Which runs are in a folder, to end a message with; "" if there are none."""
     runs = sorted(str(path.parent) for path in folder.glob(f"*/{NAME}"))
     more = f" and {len(runs) - most} more" if len(runs) > most else ""
-    return f"; runs in it: {', '.join(runs[:most])}{more}" if runs else ""
+    return f"; runs {where}: {', '.join(runs[:most])}{more}" if runs else ""

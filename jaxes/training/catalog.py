@@ -18,7 +18,10 @@ def environments(patterns: Sequence[str] = ()) -> Iterable[str]:
     found = [row for row in rows if not patterns or any(pattern.lower() in row.name.lower() for pattern in patterns)]
     if not found:
         names = [*envs.SUITES, *(row.name for row in rows), *(row.name.partition("/")[2] for row in rows)]
-        checks.choice("environment", " ".join(patterns), names)
+        try:
+            checks.choice("environment", " ".join(patterns), names)
+        except ValueError as error:
+            raise ValueError(f"{error}; suites: {', '.join(envs.SUITES)}") from None
     yield f"{'environment':34} {'observation':>11}  {'action':11} {'steps':>5}"
     for row in found:
         action = f"{row.action.n} choices" if isinstance(row.action, envs.Discrete) else row.action

@@ -146,8 +146,9 @@ class Config:
     """Seed of all randomness."""
     random: Literal["threefry2x32", "threefry4x32", "philox4x32"] = "threefry2x32"
     """Implementation of the random keys."""
-    track: Literal["wandb", "mlflow", "trackio"] | None = None
-    """Where else to send metrics, settings and pictures, beside the folder; needs the extra of that name."""
+    track: str | None = None
+    """Where else to send metrics, settings and pictures, beside the folder and TensorBoard's events in it:
+    wandb, mlflow or trackio; needs the extra of that name."""
 
     def __post_init__(self):
         for field in dataclasses.fields(self):  # JSON has no numbers of NumPy

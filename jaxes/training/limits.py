@@ -51,8 +51,10 @@ class Limits:
         """Raise ValueError if a run that would go on is at a limit, or at the target on fresh episodes."""
         reached = self.reached(generation, steps, seconds)
         if reached is not None:
+            now = {"generations": generation, "steps": steps, "seconds": seconds}[reached]
             limit = f"{getattr(self, reached):.12g} {reached}"
-            raise ValueError(f"{run} has reached its limit of {limit}: give a higher one to go on")
+            beyond = "" if now == getattr(self, reached) else f", with {now:.12g} already"
+            raise ValueError(f"{run} has reached its limit of {limit}{beyond}: give a higher one to go on")
         if confirmed is not None and self.hit(confirmed):
             raise ValueError(
                 f"{run} has reached its target of {self.target:g} ({confirmed:.4g} on fresh episodes): "

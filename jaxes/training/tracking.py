@@ -192,6 +192,8 @@ class Elsewhere:
 
 def check(kind: str | None) -> None:
     """Raise ValueError for a tracker that there is not, ImportError for one that is not installed."""
+    if kind == "tensorboard":
+        raise ValueError("track needs no 'tensorboard': its events are always in the run's folder")
     if kind is not None:
         checks.choice("tracker", kind, _KINDS)
         _module(kind)

@@ -21,6 +21,10 @@ from jaxes.training.actor import actor
 _LATER = {"reach": np.float32(norm.REACH)}
 
 
+SEED = 1_000_003
+"""Of episodes that training never saw, where no key is given."""
+
+
 class Trained:
     """A policy with its parameters and its normalizer, ready to act.
 
@@ -90,8 +94,9 @@ class Trained:
             f"observation must be one of {self.env.name}, {wanted}, or several with an axis in front; got {got}"
         )
 
-    def evaluate(self, key: jax.Array, episodes: int = 16) -> rl.Episodes:
-        """Play full episodes from a key; the leaves of the result are [episodes]."""
+    def evaluate(self, key: jax.Array | None = None, episodes: int = 16) -> rl.Episodes:
+        """Play full episodes from a key (by default that of `jaxes evaluate`); the results' leaves are [episodes]."""
+        key = jax.random.key(SEED) if key is None else key
         play = rl.evaluation(self.env, self.policy, episodes=episodes)
         return (play if self.env.lanes is not None else jax.jit(play))(self.params, self.normalizer, key)
 
