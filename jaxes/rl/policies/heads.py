@@ -156,7 +156,7 @@ def head(env: Env, name: str | None = None) -> Head:
     >>> head(jaxes.envs.make("jaxes/cartpole_swingup"), "bins:5").outputs
     5
     >>> head(jaxes.envs.make("jaxes/CyclicMDP")).outputs
-    4
+    3
     """
     contract.fields(env)
     if name is None:
