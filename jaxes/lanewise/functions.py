@@ -17,6 +17,7 @@ from jax import numpy as jnp
 
 from jaxes.lanewise.llvm import Emitter, library_function, library_name
 from jaxes.lanewise.rules import RULES
+from jaxes.lanewise.schedule import scheduled
 from jaxes.lanewise.trace import Tracer
 
 PI = np.float32(np.pi)
@@ -235,9 +236,8 @@ def _instructions(function: Callable[..., Any], names: list[str], width: int, pr
     tracer = Tracer(False, "cpu", RULES)
     program = tracer.program(closed)
     emitter = Emitter(program.table, width, {}, prefix)
-    for value, name in zip(program.inputs, names):
-        emitter.names[int(value.reshape(-1)[0])] = name  # pyrefly: ignore
-    out = int(program.outputs[0].reshape(-1)[0])  # pyrefly: ignore
-    needed = program.table.needed([out])
-    emitter.rows(needed, needed)
+    given = [int(value.reshape(-1)[0]) for value in program.inputs if isinstance(value, np.ndarray)]
+    (out,) = (int(value.reshape(-1)[0]) for value in program.outputs if isinstance(value, np.ndarray))
+    emitter.names.update(zip(given, names))
+    emitter.items(scheduled(program.table, [out], given))
     return emitter.name(out), emitter.lines, emitter.declared

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxes.lanewise.table import Loop, Table
+from jaxes.lanewise.schedule import Block, scheduled
+from jaxes.lanewise.table import Table
 
 FLOAT_COMPARISONS = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
 INSTRUCTIONS = {"add": "add", "sub": "sub", "mul": "mul", "and": "and", "or": "or", "xor": "xor"}
@@ -113,18 +114,17 @@ class Emitter:
 
     # Rows.
 
-    def rows(self, rows: Iterable[int], needed: set[int]) -> None:
-        """Instructions of rows of one region, in order."""
-        for row in sorted(rows):
-            operation = self.table.operations[row]
-            if operation == "loop":
-                self.loop(self.table.loops[row], needed)
-            elif operation == "result":
-                at, carry = self.table.operands[row]
+    def items(self, items: Iterable[int | Block]) -> None:
+        """Instructions of rows and loops, in order."""
+        for item in items:
+            if isinstance(item, Block):
+                self.loop(item)
+            elif self.table.operations[item] == "result":
+                at, carry = self.table.operands[item]
                 loop = self.table.loops[at]
-                self.names[row] = self.name(loop.nexts[carry] if loop.length is not None else loop.carries[carry])
-            elif row not in self.names and operation != "constant":
-                self.names[row] = self.row(row)
+                self.names[item] = self.name(loop.nexts[carry] if loop.length is not None else loop.carries[carry])
+            else:
+                self.names[item] = self.row(item)
 
     def row(self, row: int) -> str:
         table, operation = self.table, self.table.operations[row]
@@ -254,76 +254,56 @@ class Emitter:
 
     # Loops.
 
-    def loop(self, loop: Loop, needed: set[int]) -> None:
-        table = self.table
-        inside = {row for row in needed if self._within(row, loop.region)}
-        carries = [i for i, row in enumerate(loop.carries) if row in needed]
-        for i in carries:
+    def loop(self, block: Block) -> None:
+        table, loop = self.table, block.loop
+        for i in block.carries:
             self.names[loop.carries[i]] = f"%r{loop.carries[i]}"
         self._count += 1
         label, turn = f"loop{self._count}", f"%turn{self._count}"
         before, outer = self.block, self.lines
         self.block, self.lines = label, []
-        nexts = [loop.nexts[i] for i in carries]
-        own = lambda rows: [r for r in rows if table.regions[r] == loop.region]
         if loop.condition is None:
-            core = self._reached(nexts, inside)
-            self.rows(own(core - set(loop.carries)), needed)
-            values = [self.name(row) for row in nexts]
+            self.items(block.body)
+            values = [self.name(loop.nexts[i]) for i in block.carries]
             self.lines.append(f"  {turn}.next = add i32 {turn}, 1")
             self.lines.append(f"  {turn}.more = icmp slt i32 {turn}.next, {loop.length}")
             self.lines.append(f"  br i1 {turn}.more, label %{label}, label %{label}.end")
-            rest = inside - core - set(loop.carries)
         else:
-            mask = f"<{self.width} x i1>"
-            tested = self._reached([loop.condition], inside - set(loop.carries))
-            self.rows(own(tested), needed)
-            going = self.name(loop.condition)
-            some = f"@llvm.vector.reduce.or.v{self.width}i1"
-            self.declared.add(f"declare i1 {some}({mask})")
-            any_lane = self.new(f"call i1 {some}({mask} {going})")
-            self.lines.append(f"  br i1 {any_lane}, label %{label}.body, label %{label}.end")
-            self.lines.append(f"{label}.body:")
-            self.block = f"{label}.body"
-            self.rows(own(inside - tested - set(loop.carries)), needed)
-            values = []
-            for i, row in zip(carries, nexts):
-                kind, old = self.vector(table.dtypes[row]), self.names[loop.carries[i]]
-                values.append(self.new(f"select {mask} {going}, {kind} {self.name(row)}, {kind} {old}"))
-            self.lines.append(f"  br label %{label}")
-            rest = set()
+            values = self.while_(block, label)
         last, body = self.block, self.lines
         self.lines = outer
         self.lines += [f"  br label %{label}", f"{label}:"]
-        for i, value in zip(carries, values):
+        for i, value in zip(block.carries, values):
             row = loop.carries[i]
-            kind = self.vector(table.dtypes[row])
+            start = f"[ {self.name(loop.starts[i])}, %{before} ]"
             self.lines.append(
-                f"  {self.names[row]} = phi {kind} [ {self.name(loop.starts[i])}, %{before} ], [ {value}, %{last} ]"
+                f"  {self.names[row]} = phi {self.vector(table.dtypes[row])} {start}, [ {value}, %{last} ]"
             )
         if loop.condition is None:
             self.lines.append(f"  {turn} = phi i32 [ 0, %{before} ], [ {turn}.next, %{last} ]")
         self.lines += body
         self.lines.append(f"{label}.end:")
         self.block = f"{label}.end"
-        # What no turn but the last one has to know.
-        self.rows(own(rest), needed)
+        self.items(block.rest)
 
-    def _within(self, row: int, region: int) -> bool:
-        at = self.table.regions[row]
-        while self.table.depths[at] > self.table.depths[region]:
-            at = self.table.parents[at]
-        return at == region
-
-    def _reached(self, outputs: list[int], inside: set[int]) -> set[int]:
-        """Rows inside a loop that some of its rows depend on."""
-        todo, seen = [row for row in outputs if row in inside], set()
-        while todo:
-            row = todo.pop()
-            if row not in seen and row in inside:
-                seen.add(row)
-                todo.extend(self.table.before(row))
-        return seen
+    def while_(self, block: Block, label: str) -> list[str]:
+        """Turns until no lane of the chunk goes on; a lane that has ended keeps its values."""
+        table, loop, mask = self.table, block.loop, f"<{self.width} x i1>"
+        assert loop.condition is not None
+        self.items(block.tested)
+        going = self.name(loop.condition)
+        some = f"@llvm.vector.reduce.or.v{self.width}i1"
+        self.declared.add(f"declare i1 {some}({mask})")
+        any_lane = self.new(f"call i1 {some}({mask} {going})")
+        self.lines += [f"  br i1 {any_lane}, label %{label}.body, label %{label}.end", f"{label}.body:"]
+        self.block = f"{label}.body"
+        self.items(block.body)
+        values = []
+        for i in block.carries:
+            kind, old = self.vector(table.dtypes[loop.carries[i]]), self.names[loop.carries[i]]
+            values.append(self.new(f"select {mask} {going}, {kind} {self.name(loop.nexts[i])}, {kind} {old}"))
+        self.lines.append(f"  br label %{label}")
+        return values
 
 
 def library_name(operation: str, kind: str) -> str:
@@ -359,7 +339,8 @@ def chunk_function(
     bytes on.
     """
     emitter = Emitter(table, width, functions)
-    needed = table.needed([row for array in outputs for row in array.rows], [r for a in inputs for r in a.rows])
+    results, given = ([row for array in arrays for row in array.rows] for arrays in (outputs, inputs))
+    needed = table.needed(results, given)
     at = 0
     for array in inputs:
         memory = f"<{width} x {stored(array.dtype)}>"
@@ -372,7 +353,7 @@ def chunk_function(
                     value if array.dtype.kind != "b" else emitter.new(f"icmp ne {memory} {value}, zeroinitializer")
                 )
         at += room(len(array.rows) * size)
-    emitter.rows([row for row in needed if table.regions[row] == 0], needed)
+    emitter.items(scheduled(table, results, given))
     at = 0
     for array in outputs:
         memory = f"<{width} x {stored(array.dtype)}>"

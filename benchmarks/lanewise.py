@@ -1,0 +1,264 @@
+"""One program a lane beside `vmap`: environments alone, whole generations, other ways to the same, and other libraries.
+
+python benchmarks/lanewise.py [PART ...]; writes benchmarks/results/lanewise.json, in which other parts stay as they are.
+Each part takes some minutes on two cores.
+"""
+
+import argparse
+import functools
+import time
+
+import _lanewise_ways as ways
+import _measure
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxes
+from jaxes import rl
+from jaxes.lanewise.program import run, traced
+
+KEY = jax.random.key(0)
+ENVIRONMENTS = ("hopper", "walker2d", "halfcheetah", "ant", "humanoid", "inverted_pendulum")
+# A factor of `vmap`'s steps a second, at 64 lanes and at 512.
+ASKED = {"humanoid": 3, "inverted_pendulum": 3}
+
+
+def moment(env, lanes: int):
+    """States some steps after a reset, and actions."""
+    low, high = env.action.low, env.action.high
+    action = jax.random.uniform(jax.random.key(1), (lanes, *low.shape), minval=low, maxval=high)
+    state = jax.jit(jax.vmap(env.reset))(jax.random.split(KEY, lanes))
+    for _ in range(3):
+        state = jax.jit(jax.vmap(env.step))(state, action)
+    return state, action
+
+
+def steps(step, count: int = 8):
+    """Several steps of all lanes in one program."""
+    return lambda state, action: jax.lax.scan(lambda s, _: (step(s, action), None), state, length=count)[0]
+
+
+def alone(name: str, lanes: int, rounds: int) -> dict:
+    """An environment's steps, by `vmap` and as one program."""
+    env = jaxes.envs.make(f"brax/{name}")
+    state, action = moment(env, lanes)
+    rows, calls = {}, {}
+    kinds = {"vmap": env.step, "lanewise": jaxes.lanewise(env.step), "finite": jaxes.lanewise(env.step, finite=True)}
+    for what, step in kinds.items():
+        start = time.perf_counter()
+        lowered = jax.jit(steps(jax.vmap(step))).lower(state, action)
+        traced_s = time.perf_counter() - start
+        program = lowered.compile()
+        rows[what] = {"trace_s": traced_s, "compile_s": time.perf_counter() - start - traced_s}
+        calls[what] = functools.partial(program, state, action)
+    for what, row in _measure.interleaved(calls, rounds).items():
+        rows[what] |= {**row, "steps a second": 8 * lanes / row["median"]}
+    return rows
+
+
+def difference(name: str, states: int = 100, turns: int = 10) -> float:
+    """The largest difference from `vmap` in some steps, beside the size of the leaf."""
+    env = jaxes.envs.make(f"brax/{name}")
+    state, action = moment(env, states)
+    slow, fast = (jax.jit(jax.vmap(f)) for f in (env.step, jaxes.lanewise(env.step)))
+    worst = 0.0
+    for _ in range(turns):
+        want, got = slow(state, action), fast(state, action)
+        for w, g in zip(jax.tree.leaves(want), jax.tree.leaves(got)):
+            if w.dtype.kind == "f" and w.size:
+                worst = max(worst, float(jnp.abs(w - g).max() / jnp.maximum(1, jnp.abs(w).max())))
+        state = want
+    return worst
+
+
+def returns(name: str, members: int = 512, max_steps: int = 200) -> dict:
+    """Mean returns of random policies both ways."""
+    env = jaxes.envs.make(f"brax/{name}")
+    policy = rl.mlp(env, hidden=(32, 32))
+    population = jax.vmap(policy.init)(jax.random.split(jax.random.key(3), members))
+    out = {}
+    for how in ("off", "on"):
+        problem = rl.rollout(env, policy, max_steps=max_steps, lanewise=how)
+        ask = lambda ids=None: population if ids is None else jax.tree.map(lambda x: x[ids], population)
+        play = jax.jit(lambda state: problem.evaluate(state, jax.random.key(4), ask, jnp.arange(members)))
+        out[how] = np.asarray(play(problem.init(KEY))[0])
+    error = float(out["off"].std() / members**0.5)
+    return {
+        "vmap": float(out["off"].mean()),
+        "lanewise": float(out["on"].mean()),
+        "standard error": error,
+        "difference / standard error": abs(float(out["on"].mean() - out["off"].mean())) / error,
+    }
+
+
+def generation(env, hidden, members: int, max_steps: int, how: str, lanes: int | None = None):
+    """A compiled generation, its carry, and seconds to trace and compile."""
+    policy = rl.mlp(env, hidden=hidden)
+    strategy = jaxes.open_es(members, 0.05)
+    problem = rl.rollout(env, policy, max_steps=max_steps, lanewise=how, lanes=lanes)
+    carry = (strategy.init(KEY, policy.init(KEY)), problem.init(KEY))
+    start = time.perf_counter()
+    program = jax.jit(jaxes.generation(strategy, problem)).lower(carry).compile()
+    return functools.partial(program, carry), time.perf_counter() - start
+
+
+def generations(rounds: int) -> dict:
+    """Whole generations of 64 dense members on 64 lanes."""
+    out = {}
+    for name in ("hopper", "ant", "halfcheetah"):
+        kept = {} if name == "halfcheetah" else {"terminate_when_unhealthy": False}
+        env = jaxes.envs.make(f"brax/{name}", **kept)  # so that both ways take the same steps
+        for hidden in ((32, 32), (64, 64)):
+            made = {how: generation(env, hidden, 64, 100, how) for how in ("off", "on")}
+            rows = _measure.interleaved({how: call for how, (call, _) in made.items()}, rounds)
+            for how, row in rows.items():
+                row["seconds to trace and compile"] = made[how][1]
+            out[f"{name}, {hidden[0]}-{hidden[1]}"] = rows
+            print(name, hidden, {how: round(row["median"], 4) for how, row in rows.items()}, flush=True)
+    return out
+
+
+def small() -> dict:
+    """Environments that were fast before."""
+    out = {}
+    for name in ("gymnax/CartPole-v1", "jaxes/CyclicMDP"):
+        env = jaxes.envs.make(name)
+        calls = {}
+        for how in ("off", "on"):
+            policy = rl.mlp(env, hidden=(32,), head="categorical")
+            strategy = jaxes.open_es(256, 0.05)
+            problem = rl.rollout(env, policy, max_steps=200, lanewise=how)
+            carry = (strategy.init(KEY, policy.init(KEY)), problem.init(KEY))
+            calls[how] = functools.partial(jax.jit(jaxes.generation(strategy, problem)).lower(carry).compile(), carry)
+        out[name] = _measure.interleaved(calls, 15)
+    return out
+
+
+def other_ways(rounds: int, name: str = "hopper", lanes: int = 64) -> dict:
+    """Other ways to run the same program."""
+    env = jaxes.envs.make(f"brax/{name}")
+    state, action = moment(env, lanes)
+    leaves, tree = jax.tree.flatten((state, action))
+    shapes = [jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for x in leaves]
+    closed, out = jax.make_jaxpr(lambda *x: env.step(*tree.unflatten(x)), return_shape=True)(*shapes)
+    program = traced(closed)
+    whole = lambda how: lambda s, a: jax.tree.structure(out).unflatten(how(program, lanes, jax.tree.leaves((s, a))))
+    kinds = {
+        "vmap": jax.vmap(env.step),
+        "operations of XLA, a vector an element": whole(ways.vectors),
+        "the same as one small call": whole(ways.small_call),
+        "LLVM": whole(run),
+    }
+    rows, calls = {}, {}
+    for what, step in kinds.items():
+        start = time.perf_counter()
+        program_ = jax.jit(steps(step)).lower(state, action).compile()
+        rows[what] = {"seconds to trace and compile": time.perf_counter() - start}
+        calls[what] = functools.partial(program_, state, action)
+    start = time.perf_counter()
+    by_c = ways.ByC(program, lanes, leaves)
+    rows["C by the system's compiler, outside of JAX"] = {"seconds to trace and compile": time.perf_counter() - start}
+    calls["C by the system's compiler, outside of JAX"] = lambda: [by_c.run() for _ in range(8)]
+    for what, row in _measure.interleaved(calls, rounds).items():
+        rows[what] |= {**row, "milliseconds a step": row["median"] / 8 * 1e3}
+        print(what, rows[what], flush=True)
+    return rows
+
+
+def evosax(rounds: int) -> dict:
+    """A generation of evosax's OpenES on its BraxProblem beside ours, the same sizes."""
+    from evosax.algorithms import Open_ES
+    from evosax.problems import BraxProblem
+    from evosax.problems.networks import MLP, tanh_output_fn
+
+    out = {}
+    for name in ("hopper", "ant", "halfcheetah"):
+        env = jaxes.envs.make(f"brax/{name}")
+        ours, _ = generation(env, (32, 32), 64, 100, "on")
+        network = MLP(layer_sizes=(32, 32, env.action.low.shape[0]), output_fn=tanh_output_fn)
+        problem = BraxProblem(env_name=name, policy=network, episode_length=100, num_rollouts=1)
+        state = problem.init(KEY)
+        params = problem.sample(KEY)
+        strategy = Open_ES(population_size=64, solution=params)
+        numbers = strategy.default_params
+        started = strategy.init(KEY, params, numbers)
+
+        @jax.jit
+        def theirs(key, started, state, strategy=strategy, problem=problem, numbers=numbers):
+            population, started = strategy.ask(key, started, numbers)
+            fitness, state, _ = problem.eval(key, population, state)
+            started, _ = strategy.tell(key, population, -fitness, started, numbers)
+            return started, state
+
+        call = functools.partial(theirs, KEY, started, state)
+        out[name] = _measure.interleaved({"jaxes": ours, "evosax": call}, rounds)
+        print(name, out[name], flush=True)
+    return out
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parts = ("alone", "differences", "returns", "generations", "small", "ways", "evosax")
+    parser.add_argument("parts", nargs="*", choices=[*parts, []], help="all by default")
+    parser.add_argument("--rounds", type=int, default=9)
+    options = parser.parse_args()
+    try:
+        figures = {name: part for name, part in _measure.load("lanewise").items() if name in parts}
+    except FileNotFoundError:
+        figures = {}
+    for part in options.parts or parts:
+        if part == "alone":
+            figures[part] = {}
+            for name in ENVIRONMENTS:
+                for lanes in (64, 512):
+                    figures[part][f"{name}, {lanes} lanes"] = rows = alone(name, lanes, options.rounds)
+                    print(name, lanes, {k: round(v["steps a second"]) for k, v in rows.items()}, flush=True)
+        elif part == "differences":
+            figures[part] = {name: difference(name) for name in ENVIRONMENTS}
+        elif part == "returns":
+            figures[part] = {name: returns(name) for name in ("hopper", "ant", "halfcheetah")}
+        elif part == "generations":
+            figures[part] = generations(options.rounds)
+        elif part == "small":
+            figures[part] = small()
+        elif part == "ways":
+            figures[part] = other_ways(options.rounds)
+        else:
+            figures[part] = evosax(options.rounds)
+        _measure.save("lanewise", {"bounds": bounds(figures), **figures})
+    for name, row in bounds(figures).items():
+        print(f"{'ok  ' if row['reached'] else 'MISS'} {row['measured']:10.4g}  {name}")
+
+
+def bounds(figures: dict) -> dict:
+    """What was asked, of the parts that there are."""
+    out = {}
+
+    def at_least(name, measured, bound):
+        out[name] = {"measured": measured, "at_least": bound, "reached": measured >= bound}
+
+    def at_most(name, measured, bound):
+        out[name] = {"measured": measured, "at_most": bound, "reached": measured <= bound}
+
+    for name, rows in figures.get("alone", {}).items():
+        kind = name.split(",")[0]
+        at_least(f"{name}: steps a second / vmap's", 1 / rows["lanewise"]["ratio"], ASKED.get(kind, 5))
+        total = {k: row["trace_s"] + row["compile_s"] for k, row in rows.items()}
+        most = 2 if kind == "humanoid" else 1.5
+        at_most(f"{name}: seconds to compile / vmap's", total["lanewise"] / total["vmap"], most)
+    for name, worst in figures.get("differences", {}).items():
+        at_most(f"{name}: largest difference in 10 steps from 100 states", worst, 1e-4)
+    for name, row in figures.get("returns", {}).items():
+        at_most(f"{name}: mean returns of 512 policies, apart / standard error", row["difference / standard error"], 1)
+    for name, rows in figures.get("generations", {}).items():
+        at_least(f"generation, {name}: vmap's time / ours", 1 / rows["on"]["ratio"], 5)
+    for name, rows in figures.get("small", {}).items():
+        at_most(f"{name}: a generation's time / vmap's", rows["on"]["ratio"], 1.03)
+    for name, rows in figures.get("evosax", {}).items():
+        at_least(f"generation, {name}: evosax's time / ours", rows["evosax"]["ratio"], 5)
+    return out
+
+
+if __name__ == "__main__":
+    main()

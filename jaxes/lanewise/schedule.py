@@ -1,0 +1,58 @@
+"""The order in which needed rows are computed; of loops, what each turn needs and what only the last one has to know."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from jaxes.lanewise.table import Loop, Table
+
+
+class Block(NamedTuple):
+    """A loop, and rows and loops inside it."""
+
+    loop: Loop
+    carries: list[int]  # which of its carries are needed
+    tested: list["int | Block"]  # what the condition of a loop of unknown length needs
+    body: list["int | Block"]  # what the next turn needs
+    rest: list["int | Block"]  # what is computed once, behind the last turn, from that turn's values
+
+
+def scheduled(table: Table, outputs: Iterable[int], given: Iterable[int]) -> list[int | Block]:
+    """Rows and loops outside of all loops, in order; neither constants nor rows that are given."""
+    given = set(given)
+    needed = table.needed(outputs, given)
+    return _ordered(table, 0, needed - given, needed)
+
+
+def _ordered(table: Table, region: int, rows: set[int], needed: set[int]) -> list[int | Block]:
+    silent = ("constant", "carried")
+    here = sorted(r for r in rows if table.regions[r] == region and table.operations[r] not in silent)
+    return [_block(table, table.loops[r], needed) if r in table.loops else r for r in here]
+
+
+def _block(table: Table, loop: Loop, needed: set[int]) -> Block:
+    inside = {row for row in needed if _within(table, row, loop.region)}
+    carries = [i for i, row in enumerate(loop.carries) if row in needed]
+    ordered = lambda rows: _ordered(table, loop.region, rows, needed)
+    if loop.condition is None:
+        core = _reached(table, [loop.nexts[i] for i in carries], inside)
+        return Block(loop, carries, [], ordered(core), ordered(inside - core))
+    tested = _reached(table, [loop.condition], inside - set(loop.carries))
+    return Block(loop, carries, ordered(tested), ordered(inside - tested), [])
+
+
+def _within(table: Table, row: int, region: int) -> bool:
+    at = table.regions[row]
+    while table.depths[at] > table.depths[region]:
+        at = table.parents[at]
+    return at == region
+
+
+def _reached(table: Table, outputs: list[int], inside: set[int]) -> set[int]:
+    """Rows inside a loop that some of its rows depend on."""
+    todo, seen = [row for row in outputs if row in inside], set()
+    while todo:
+        row = todo.pop()
+        if row not in seen and row in inside:
+            seen.add(row)
+            todo.extend(table.before(row))
+    return seen
