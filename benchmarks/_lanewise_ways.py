@@ -102,14 +102,14 @@ def small_call(program: Program, lanes: int, leaves: list[jax.Array]) -> list[ja
     packed = jnp.stack([v.astype(jnp.float32) for v in split(program, leaves)])
 
     def body(packed):
-        elements = [(row > 0.5) if d == bool else row.astype(d) for row, d in zip(packed, dtypes)]
+        elements = [(row > 0.5) if d.kind == "b" else row.astype(d) for row, d in zip(packed, dtypes)]
         return jnp.stack([v.astype(jnp.float32) for v in by_xla(program, lanes, elements)])
 
     closed = jax.make_jaxpr(body)(packed)
     with set_xla_metadata(xla_cpu_small_call="true", inlineable="false"):
         (out,) = jax.jit(jax.extend.core.jaxpr_as_fun(closed))(packed)
     kinds = [a.dtype for v, a in zip(program.outputs, program.avals) for _ in range(v.size)]
-    return joined(program, lanes, [(row > 0.5) if d == bool else row.astype(d) for row, d in zip(out, kinds)])
+    return joined(program, lanes, [(row > 0.5) if d.kind == "b" else row.astype(d) for row, d in zip(out, kinds)])
 
 
 class ByC:

@@ -1,7 +1,7 @@
 """One program a lane beside `vmap`: environments alone, whole generations, other ways to the same, and other libraries.
 
-python benchmarks/lanewise.py [PART ...]; writes benchmarks/results/lanewise.json, in which other parts stay as they are.
-Each part takes some minutes on two cores.
+python benchmarks/lanewise.py [PART ...]; writes benchmarks/results/lanewise.json, where other parts stay as they are. Each
+part takes some minutes on two cores.
 """
 
 import argparse
@@ -78,17 +78,17 @@ def returns(name: str, members: int = 512, max_steps: int = 200) -> dict:
     policy = rl.mlp(env, hidden=(32, 32))
     population = jax.vmap(policy.init)(jax.random.split(jax.random.key(3), members))
     out = {}
-    for how in ("off", "on"):
+    for how in ("off", "auto"):
         problem = rl.rollout(env, policy, max_steps=max_steps, lanewise=how)
         ask = lambda ids=None: population if ids is None else jax.tree.map(lambda x: x[ids], population)
-        play = jax.jit(lambda state: problem.evaluate(state, jax.random.key(4), ask, jnp.arange(members)))
-        out[how] = np.asarray(play(problem.init(KEY))[0])
+        evaluate = functools.partial(problem.evaluate, key=jax.random.key(4), ask=ask, ids=jnp.arange(members))
+        out[how] = np.asarray(jax.jit(evaluate)(problem.init(KEY))[0])
     error = float(out["off"].std() / members**0.5)
     return {
         "vmap": float(out["off"].mean()),
-        "lanewise": float(out["on"].mean()),
+        "lanewise": float(out["auto"].mean()),
         "standard error": error,
-        "difference / standard error": abs(float(out["on"].mean() - out["off"].mean())) / error,
+        "difference / standard error": abs(float(out["auto"].mean() - out["off"].mean())) / error,
     }
 
 
@@ -110,7 +110,7 @@ def generations(rounds: int) -> dict:
         kept = {} if name == "halfcheetah" else {"terminate_when_unhealthy": False}
         env = jaxes.envs.make(f"brax/{name}", **kept)  # so that both ways take the same steps
         for hidden in ((32, 32), (64, 64)):
-            made = {how: generation(env, hidden, 64, 100, how) for how in ("off", "on")}
+            made = {how: generation(env, hidden, 64, 100, how) for how in ("off", "auto")}
             rows = _measure.interleaved({how: call for how, (call, _) in made.items()}, rounds)
             for how, row in rows.items():
                 row["seconds to trace and compile"] = made[how][1]
@@ -125,7 +125,7 @@ def small() -> dict:
     for name in ("gymnax/CartPole-v1", "jaxes/CyclicMDP"):
         env = jaxes.envs.make(name)
         calls = {}
-        for how in ("off", "on"):
+        for how in ("off", "auto"):
             policy = rl.mlp(env, hidden=(32,), head="categorical")
             strategy = jaxes.open_es(256, 0.05)
             problem = rl.rollout(env, policy, max_steps=200, lanewise=how)
@@ -175,7 +175,7 @@ def evosax(rounds: int) -> dict:
     out = {}
     for name in ("hopper", "ant", "halfcheetah"):
         env = jaxes.envs.make(f"brax/{name}")
-        ours, _ = generation(env, (32, 32), 64, 100, "on")
+        ours, _ = generation(env, (32, 32), 64, 100, "auto")
         network = MLP(layer_sizes=(32, 32, env.action.low.shape[0]), output_fn=tanh_output_fn)
         problem = BraxProblem(env_name=name, policy=network, episode_length=100, num_rollouts=1)
         state = problem.init(KEY)
@@ -252,9 +252,9 @@ def bounds(figures: dict) -> dict:
     for name, row in figures.get("returns", {}).items():
         at_most(f"{name}: mean returns of 512 policies, apart / standard error", row["difference / standard error"], 1)
     for name, rows in figures.get("generations", {}).items():
-        at_least(f"generation, {name}: vmap's time / ours", 1 / rows["on"]["ratio"], 5)
+        at_least(f"generation, {name}: vmap's time / ours", 1 / rows["auto"]["ratio"], 5)
     for name, rows in figures.get("small", {}).items():
-        at_most(f"{name}: a generation's time / vmap's", rows["on"]["ratio"], 1.03)
+        at_most(f"{name}: a generation's time / vmap's", rows["auto"]["ratio"], 1.03)
     for name, rows in figures.get("evosax", {}).items():
         at_least(f"generation, {name}: evosax's time / ours", rows["evosax"]["ratio"], 5)
     return out

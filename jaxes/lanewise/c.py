@@ -19,8 +19,9 @@ MATHEMATICS = {"round": "rint", "abs": "fabs"}
 # Whole numbers as XLA divides, shifts and converts them.
 PRELUDE = """
 #define DIVISION(T) \\
-  static FUNCTION T div_##T(T a, T b) { return b == 0 ? (T)-1 : ((T)-1 < 0 && b == (T)-1) ? (T)(0 - a) : (T)(a / b); } \\
-  static FUNCTION T rem_##T(T a, T b) { return b == 0 ? a : ((T)-1 < 0 && b == (T)-1) ? (T)0 : (T)(a % b); }
+  static FUNCTION bool minus_##T(T b) { return (T)-1 < 0 && b == (T)-1; } \\
+  static FUNCTION T div_##T(T a, T b) { return b == 0 ? (T)-1 : minus_##T(b) ? (T)(0 - a) : (T)(a / b); } \\
+  static FUNCTION T rem_##T(T a, T b) { return b == 0 ? a : minus_##T(b) ? (T)0 : (T)(a % b); }
 DIVISION(int8_t) DIVISION(int16_t) DIVISION(int32_t) DIVISION(int64_t)
 DIVISION(uint8_t) DIVISION(uint16_t) DIVISION(uint32_t) DIVISION(uint64_t)
 #define MOST(T) static FUNCTION T max_##T(T a, T b) { return a != a ? a : a > b ? a : b; } \\

@@ -1,4 +1,4 @@
-"""The order in which needed rows are computed; of loops, what each turn needs and what only the last one has to know."""
+"""The order in which needed rows are computed: of loops, what each turn needs and what is for the last one only."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
