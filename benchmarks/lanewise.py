@@ -1,6 +1,7 @@
 """One program a lane beside `vmap`: environments alone, whole generations, other ways to the same, and other libraries.
 
-python benchmarks/lanewise.py [PART ...]; writes benchmarks/results/lanewise.json, where other parts stay as they are. Each
+python benchmarks/lanewise.py [PART ...]; writes benchmarks/results/lanewise.json, where other parts stay as they are.
+Each
 part takes some minutes on two cores.
 """
 

@@ -6,10 +6,10 @@ folded and shared as it is written. The table becomes LLVM's intermediate repres
 (`handler`, `turning`, `kernel`). The same table becomes C (`c`), of which a CUDA kernel is made.
 
 Why this way (benchmarks/lanewise.py measures all of them): XLA's own operations, a vector an element, are still a
-kernel each, and XLA takes a minute to compile some thousands of them; packed into one array and one "small call" they
-are one function, which is faster but compiles as slowly and depends on an attribute without a promise; a C compiler
-makes good code, but users' machines need not have one, and it makes no vectors of so long a loop. LLVM compiles the same
-program in a second, with a vector register for every element, on any machine that has the wheel.
+kernel each, and XLA takes a minute to compile some thousands of them. Packed into one array and one "small call" they
+are one function, which is faster, but compiles as slowly and depends on an attribute without a promise. A C compiler
+makes good code, but users' machines need not have one, and it makes no vectors of so long a loop. LLVM compiles the
+same program in a second, with a vector register for every element, on any machine that has the wheel.
 """
 
 from jaxes.lanewise.explanation import Explanation
