@@ -14,6 +14,7 @@ every = pytest.mark.parametrize(
 BY_VALUE = {"esmc", "ars", "guided_es", "asebo", "gesmr_ga", "simulated_annealing"}
 # Their papers' rules change sigma where fitness is noise: they refit to an elite, expect progress, or take a path that
 # stays where it is for one that moves.
+MANY = 101  # runs, where fewer do not tell
 BIASED = {"cem", "rm_es", "iamalgam", "iamalgam, univariate", "cr_fm_nes"}
 
 
@@ -60,5 +61,9 @@ def test_as_many_evaluations_as_the_reference(name, function):
     target, size = proof.common_target(theirs), proof.SETTINGS[name].size
     if target is None:
         pytest.skip("the reference gets nowhere either")
-    mine = np.median(proof.evaluations(proof.curves(name, function), target, size))
-    assert mine <= 1.5 * np.median(proof.evaluations(theirs, target, size))
+    mine = proof.curves(name, function)
+    median = lambda curves: np.median(proof.evaluations(curves, target, size))
+    if median(mine) > 1.5 * median(theirs):
+        # The medians of so few runs may be far apart where some runs take ten times as long as others.
+        mine, theirs = proof.curves(name, function, MANY), proof.curves_of_reference(name, function, MANY)
+    assert median(mine) <= 1.5 * median(theirs)
