@@ -14,7 +14,7 @@ every = pytest.mark.parametrize(
 BY_VALUE = {"esmc", "ars", "guided_es", "asebo", "gesmr_ga", "simulated_annealing"}
 # Their papers' rules change sigma where fitness is noise: they refit to an elite, expect progress, or take a path that
 # stays where it is for one that moves.
-MANY = 101  # runs, where fewer do not tell
+MANY = 301  # runs, where fewer do not tell
 BIASED = {"cem", "rm_es", "iamalgam", "iamalgam, univariate", "cr_fm_nes"}
 
 
