@@ -134,7 +134,7 @@ def test_one_that_breaks_a_promise(name):
 
 
 def test_what_is_no_strategy():
-    with pytest.raises(TypeError, match=r"such as jaxes.cma_es\(population_size, sigma\), got the factory cma_es"):
+    with pytest.raises(TypeError, match=r"such as jaxes.cma_es\(population_size\), got the factory cma_es"):
         jaxes.check(jaxes.cma_es)
 
 

@@ -925,7 +925,7 @@ def test_names_and_factories_stand_for_what_they_make():
         jaxes.open_es(N, noise=0.1)
     with pytest.raises(TypeError, match=r"got the factory cma_es"):
         jaxes.run(jaxes.cma_es, objective, None, generations=1)
-    with pytest.raises(TypeError, match=r"such as jaxes.cma_es\(population_size, sigma\), got 'cma_es'"):
+    with pytest.raises(TypeError, match=r"such as jaxes.cma_es\(population_size\), got 'cma_es'"):
         jaxes.run("cma_es", objective, None, generations=1)
 
 

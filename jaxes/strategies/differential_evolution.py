@@ -14,7 +14,7 @@ import numpy as np
 from jaxes.blocks import Comm, over_blocks
 from jaxes.schedules import Number
 from jaxes.strategies.parts import populations
-from jaxes.strategies.parts.generations import advance, begin
+from jaxes.strategies.parts.generations import advance, begin, most
 from jaxes.strategy import Strategy, strategy_factory, summarize
 from jaxes.support import checks, trees
 
@@ -153,11 +153,11 @@ def distinct(key: jax.Array, i: jax.Array, size: int, count: int) -> list[jax.Ar
 
 
 def _held(new: jax.Array, old: jax.Array) -> jax.Array:
-    """Where a mutant's number is within a quarter of what the parameter's dtype holds.
+    """Where a mutant's number is within the range of a search.
 
-    A number that no fitness depends on spreads without end; where it would overflow, the old one stays.
+    A number that no fitness depends on spreads without end; beyond the range, the old one stays.
     """
-    return jnp.abs(new) <= 0.25 * float(jnp.finfo(old.dtype).max)
+    return jnp.abs(new) <= 0.99 * most(old.dtype)  # as the parameter's dtype rounds it
 
 
 def crossed(key: jax.Array, chance: jax.Array, crossover: str, like: Any) -> Any:

@@ -158,6 +158,6 @@ def test_a_number_without_effect_stays_finite():
         return jax.lax.scan(step, (strategy.init(jax.random.key(0), jnp.ones(2)), ()), length=3000)[0][0]
 
     state = end()
-    assert jnp.isfinite(state.population).all() and jnp.isfinite(state.sigma) and state.sigma > 1e30
+    assert jnp.isfinite(state.population).all() and jnp.isfinite(state.sigma) and state.sigma > 1e10
     np.testing.assert_allclose(strategy.recommend(state)[0], 3, rtol=1e-6)
     assert jnp.isfinite(strategy.ask(state)).all()

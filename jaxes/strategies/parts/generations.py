@@ -56,6 +56,16 @@ def advance(
     return state._replace(**follow_all(numbers, state, state.step))
 
 
+def most(dtype: Any) -> float:
+    """The largest number of a search: its products with others of its size are finite.
+
+    >>> f"{most(jnp.float32):.0e}"
+    '2e+17'
+    """
+    largest = float(jnp.finfo(dtype).max)
+    return largest**0.45 if largest > 1e30 else largest / 4
+
+
 def within_range(new: Mapping[str, Any], old: Mapping[str, Any]) -> jax.Array:
     """bool[]: whether no field but a fitness holds NaN, or a number so large that products with others overflow.
 
@@ -70,7 +80,6 @@ def within_range(new: Mapping[str, Any], old: Mapping[str, Any]) -> jax.Array:
             continue
         for now, before in zip(jax.tree.leaves(new[name]), jax.tree.leaves(old[name]), strict=True):
             if jnp.issubdtype(jnp.result_type(now), jnp.floating):
-                largest = float(jnp.finfo(now.dtype).max)
-                limit = jnp.asarray(largest**0.45 if largest > 1e30 else largest / 4, now.dtype)
+                limit = jnp.asarray(most(now.dtype), now.dtype)
                 fine &= jnp.max(jnp.abs(now)) <= jnp.maximum(limit, jnp.max(jnp.abs(before)))
     return fine
