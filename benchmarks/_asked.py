@@ -90,6 +90,27 @@ SALIMANS = "Salimans et al. 2017"
 EVOSAX = "evosax"
 
 
+def lanewise() -> Iterable[Row]:
+    """One program a lane."""
+    row = lambda name, asked, why="": Row(f"brax: {name}" if "/" not in name.split(":")[0] else name, asked, name, why)
+    kinds = ("hopper", "walker2d", "halfcheetah", "ant", "humanoid", "inverted_pendulum")
+    for kind, lanes in itertools.product(kinds, (64, 512)):
+        least = 3 if kind in ("humanoid", "inverted_pendulum") else 5
+        yield row(f"{kind}, {lanes} lanes: steps a second / vmap's", at_least(least, OWN))
+        yield row(f"{kind}, {lanes} lanes: seconds to compile / vmap's", at_most(2 if kind == "humanoid" else 1.5, OWN))
+    rounding = "float32 itself: a step by vmap is as far from the same step in float64"
+    for kind in kinds:
+        why = rounding if kind == "humanoid" else ""
+        yield row(f"{kind}: largest difference in 10 steps from 100 states", at_most(1e-4, OWN), why)
+    for kind in ("hopper", "ant", "halfcheetah"):
+        yield row(f"{kind}: mean returns of 512 policies, apart / standard error", at_most(1, OWN))
+        for hidden in ("32-32", "64-64"):
+            yield row(f"generation, {kind}, {hidden}: vmap's time / ours", at_least(5, OWN))
+        yield row(f"generation, {kind}: evosax's time / ours", at_least(5, f"{OWN}, beside evosax"))
+    for name in ("gymnax/CartPole-v1", "jaxes/CyclicMDP"):
+        yield row(f"{name}: a generation's time / vmap's", at_most(1.03, OWN))
+
+
 def lowrank() -> Iterable[Row]:
     """Populations of low rank."""
     again = (
@@ -423,6 +444,12 @@ SECTIONS = (
                 "memory of an ant rollout, with normalizer / without",
             ),
         ),
+    ),
+    Section(
+        "One program a lane, beside `vmap`",
+        "lanewise",
+        tuple(lanewise()),
+        "Environments alone, whole generations of 64 members on 64 lanes, and evosax's `BraxProblem`, on two CPU cores.",
     ),
     Section("The same bits on any number of devices", "scaling", tuple(scaling())),
     Section(

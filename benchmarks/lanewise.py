@@ -1,8 +1,7 @@
 """One program a lane beside `vmap`: environments alone, whole generations, other ways to the same, and other libraries.
 
 python benchmarks/lanewise.py [PART ...]; writes benchmarks/results/lanewise.json, where other parts stay as they are.
-Each
-part takes some minutes on two cores.
+Each part takes some minutes on two cores.
 """
 
 import argparse
@@ -120,6 +119,17 @@ def generations(rounds: int) -> dict:
     return out
 
 
+def by_lanes(rounds: int) -> dict:
+    """Generations of 512 members by the number of lanes."""
+    out = {}
+    for name, hidden in (("hopper", (32, 32)), ("ant", (64, 64))):
+        env = jaxes.envs.make(f"brax/{name}", terminate_when_unhealthy=False)
+        calls = {f"{n} lanes": generation(env, hidden, 512, 50, "auto", n)[0] for n in (64, 128, 256, 512)}
+        out[name] = _measure.interleaved(calls, rounds)
+        print(name, {what: round(row["median"], 4) for what, row in out[name].items()}, flush=True)
+    return out
+
+
 def small() -> dict:
     """Environments that were fast before."""
     out = {}
@@ -200,7 +210,7 @@ def evosax(rounds: int) -> dict:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parts = ("alone", "differences", "returns", "generations", "small", "ways", "evosax")
+    parts = ("alone", "differences", "returns", "generations", "lanes", "small", "ways", "evosax")
     parser.add_argument("parts", nargs="*", choices=[*parts, []], help="all by default")
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
@@ -221,6 +231,8 @@ def main():
             figures[part] = {name: returns(name) for name in ("hopper", "ant", "halfcheetah")}
         elif part == "generations":
             figures[part] = generations(options.rounds)
+        elif part == "lanes":
+            figures[part] = by_lanes(options.rounds)
         elif part == "small":
             figures[part] = small()
         elif part == "ways":
