@@ -449,7 +449,7 @@ SECTIONS = (
         "One program a lane, beside `vmap`",
         "lanewise",
         tuple(lanewise()),
-        "Environments alone, whole generations of 64 members on 64 lanes, and evosax's `BraxProblem`, on two CPU cores.",
+        "Environments alone, generations of 64 members on 64 lanes, and evosax's `BraxProblem`, on two CPU cores.",
     ),
     Section("The same bits on any number of devices", "scaling", tuple(scaling())),
     Section(
