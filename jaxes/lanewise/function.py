@@ -37,7 +37,7 @@ class _Lanewise:
     Returns:
         The same function.
 
-    >>> import jax, jax.numpy as jnp
+    >>> import jax, jax.numpy as jnp, jaxes
     >>> def step(position, velocity):
     ...     velocity = velocity - 0.1 * position
     ...     return position + 0.1 * velocity, velocity
