@@ -4,12 +4,12 @@ The same rows as in `jaxes.lanewise.llvm`, one statement each. Numbers of one el
 other in memory: arrays are [elements, lanes].
 """
 
-from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from jaxes.lanewise.llvm import Array
-from jaxes.lanewise.schedule import Block, scheduled
+from jaxes.lanewise.schedule import Block, Emitter, scheduled
 from jaxes.lanewise.table import Table
 
 INFIX = {"add": "+", "sub": "-", "mul": "*", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
@@ -52,19 +52,17 @@ def kind(dtype: np.dtype) -> str:
     return ("float" if dtype.itemsize == 4 else "double") if dtype.kind == "f" else f"{dtype.name}_t"
 
 
-class Writer:
+class Statements(Emitter):
     """Writes the statements of rows."""
 
     def __init__(self, table: Table):
-        self.table = table
-        self.names: dict[int, str] = {}
+        super().__init__(table)
         self.lines: list[str] = []
         self.declared: list[str] | None = None  # of values inside a loop, which are read behind it too
         self._count = 0
 
-    def name(self, row: int) -> str:
-        value = self.table.values[row]
-        return self.names[row] if value is None else literal(value, self.table.dtypes[row])
+    def constant(self, value: Any, dtype: np.dtype) -> str:
+        return literal(value, dtype)
 
     def new(self, dtype: np.dtype, text: str) -> str:
         self._count += 1
@@ -76,16 +74,8 @@ class Writer:
             self.lines.append(f"{name} = {text};")
         return name
 
-    def items(self, items: Iterable[int | Block]) -> None:
-        for item in items:
-            if isinstance(item, Block):
-                self.loop(item)
-            elif self.table.operations[item] == "result":
-                at, carry = self.table.operands[item]
-                loop = self.table.loops[at]
-                self.names[item] = self.name(loop.nexts[carry] if loop.length is not None else loop.carries[carry])
-            else:
-                self.names[item] = self.new(self.table.dtypes[item], self.expression(item))
+    def compute(self, row: int) -> str:
+        return self.new(self.table.dtypes[row], self.expression(row))
 
     def loop(self, block: Block) -> None:
         """Values that are read behind the loop are declared in front of it."""
@@ -199,7 +189,7 @@ def source(table: Table, inputs: list[Array], outputs: list[Array], symbol: str,
 
     In CUDA it is a kernel whose pointers are arguments of their own: `symbol(lanes, in0, ..., out0, ...)`.
     """
-    writer = Writer(table)
+    writer = Statements(table)
     given = [row for array in inputs for row in array.rows]
     results = [row for array in outputs for row in array.rows]
     needed = table.needed(results, given)

@@ -15,7 +15,7 @@ import numpy as np
 from jax import lax
 from jax import numpy as jnp
 
-from jaxes.lanewise.llvm import Emitter, library_function, library_name
+from jaxes.lanewise.llvm import Vectors, library_function, library_name
 from jaxes.lanewise.rules import RULES
 from jaxes.lanewise.schedule import scheduled
 from jaxes.lanewise.trace import Tracer
@@ -235,7 +235,7 @@ def _instructions(function: Callable[..., Any], names: list[str], width: int, pr
     closed = jax.make_jaxpr(function)(*[jax.ShapeDtypeStruct((), np.float32)] * len(names))
     tracer = Tracer(False, "cpu", RULES)
     program = tracer.program(closed)
-    emitter = Emitter(program.table, width, {}, prefix)
+    emitter = Vectors(program.table, width, {}, prefix)
     given = [int(value.reshape(-1)[0]) for value in program.inputs if isinstance(value, np.ndarray)]
     (out,) = (int(value.reshape(-1)[0]) for value in program.outputs if isinstance(value, np.ndarray))
     emitter.names.update(zip(given, names))

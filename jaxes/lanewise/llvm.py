@@ -5,12 +5,12 @@ know is computed behind them, once.
 """
 
 import struct
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxes.lanewise.schedule import Block, scheduled
+from jaxes.lanewise.schedule import Block, Emitter, scheduled
 from jaxes.lanewise.table import Table
 
 FLOAT_COMPARISONS = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
@@ -59,7 +59,7 @@ def stored(dtype: np.dtype) -> str:
     return "i8" if dtype.kind == "b" else scalar(dtype)
 
 
-class Emitter:
+class Vectors(Emitter):
     """Writes the instructions of rows.
 
     Args:
@@ -70,11 +70,10 @@ class Emitter:
     """
 
     def __init__(self, table: Table, width: int, functions: dict[tuple[str, str], str], prefix: str = "t"):
-        self.table = table
+        super().__init__(table)
         self.width = width
         self.functions = functions
         self.prefix = prefix
-        self.names: dict[int, str] = {}
         self.lines: list[str] = []
         self.block = "entry"
         self.used: set[tuple[str, str]] = set()
@@ -86,7 +85,7 @@ class Emitter:
     def vector(self, dtype: np.dtype) -> str:
         return f"<{self.width} x {scalar(dtype)}>"
 
-    def splat(self, value, dtype: np.dtype) -> str:
+    def constant(self, value: Any, dtype: np.dtype) -> str:
         if dtype.kind == "b":
             text = "true" if value else "false"
         elif dtype.kind == "f":
@@ -94,10 +93,6 @@ class Emitter:
         else:
             text = str(int(value))
         return f"splat ({scalar(dtype)} {text})"
-
-    def name(self, row: int) -> str:
-        value = self.table.values[row]
-        return self.names[row] if value is None else self.splat(value, self.table.dtypes[row])
 
     def new(self, text: str) -> str:
         self._count += 1
@@ -114,19 +109,7 @@ class Emitter:
 
     # Rows.
 
-    def items(self, items: Iterable[int | Block]) -> None:
-        """Instructions of rows and loops, in order."""
-        for item in items:
-            if isinstance(item, Block):
-                self.loop(item)
-            elif self.table.operations[item] == "result":
-                at, carry = self.table.operands[item]
-                loop = self.table.loops[at]
-                self.names[item] = self.name(loop.nexts[carry] if loop.length is not None else loop.carries[carry])
-            else:
-                self.names[item] = self.row(item)
-
-    def row(self, row: int) -> str:
+    def compute(self, row: int) -> str:
         table, operation = self.table, self.table.operations[row]
         operands = table.operands[row]
         names = [self.name(i) for i in operands]
@@ -150,7 +133,7 @@ class Emitter:
         if operation == "neg":
             return self.new(f"fneg {vector} {names[0]}" if floats else f"sub {vector} zeroinitializer, {names[0]}")
         if operation == "not":
-            return self.new(f"xor {vector} {names[0]}, {self.splat(True if first.kind == 'b' else -1, first)}")
+            return self.new(f"xor {vector} {names[0]}, {self.constant(True if first.kind == 'b' else -1, first)}")
         if operation == "abs" and not floats:
             negative = self.new(f"sub {vector} zeroinitializer, {names[0]}")
             below = self.compared("lt", first, names[0], "zeroinitializer")
@@ -161,7 +144,7 @@ class Emitter:
             return self.sign(first, names[0])
         if operation == "is_finite":
             size = self.intrinsic("fabs", vector, names[0])
-            return self.new(f"fcmp olt {vector} {size}, {self.splat(np.inf, first)}")
+            return self.new(f"fcmp olt {vector} {size}, {self.constant(np.inf, first)}")
         if operation == "convert":
             return self.converted(first, result, names[0])
         if operation == "bitcast":
@@ -202,8 +185,8 @@ class Emitter:
         below = self.compared("lt", dtype, x, "zeroinitializer") if dtype.kind != "u" else None
         out = x if dtype.kind == "f" else "zeroinitializer"  # zeros and NaN stay
         if below is not None:
-            out = self.new(f"select {mask} {below}, {vector} {self.splat(-1, dtype)}, {vector} {out}")
-        return self.new(f"select {mask} {above}, {vector} {self.splat(1, dtype)}, {vector} {out}")
+            out = self.new(f"select {mask} {below}, {vector} {self.constant(-1, dtype)}, {vector} {out}")
+        return self.new(f"select {mask} {above}, {vector} {self.constant(1, dtype)}, {vector} {out}")
 
     def whole(self, operation: str, dtype: np.dtype, a: str, b: str) -> str:
         """A quotient or remainder of whole numbers, without the processor's traps."""
@@ -212,22 +195,22 @@ class Emitter:
         zero = self.compared("eq", dtype, b, "zeroinitializer")
         odd = minus = zero
         if dtype.kind == "i":
-            minus = self.compared("eq", dtype, b, self.splat(-1, dtype))
+            minus = self.compared("eq", dtype, b, self.constant(-1, dtype))
             odd = self.new(f"or {mask} {zero}, {minus}")
-        safe = self.new(f"select {mask} {odd}, {vector} {self.splat(1, dtype)}, {vector} {b}")
+        safe = self.new(f"select {mask} {odd}, {vector} {self.constant(1, dtype)}, {vector} {b}")
         out = self.new(f"{signed}{operation} {vector} {a}, {safe}")
         if dtype.kind == "i" and operation == "div":
             negative = self.new(f"sub {vector} zeroinitializer, {a}")
             out = self.new(f"select {mask} {minus}, {vector} {negative}, {vector} {out}")
-        at_zero = self.splat(-1, dtype) if operation == "div" else a
+        at_zero = self.constant(-1, dtype) if operation == "div" else a
         return self.new(f"select {mask} {zero}, {vector} {at_zero}, {vector} {out}")
 
     def shifted(self, operation: str, dtype: np.dtype, a: str, b: str) -> str:
         """A shift; by as many bits as there are, or more, it leaves 0 (or the sign)."""
         vector, mask = self.vector(dtype), f"<{self.width} x i1>"
         bits = 8 * dtype.itemsize
-        inside = self.new(f"icmp ult {vector} {b}, {self.splat(bits, dtype)}")
-        amount = self.new(f"select {mask} {inside}, {vector} {b}, {vector} {self.splat(bits - 1, dtype)}")
+        inside = self.new(f"icmp ult {vector} {b}, {self.constant(bits, dtype)}")
+        amount = self.new(f"select {mask} {inside}, {vector} {b}, {vector} {self.constant(bits - 1, dtype)}")
         word = {"shl": "shl", "srl": "lshr", "sra": "ashr"}[operation]
         out = self.new(f"{word} {vector} {a}, {amount}")
         if operation == "sra":
@@ -332,13 +315,13 @@ def library_function(operation: str, kind: str, width: int) -> str:
 
 def chunk_function(
     table: Table, inputs: list[Array], outputs: list[Array], width: int, functions: dict[tuple[str, str], str]
-) -> tuple[str, Emitter]:
+) -> tuple[str, Vectors]:
     """`@chunk(ptr in, ptr out)`: all rows for one chunk of lanes.
 
     In memory a row of an array is a vector of `width` numbers; arrays follow each other, each from a multiple of 64
     bytes on.
     """
-    emitter = Emitter(table, width, functions)
+    emitter = Vectors(table, width, functions)
     results, given = ([row for array in arrays for row in array.rows] for arrays in (outputs, inputs))
     needed = table.needed(results, given)
     at = 0

@@ -1,7 +1,9 @@
 """The order in which needed rows are computed: of loops, what each turn needs and what is for the last one only."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from jaxes.lanewise.table import Loop, Table
 
@@ -14,6 +16,43 @@ class Block(NamedTuple):
     tested: list["int | Block"]  # what the condition of a loop of unknown length needs
     body: list["int | Block"]  # what the next turn needs
     rest: list["int | Block"]  # what is computed once, behind the last turn, from that turn's values
+
+
+class Emitter:
+    """Writes rows and loops in order; `name`, `compute` and `loop` are a language's own."""
+
+    def __init__(self, table: Table):
+        self.table = table
+        self.names: dict[int, str] = {}  # of rows that have been written
+
+    def items(self, items: Iterable[int | Block]) -> None:
+        """Write rows and loops. What a loop leaves behind is the value of its last turn, under its name there."""
+        for item in items:
+            if isinstance(item, Block):
+                self.loop(item)
+            elif self.table.operations[item] == "result":
+                at, carry = self.table.operands[item]
+                loop = self.table.loops[at]
+                self.names[item] = self.name(loop.nexts[carry] if loop.length is not None else loop.carries[carry])
+            else:
+                self.names[item] = self.compute(item)
+
+    def name(self, row: int) -> str:
+        """A row's value: its name, or the constant that it is."""
+        value = self.table.values[row]
+        return self.names[row] if value is None else self.constant(value, self.table.dtypes[row])
+
+    def constant(self, value: Any, dtype: np.dtype) -> str:
+        """A constant as text."""
+        raise NotImplementedError
+
+    def compute(self, row: int) -> str:
+        """Write a row's operation; the name of its value."""
+        raise NotImplementedError
+
+    def loop(self, block: Block) -> None:
+        """Write a loop."""
+        raise NotImplementedError
 
 
 def scheduled(table: Table, outputs: Iterable[int], given: Iterable[int]) -> list[int | Block]:
