@@ -16,13 +16,15 @@ Number = float | jax.Array | Callable[[Any], Any]
 
 
 def check(name: str, value: Any) -> None:
-    """Raise if `value`, a number of a strategy, is a function but no schedule.
+    """Raise if `value`, a number of a strategy, is a function but no schedule, or an int that no float holds.
 
     >>> import functools, optax
     >>> check("sigma", functools.partial(optax.exponential_decay, 0.1, 10))
     Traceback (most recent call last):
     TypeError: sigma must be a number or a schedule from a step to a number, got a function that makes one; call it
     """
+    if isinstance(value, int):
+        checks.number(name, value, low=-np.inf)
     if not callable(value):
         return
     wanted = f"{name} must be a number or a schedule from a step to a number"

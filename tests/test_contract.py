@@ -736,6 +736,13 @@ def test_what_cannot_be_pickled_is_named():
         pickle.dumps(jaxes.open_es(N, lambda step: 0.1 + 0 * (step if lock else 0)))
 
 
+def test_ints_that_no_float_holds_are_refused_when_the_strategy_is_made():
+    with pytest.raises(ValueError, match="sigma must be a number that a double holds"):
+        jaxes.open_es(8, 10**400)
+    with pytest.raises(ValueError, match="learning_rate must be a number that a double holds"):
+        jaxes.pgpe(8, 0.1, learning_rate=10**400)
+
+
 @pytest.mark.parametrize(
     ("given", "got"),
     [
