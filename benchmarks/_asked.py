@@ -107,6 +107,7 @@ def lanewise() -> Iterable[Row]:
         for hidden in ("32-32", "64-64"):
             yield row(f"generation, {kind}, {hidden}: vmap's time / ours", at_least(5, OWN))
         yield row(f"generation, {kind}: evosax's time / ours", at_least(5, f"{OWN}, beside evosax"))
+        yield row(f"generation, {kind}: time of Brax's ES trainer / ours", at_least(5, f"{OWN}, beside Brax"))
     for name in ("gymnax/CartPole-v1", "jaxes/CyclicMDP"):
         yield row(f"{name}: a generation's time / vmap's", at_most(1.03, OWN))
 

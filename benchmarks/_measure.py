@@ -31,7 +31,12 @@ def interleaved(calls: dict[str, Callable[[], Any]], rounds: int = 15, warm_up: 
             start = time.perf_counter()
             jax.block_until_ready(calls[name]())
             taken[name].append(time.perf_counter() - start)
-    first = taken[names[0]]
+    return summary(taken)
+
+
+def summary(taken: dict[str, list[float]]) -> dict[str, dict[str, float]]:
+    """Minimum, median and ratio, as in `interleaved`, of the seconds of some rounds."""
+    first = next(iter(taken.values()))
     return {
         name: {
             "min": min(times),

@@ -4,6 +4,7 @@ A side is a function of a `Task` and a `Track`. It learns, and after a generatio
 track's clock stands still while the one evaluator plays.
 """
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -39,6 +40,10 @@ class Task:
     seed: int = 0
     falling: int | None = None  # generations in which evosax's rate falls to a tenth and its sigma to a fifth
     rollout: dict[str, Any] = dataclasses.field(default_factory=dict)  # other settings of `jaxes.rl.rollout`
+
+
+class EnoughError(Exception):
+    """Ends another library's trainer."""
 
 
 class Track:
@@ -180,6 +185,39 @@ def _brax_problem(task: Task, make: type) -> Any:
     with mock.patch("brax.envs.create", lambda *_, **__: env):
         jax.eval_shape(lambda: made.append(make(name, network, episode_length=task.episode_length)))
     return made[0]
+
+
+def brax_es(environment: Any, after: Callable[[dict[str, Any], Any], bool], **settings: Any) -> None:
+    """Brax's ES trainer, without its evaluations.
+
+    Args:
+        environment: of Brax, raw.
+        after: called after every generation with its metrics ("training/walltime" among them, the seconds of all
+            generations so far) and (moments of observations, parameters); whether to go on.
+        **settings: the trainer's own.
+    """
+    from brax.training.agents.es import train
+
+    class Watcher:
+        """In the place of its evaluator."""
+
+        def __init__(self, *_, **__):
+            pass
+
+        def run_evaluation(self, parameters, training_metrics):
+            if training_metrics and not after(training_metrics, parameters):  # none before the first generation
+                raise EnoughError
+            return {}
+
+    size = jax.eval_shape(environment.reset, jax.random.key(0)).obs.shape[-1]
+    most = 2**31
+    # Its size of observations would be found by an unjitted reset, which takes minutes.
+    with (
+        mock.patch.object(type(environment), "observation_size", size),
+        mock.patch.object(train.acting, "Evaluator", Watcher),
+        contextlib.suppress(EnoughError),
+    ):
+        train.train(environment, num_timesteps=most, num_evals=most + 1, **settings)  # one after every generation
 
 
 def without_cache() -> None:

@@ -16,15 +16,12 @@ member, normalized observations, and the evaluator, which plays full episodes of
 """
 
 import argparse
-import contextlib
 import dataclasses
 import functools
 from typing import Any
-from unittest import mock
 
 import _measure
 import _racing
-import jax
 import jax.numpy as jnp
 from _racing import Task, Track
 
@@ -35,58 +32,39 @@ from jaxes.training.limits import Limits
 RATES = {"jaxes": 0.02, "evosax": 0.01, "brax": 0.01}
 
 
-class EnoughError(Exception):
-    """Ends Brax's trainer."""
-
-
 def brax_side(task: Task, track: Track) -> None:
-    """Brax's ES trainer; the track takes the place of its evaluator, and is asked after every generation."""
+    """Brax's ES trainer; the track is asked after every generation."""
     from brax import envs
-    from brax.training.agents.es import train
+    from brax.training.agents.es.train import FitnessShaping
 
-    class Recorder:
-        def __init__(self, *_, **__):
-            self.generation, self.trained, self.compiled = 0, 0.0, 0.0
+    generation, trained, compiled = 0, 0.0, 0.0
 
-        def run_evaluation(self, parameters, training_metrics):
-            if not training_metrics:  # before the first generation
-                return {}
-            moments, params = parameters
-            self.generation += 1
-            took = training_metrics["training/walltime"] - self.trained
-            self.trained += took
-            if self.generation == 2:  # it compiles in both of them
-                self.compiled = track.seconds
-            elif self.generation == 3:
-                track.compile_s = self.compiled - 2 * took
-            steps = self.generation * task.population_size * task.episode_length
-            if not track.note(self.generation, steps, params, _racing.normalizer(moments.mean, moments.std)):
-                raise EnoughError
-            return {}
+    def after(metrics, parameters):
+        nonlocal generation, trained, compiled
+        moments, params = parameters
+        generation += 1
+        took = metrics["training/walltime"] - trained
+        trained += took
+        if generation == 2:  # it compiles in both of them
+            compiled = track.seconds
+        elif generation == 3:
+            track.compile_s = compiled - 2 * took
+        steps = generation * task.population_size * task.episode_length
+        return track.note(generation, steps, params, _racing.normalizer(moments.mean, moments.std))
 
     track.start()
-    environment = envs.get_environment(task.env.removeprefix("brax/"), backend="spring")
-    size = jax.eval_shape(environment.reset, jax.random.key(0)).obs.shape[-1]
-    most = 2**31
-    # Its size of observations would be found by an unjitted reset, which takes minutes.
-    with (
-        mock.patch.object(type(environment), "observation_size", size),
-        mock.patch.object(train.acting, "Evaluator", Recorder),
-        contextlib.suppress(EnoughError),
-    ):
-        train.train(
-            environment,
-            num_timesteps=most,
-            num_evals=most + 1,  # one after every generation
-            episode_length=task.episode_length,
-            population_size=task.population_size // 2,  # pairs
-            learning_rate=task.learning_rate,
-            perturbation_std=task.sigma,
-            fitness_shaping=train.FitnessShaping.CENTERED_RANK,
-            normalize_observations=True,
-            network_factory=_networks(task),
-            seed=task.seed,
-        )
+    _racing.brax_es(
+        envs.get_environment(task.env.removeprefix("brax/"), backend="spring"),
+        after,
+        episode_length=task.episode_length,
+        population_size=task.population_size // 2,  # pairs
+        learning_rate=task.learning_rate,
+        perturbation_std=task.sigma,
+        fitness_shaping=FitnessShaping.CENTERED_RANK,
+        normalize_observations=True,
+        network_factory=_networks(task),
+        seed=task.seed,
+    )
 
 
 def brax_policy(task: Task):

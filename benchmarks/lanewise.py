@@ -10,6 +10,7 @@ import time
 
 import _lanewise_ways as ways
 import _measure
+import _racing
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -208,9 +209,52 @@ def evosax(rounds: int) -> dict:
     return out
 
 
+def brax_es(rounds: int, members: int = 64, max_steps: int = 100) -> dict:
+    """A generation of Brax's own ES trainer beside ours, the same sizes: ours runs after each of its generations.
+
+    Episodes end at the time limit only, so that both take the same steps.
+    """
+    import brax.envs
+    from brax.training.agents.es import networks
+    from brax.training.agents.es.train import FitnessShaping
+
+    out = {}
+    for name in ("hopper", "ant", "halfcheetah"):
+        kept = {} if name == "halfcheetah" else {"terminate_when_unhealthy": False}
+        ours, _ = generation(jaxes.envs.make(f"brax/{name}", **kept), (32, 32), members, max_steps, "auto")
+        clock, taken = [0.0], {"jaxes": [], "brax": []}
+
+        def after(metrics, _, ours=ours, clock=clock, taken=taken):
+            clock.append(metrics["training/walltime"])
+            start = time.perf_counter()
+            jax.block_until_ready(ours())
+            taken["jaxes"].append(time.perf_counter() - start)
+            taken["brax"].append(clock[-1] - clock[-2])
+            return len(clock) <= rounds + 3
+
+        _racing.brax_es(
+            brax.envs.get_environment(name, backend="spring", **kept),
+            after,
+            episode_length=max_steps,
+            population_size=members // 2,  # pairs
+            fitness_shaping=FitnessShaping.CENTERED_RANK,
+            perturbation_std=0.05,
+            normalize_observations=True,
+            network_factory=functools.partial(
+                networks.make_es_networks, hidden_layer_sizes=(32, 32), activation=jnp.tanh
+            ),
+        )
+        rows = _measure.summary({side: times[3:] for side, times in taken.items()})  # it compiles in two of the first
+        for row in rows.values():
+            row["steps a second"] = members * max_steps / row["median"]
+        out[name] = rows
+        print(name, rows, flush=True)
+    return out
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parts = ("alone", "differences", "returns", "generations", "lanes", "small", "ways", "evosax")
+    parts = ("alone", "differences", "returns", "generations", "lanes", "small", "ways", "evosax", "brax es")
     parser.add_argument("parts", nargs="*", choices=[*parts, []], help="all by default")
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
@@ -237,8 +281,10 @@ def main():
             figures[part] = small()
         elif part == "ways":
             figures[part] = other_ways(options.rounds)
-        else:
+        elif part == "evosax":
             figures[part] = evosax(options.rounds)
+        else:
+            figures[part] = brax_es(options.rounds)
         _measure.save("lanewise", {"bounds": bounds(figures), **figures})
     for name, row in bounds(figures).items():
         print(f"{'ok  ' if row['reached'] else 'MISS'} {row['measured']:10.4g}  {name}")
@@ -270,6 +316,8 @@ def bounds(figures: dict) -> dict:
         at_most(f"{name}: a generation's time / vmap's", rows["auto"]["ratio"], 1.03)
     for name, rows in figures.get("evosax", {}).items():
         at_least(f"generation, {name}: evosax's time / ours", rows["evosax"]["ratio"], 5)
+    for name, rows in figures.get("brax es", {}).items():
+        at_least(f"generation, {name}: time of Brax's ES trainer / ours", rows["brax"]["ratio"], 5)
     return out
 
 
