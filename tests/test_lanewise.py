@@ -139,7 +139,7 @@ def test_it_explains_itself():
 def test_without_llvmlite_vmap_does_it(monkeypatch):
     from jaxes.lanewise import function
 
-    monkeypatch.setattr(function, "unavailable", lambda: "llvmlite is not installed")
+    monkeypatch.setattr(function, "unavailable", lambda platform: "llvmlite is not installed")
     with pytest.warns(UserWarning, match="llvmlite is not installed"):
         same(jax.vmap(step, (0, None))(X[0], Y), jax.vmap(jaxes.lanewise(step), (0, None))(X[0], Y))
 

@@ -83,6 +83,8 @@ def test_the_kernel_of_cuda_has_a_thread_a_lane():
     function, *arguments = CASES["loop"]
     program = traced(jax.make_jaxpr(function)(*(x[0] for x in arguments)))
     array = lambda value: Array(tuple(value.reshape(-1).tolist()), np.dtype("float32"))
-    text = c.source(program.table, [*map(array, program.inputs)], [array(program.outputs[0])], "kernel", cuda=True)
+    inputs = [*map(array, program.inputs)]
+    text = c.cuda(program.table, inputs, [array(program.outputs[0])], "kernel", [False, True])
     assert 'extern "C" __global__ void kernel(int lanes, const float* __restrict__ in0' in text
     assert "blockIdx.x * blockDim.x + threadIdx.x" in text and "#include" not in text
+    assert "in0[(long)0 * lanes + lane]" in text and "in1[0]" in text

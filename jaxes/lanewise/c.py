@@ -4,6 +4,7 @@ The same rows as in `jaxes.lanewise.llvm`, one statement each. Numbers of one el
 other in memory: arrays are [elements, lanes].
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -184,11 +185,39 @@ def shifted(operation: str, dtype: np.dtype, a: str, b: str) -> str:
     return f"({amount} < {bits} ? ({what})(({unsigned}){a} {arrow} {amount}) : ({what})0)"
 
 
-def source(table: Table, inputs: list[Array], outputs: list[Array], symbol: str, *, cuda: bool = False) -> str:
-    """A module with one function, `symbol(lanes, const void** inputs, void** outputs)`.
+def source(table: Table, inputs: list[Array], outputs: list[Array], symbol: str) -> str:
+    """A module with one function, `symbol(lanes, const void** inputs, void** outputs)`, of arrays [elements, lanes]."""
+    place = lambda _, e: f"[(long){e} * lanes + lane]"
+    body = statements(table, inputs, outputs, place)
+    pointers = [f"const {kind(a.dtype)}* __restrict__ in{k} = inputs[{k}];" for k, a in enumerate(inputs)]
+    pointers += [f"{kind(a.dtype)}* __restrict__ out{k} = outputs[{k}];" for k, a in enumerate(outputs)]
+    head = f"void {symbol}(int lanes, const void** inputs, void** outputs) {{"
+    return "\n".join(
+        [FOR_C + PRELUDE, head, *pointers, "for (int lane = 0; lane < lanes; ++lane) {", body, "}", "}", ""]
+    )
 
-    In CUDA it is a kernel whose pointers are arguments of their own: `symbol(lanes, in0, ..., out0, ...)`.
+
+def cuda(table: Table, inputs: list[Array], outputs: list[Array], symbol: str, shared: list[bool]) -> str:
+    """A module with one kernel, `symbol(lanes, in0, ..., out0, ...)`, a thread a lane.
+
+    Args:
+        table: rows.
+        inputs: arrays [elements, lanes].
+        outputs: likewise.
+        symbol: the kernel's name.
+        shared: of each input, whether all lanes have the same one: an array [elements].
     """
+    place = lambda k, e: f"[{e}]" if k is not None and shared[k] else f"[(long){e} * lanes + lane]"
+    body = statements(table, inputs, outputs, place)
+    arguments = [f"const {kind(a.dtype)}* __restrict__ in{k}" for k, a in enumerate(inputs)]
+    arguments += [f"{kind(a.dtype)}* __restrict__ out{k}" for k, a in enumerate(outputs)]
+    head = f'extern "C" __global__ void {symbol}({", ".join(["int lanes", *arguments])}) {{'
+    start = "const int lane = blockIdx.x * blockDim.x + threadIdx.x;\nif (lane >= lanes) return;"
+    return "\n".join([FOR_CUDA + PRELUDE, head, start, body, "}", ""])
+
+
+def statements(table: Table, inputs: list[Array], outputs: list[Array], place: Callable[[int | None, int], str]) -> str:
+    """What is done for a lane. `place` says where an element of an input, or of an output (None), lies."""
     writer = Statements(table)
     given = [row for array in inputs for row in array.rows]
     results = [row for array in outputs for row in array.rows]
@@ -196,21 +225,9 @@ def source(table: Table, inputs: list[Array], outputs: list[Array], symbol: str,
     for k, array in enumerate(inputs):
         for e, row in enumerate(array.rows):
             if row in needed and row not in writer.names:
-                writer.names[row] = writer.new(array.dtype, f"in{k}[(long){e} * lanes + lane]")
+                writer.names[row] = writer.new(array.dtype, f"in{k}{place(k, e)}")
     writer.items(scheduled(table, results, given))
     for k, array in enumerate(outputs):
         for e, row in enumerate(array.rows):
-            writer.lines.append(f"out{k}[(long){e} * lanes + lane] = {writer.name(row)};")
-    body = "\n".join(writer.lines)
-    ins = [(f"const {kind(a.dtype)}* __restrict__", f"in{k}") for k, a in enumerate(inputs)]
-    outs = [(f"{kind(a.dtype)}* __restrict__", f"out{k}") for k, a in enumerate(outputs)]
-    if cuda:
-        arguments = ", ".join(["int lanes", *(f"{what} {name}" for what, name in [*ins, *outs])])
-        start = "int lane = blockIdx.x * blockDim.x + threadIdx.x;\nif (lane >= lanes) return;"
-        return f'{FOR_CUDA}{PRELUDE}\nextern "C" __global__ void {symbol}({arguments}) {{\n{start}\n{body}\n}}\n'
-    pointers = [f"{what} {name} = inputs[{k}];" for k, (what, name) in enumerate(ins)]
-    pointers += [f"{what} {name} = outputs[{k}];" for k, (what, name) in enumerate(outs)]
-    head = f"void {symbol}(int lanes, const void** inputs, void** outputs) {{"
-    return "\n".join(
-        [FOR_C + PRELUDE, head, *pointers, "for (int lane = 0; lane < lanes; ++lane) {", body, "}", "}", ""]
-    )
+            writer.lines.append(f"out{k}{place(None, e)} = {writer.name(row)};")
+    return "\n".join(writer.lines)

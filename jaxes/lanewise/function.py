@@ -9,7 +9,9 @@ from typing import Any
 import jax
 from jax import lax
 
+from jaxes.lanewise import nvidia
 from jaxes.lanewise.explanation import Explanation, explained
+from jaxes.lanewise.kernel import Target
 from jaxes.lanewise.program import run, traced
 from jaxes.lanewise.trace import Opaque, Program, UnsupportedError
 
@@ -33,6 +35,7 @@ class _Lanewise:
         finite: take every number for finite when folding: `0 * x` is 0 even if x could be NaN or infinite. Then fewer
             operations are left, and NaN and infinities may get lost.
         quiet: say nothing of what is left to `vmap`.
+        fast: approximate sines, roots and divisions on NVIDIA cards (`--use_fast_math`).
 
     Returns:
         The same function.
@@ -49,11 +52,11 @@ class _Lanewise:
     """
 
     def __call__(
-        self, function: Callable[..., Any], *, finite: bool = False, quiet: bool = False
+        self, function: Callable[..., Any], *, finite: bool = False, quiet: bool = False, fast: bool = False
     ) -> Callable[..., Any]:
         if not callable(function):
             raise TypeError(f"function must be a function of one lane, not {type(function).__name__}")
-        return _lanewise(function, finite, quiet)
+        return _lanewise(function, finite, quiet, fast)
 
     def explain(self, function: Callable[..., Any], *arguments: Any, finite: bool = False) -> Explanation:
         """What becomes of a function.
@@ -68,7 +71,7 @@ class _Lanewise:
         """
         closed = jax.make_jaxpr(function)(*arguments)
         try:
-            program = traced(closed, finite=finite, platform=jax.default_backend())
+            program = traced(closed, finite=finite, platform=platform())
         except UnsupportedError as error:
             return Explanation(0, 0, (), (), str(error))
         return explained(program)._replace(whole=_whole(program))
@@ -77,12 +80,21 @@ class _Lanewise:
 lanewise = _Lanewise()
 
 
+def platform() -> str:
+    """Where functions run that are not told where: "cpu", "cuda", or another name of JAX's."""
+    device = jax.config.jax_default_device
+    name = getattr(device, "platform", device) or jax.default_backend()
+    return "cuda" if name == "gpu" and jax.devices(name)[0].client.platform_version.startswith("cuda") else name
+
+
 @cache
-def unavailable() -> str | None:
+def unavailable(platform: str) -> str | None:
     """Why there are no kernels here; None where there are."""
     if importlib.util.find_spec("llvmlite") is None:
         return "llvmlite is not installed"
-    return None
+    if platform == "cuda":
+        return nvidia.missing()
+    return None if platform == "cpu" else f"there are no kernels for {platform}"
 
 
 def _whole(program: Program) -> str | None:
@@ -99,7 +111,7 @@ def _names(program: Program) -> str:
     return ", ".join(sorted({f"{f.eqn.primitive.name} ({f.reason})" for f in program.fallbacks}))
 
 
-def _lanewise(function: Callable[..., Any], finite: bool, quiet: bool) -> Callable[..., Any]:
+def _lanewise(function: Callable[..., Any], finite: bool, quiet: bool, fast: bool) -> Callable[..., Any]:
     programs: dict[Any, Program | None] = {}
     said: set[str] = set()
 
@@ -141,20 +153,22 @@ def _lanewise(function: Callable[..., Any], finite: bool, quiet: bool) -> Callab
         by_vmap = jax.vmap(function, in_axes=axes, axis_size=lanes)
         outs = jax.eval_shape(function, *tree.unflatten(shapes))
 
+        here = platform()
+
         def by_kernel(*arguments):
-            program, unknown = program_of(tree.unflatten(shapes), "cpu")
+            program, unknown = program_of(tree.unflatten(shapes), here)
             if program is None:
                 return by_vmap(*arguments)
-            leaves = run(program, lanes, [*unknown, *jax.tree.leaves(arguments)])
+            leaves = run(program, lanes, [*unknown, *jax.tree.leaves(arguments)], Target(here, fast))
             return jax.tree.unflatten(jax.tree.structure(outs), leaves)
 
-        if (reason := unavailable()) is not None:
+        if (reason := unavailable(here)) is not None:
             say(reason)
             out = by_vmap(*arguments)
         elif jax.default_backend() == "cpu":
             out = by_kernel(*arguments)
         else:
-            out = lax.platform_dependent(*arguments, cpu=by_kernel, default=by_vmap)
+            out = lax.platform_dependent(*arguments, **{here: by_kernel}, default=by_vmap)
         return out, jax.tree.map(lambda _: True, outs)
 
     @jax.custom_jvp

@@ -30,6 +30,37 @@ def version() -> tuple[int, int]:
     return number("XLA_FFI_API_MAJOR"), number("XLA_FFI_API_MINOR")
 
 
+def entered(symbol: str, traits: int = 0) -> list[str]:
+    """The beginning of a handler, up to where it is asked to run: what XLA asks about it, and its arrays."""
+    major, minor = version()
+    return [
+        f"define ptr @{symbol}(ptr %frame) {{",
+        "entry:",
+        *load("extension", "ptr", "%frame", EXTENSION),
+        "  %asked = icmp ne ptr %extension, null",
+        "  br i1 %asked, label %extended, label %staged",
+        "extended:",
+        *load("kind", "i32", "%extension", KIND),
+        "  %is_metadata = icmp eq i32 %kind, 1",
+        "  br i1 %is_metadata, label %metadata, label %staged",
+        "metadata:",
+        *load("about", "ptr", "%extension", METADATA),
+        *store("i32", str(major), "%about", MAJOR),
+        *store("i32", str(minor), "%about", MINOR),
+        *store("i32", str(traits), "%about", TRAITS),
+        "  ret ptr null",
+        "staged:",
+        *load("stage", "i32", "%frame", STAGE),
+        f"  %runs = icmp eq i32 %stage, {EXECUTE}",
+        "  br i1 %runs, label %run, label %nothing",
+        "nothing:",
+        "  ret ptr null",
+        "run:",
+        *load("arguments", "ptr", "%frame", ARGUMENTS),
+        *load("results", "ptr", "%frame", RESULTS),
+    ]
+
+
 def handler(symbol: str, inputs: list[tuple[Array, int]], outputs: list[Array], width: int) -> str:
     """The handler's source.
 
@@ -40,33 +71,7 @@ def handler(symbol: str, inputs: list[tuple[Array, int]], outputs: list[Array], 
         outputs: arrays.
         width: lanes in a vector.
     """
-    major, minor = version()
-    lines = [
-        f"define ptr @{symbol}(ptr %frame) {{",
-        "entry:",
-        *_load("extension", "ptr", "%frame", EXTENSION),
-        "  %asked = icmp ne ptr %extension, null",
-        "  br i1 %asked, label %extended, label %staged",
-        "extended:",
-        *_load("kind", "i32", "%extension", KIND),
-        "  %is_metadata = icmp eq i32 %kind, 1",
-        "  br i1 %is_metadata, label %metadata, label %staged",
-        "metadata:",
-        *_load("about", "ptr", "%extension", METADATA),
-        *_store("i32", str(major), "%about", MAJOR),
-        *_store("i32", str(minor), "%about", MINOR),
-        *_store("i32", "0", "%about", TRAITS),
-        "  ret ptr null",
-        "staged:",
-        *_load("stage", "i32", "%frame", STAGE),
-        f"  %runs = icmp eq i32 %stage, {EXECUTE}",
-        "  br i1 %runs, label %run, label %nothing",
-        "nothing:",
-        "  ret ptr null",
-        "run:",
-        *_load("arguments", "ptr", "%frame", ARGUMENTS),
-        *_load("results", "ptr", "%frame", RESULTS),
-    ]
+    lines = entered(symbol)
     sizes_in = [room(len(a.rows) * width * a.dtype.itemsize) for a, _ in inputs]
     sizes_out = [room(len(a.rows) * width * a.dtype.itemsize) for a in outputs]
     lines += [
@@ -78,18 +83,18 @@ def handler(symbol: str, inputs: list[tuple[Array, int]], outputs: list[Array], 
         f"  %out = getelementptr i8, ptr %in, i64 {sum(sizes_in)}",
     ]
     for k, (array, rank) in enumerate(inputs):
-        lines += _load(f"argument{k}", "ptr", "%arguments", 8 * k)
-        lines += _load(f"from{k}", "ptr", f"%argument{k}", DATA)
-        lines += _load(f"rank{k}", "i64", f"%argument{k}", RANK)
+        lines += load(f"argument{k}", "ptr", "%arguments", 8 * k)
+        lines += load(f"from{k}", "ptr", f"%argument{k}", DATA)
+        lines += load(f"rank{k}", "i64", f"%argument{k}", RANK)
         lines += [
             f"  %by_lane{k} = icmp ugt i64 %rank{k}, {rank}",
             f"  %stride{k} = select i1 %by_lane{k}, i64 {len(array.rows)}, i64 0",
         ]
     for k in range(len(outputs)):
-        lines += _load(f"result{k}", "ptr", "%results", 8 * k)
-        lines += _load(f"to{k}", "ptr", f"%result{k}", DATA)
-    lines += _load("dimensions", "ptr", "%result0", DIMENSIONS)
-    lines += _load("lanes", "i64", "%dimensions", 0)
+        lines += load(f"result{k}", "ptr", "%results", 8 * k)
+        lines += load(f"to{k}", "ptr", f"%result{k}", DATA)
+    lines += load("dimensions", "ptr", "%result0", DIMENSIONS)
+    lines += load("lanes", "i64", "%dimensions", 0)
     lines += [
         "  br label %chunks",
         "chunks:",
@@ -137,10 +142,12 @@ def handler(symbol: str, inputs: list[tuple[Array, int]], outputs: list[Array], 
     return "\n".join(lines)
 
 
-def _load(name: str, kind: str, base: str, offset: int) -> list[str]:
+def load(name: str, kind: str, base: str, offset: int) -> list[str]:
+    """Read a field."""
     return [f"  %at.{name} = getelementptr i8, ptr {base}, i64 {offset}", f"  %{name} = load {kind}, ptr %at.{name}"]
 
 
-def _store(kind: str, value: str, base: str, offset: int) -> list[str]:
+def store(kind: str, value: str, base: str, offset: int) -> list[str]:
+    """Write a field."""
     place = f"%place.{base.strip('%')}.{offset}"
     return [f"  {place} = getelementptr i8, ptr {base}, i64 {offset}", f"  store {kind} {value}, ptr {place}"]

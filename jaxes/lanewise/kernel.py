@@ -1,4 +1,4 @@
-"""A part of a program as one foreign function of XLA on CPU."""
+"""A part of a program as one foreign function of XLA: machine code on CPUs, a kernel on NVIDIA cards."""
 
 import ctypes
 import hashlib
@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jax import numpy as jnp
 
-from jaxes.lanewise import turning
+from jaxes.lanewise import card, turning
 from jaxes.lanewise.functions import NAMES, defined
 from jaxes.lanewise.handler import handler
 from jaxes.lanewise.llvm import Array, chunk_function
@@ -16,6 +16,13 @@ from jaxes.lanewise.machine import compiled, processor
 from jaxes.lanewise.table import Table
 
 _REGISTERED: set[str] = set()
+
+
+class Target(NamedTuple):
+    """What kernels are made for."""
+
+    platform: str  # "cpu" or "cuda"
+    fast: bool = False  # approximate mathematics, on cards
 
 
 class Part(NamedTuple):
@@ -28,11 +35,13 @@ class Part(NamedTuple):
     def dtypes(self, arrays: tuple[np.ndarray, ...]) -> list[np.dtype]:
         return [self.table.dtypes[int(rows.reshape(-1)[0])] for rows in arrays]
 
+    def flat(self, arrays: tuple[np.ndarray, ...]) -> list[Array]:
+        return [Array(tuple(r.reshape(-1).tolist()), d) for r, d in zip(arrays, self.dtypes(arrays))]
+
 
 def source(part: Part, symbol: str, width: int) -> str:
     """The module of a part: its handler and everything that it calls."""
-    flat = lambda arrays: [Array(tuple(r.reshape(-1).tolist()), d) for r, d in zip(arrays, part.dtypes(arrays))]
-    inputs, outputs = flat(part.inputs), flat(part.outputs)
+    inputs, outputs = part.flat(part.inputs), part.flat(part.outputs)
     chunk, emitter = chunk_function(part.table, inputs, outputs, width, NAMES)
     called = defined(emitter.used, width)
     ranks = [rows.ndim for rows in part.inputs]
@@ -53,18 +62,28 @@ def registered(part: Part) -> str:
     return name
 
 
-def call(part: Part, lanes: int, arrays: list[Any]) -> list[Any]:
+def call(part: Part, lanes: int, arrays: list[Any], target: Target) -> list[Any]:
     """Run a part for all lanes.
 
     Args:
         part: what is computed.
         lanes: how many.
         arrays: one an input, [lanes, *shape], or [*shape] for all lanes.
+        target: where.
 
     Returns:
         One array an output, [lanes, *shape].
     """
-    name = registered(part)
+    shared = [x.ndim == rows.ndim for x, rows in zip(arrays, part.inputs)]
+    layouts: dict[str, Any] = {}
+    if target.platform == "cuda":
+        inputs, outputs = part.flat(part.inputs), part.flat(part.outputs)
+        name = card.registered(part.table, inputs, outputs, shared, fast=target.fast)
+        lanes_last = lambda rows: (*range(1, rows.ndim + 1), 0)
+        layouts["input_layouts"] = [None if s else lanes_last(rows) for s, rows in zip(shared, part.inputs)]
+        layouts["output_layouts"] = [lanes_last(rows) for rows in part.outputs]
+    else:
+        name = registered(part)
     shapes = [rows.shape for rows in part.outputs]
     dtypes = part.dtypes(part.outputs)
 
@@ -73,22 +92,21 @@ def call(part: Part, lanes: int, arrays: list[Any]) -> list[Any]:
         varying = frozenset().union(*(getattr(jax.typeof(x), "vma", frozenset()) for x in arrays))
         how = {"vma": varying} if varying else {}
         results = [jax.ShapeDtypeStruct((lanes, *s), d, **how) for s, d in zip(shapes, dtypes)]
-        return tuple(jax.ffi.ffi_call(name, results)(*arrays))
+        return tuple(jax.ffi.ffi_call(name, results, **layouts)(*arrays))
 
     @run.def_vmap
     def _(size, batched, *arrays):
         """More lanes: all of them in one row."""
 
-        def merged(x, with_axis, rows):
-            per_lane = x.ndim - with_axis > rows.ndim
-            if not with_axis and not per_lane:
+        def merged(x, with_axis, same):
+            if not with_axis and same:
                 return x
             x = x if with_axis else jnp.broadcast_to(x, (size, *x.shape))
-            x = x if per_lane else jnp.broadcast_to(x[:, None], (size, lanes, *rows.shape))
-            return x.reshape(size * lanes, *rows.shape)
+            x = jnp.broadcast_to(x[:, None], (size, lanes, *x.shape[1:])) if same else x
+            return x.reshape(size * lanes, *x.shape[2:])
 
-        every = [merged(x, b, rows) for x, b, rows in zip(arrays, batched, part.inputs)]
-        outs = call(part, size * lanes, every)
+        every = [merged(x, b, same) for x, b, same in zip(arrays, batched, shared)]
+        outs = call(part, size * lanes, every, target)
         return tuple(x.reshape(size, lanes, *x.shape[1:]) for x in outs), (True,) * len(outs)
 
     return list(run(*arrays))

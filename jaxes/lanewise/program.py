@@ -8,9 +8,9 @@ from jax import numpy as jnp
 from jax.extend import core
 
 from jaxes.lanewise import kernel
-from jaxes.lanewise.kernel import Part
+from jaxes.lanewise.kernel import Part, Target
 from jaxes.lanewise.rules import RULES
-from jaxes.lanewise.trace import Fallback, Opaque, Program, Tracer
+from jaxes.lanewise.trace import Fallback, Opaque, Program, Tracer, elements_of, is_key
 from jaxes.support.jaxprs import bind
 
 
@@ -19,13 +19,14 @@ def traced(closed: core.ClosedJaxpr, *, finite: bool = False, platform: str = "c
     return Tracer(finite, platform, RULES).program(closed)
 
 
-def run(program: Program, lanes: int, arrays: list[Any]) -> list[Any]:
+def run(program: Program, lanes: int, arrays: list[Any], target: Target) -> list[Any]:
     """What a program gives for all lanes.
 
     Args:
         program: as `traced` gives it.
         lanes: how many.
         arrays: a leaf an input, [lanes, *shape], or [*shape] where all lanes share it.
+        target: what its kernels are made for.
 
     Returns:
         A leaf an output, [lanes, *shape].
@@ -37,7 +38,7 @@ def run(program: Program, lanes: int, arrays: list[Any]) -> list[Any]:
         if isinstance(value, Opaque):
             opaque[value.slot] = array
         else:
-            at_hand.append((value, array))
+            at_hand.append((value, jax.random.key_data(array) if is_key(array.dtype) else array))
 
     for value, array in zip(program.inputs, arrays):
         keep(value, array)
@@ -50,17 +51,21 @@ def run(program: Program, lanes: int, arrays: list[Any]) -> list[Any]:
         wanted += program.outputs if last else []
         wanted = [v for v in wanted if not isinstance(v, Opaque) and v.size]
         kept = [] if last else _later(program, stage, at_hand)
-        values = _computed(program, lanes, at_hand, [*wanted, *kept])
+        values = _computed(program, lanes, at_hand, [*wanted, *kept], target)
         for rows in kept:
             at_hand.append((rows, values[_key(rows)]))
         for fallback in falling:
-            given = [opaque[v.slot] if isinstance(v, Opaque) else _read(program, values, v) for v in fallback.inputs]
+            avals = [v.aval for v in fallback.eqn.invars]
+            given = [
+                opaque[v.slot] if isinstance(v, Opaque) else _read(values, v, aval)
+                for v, aval in zip(fallback.inputs, avals)
+            ]
             outs = _fallen(fallback, lanes, given)
             for value, array in zip(fallback.outputs, outs):
                 keep(value, array)
     outs = []
     for value, aval in zip(program.outputs, program.avals):
-        x = opaque[value.slot] if isinstance(value, Opaque) else _read(program, values, value, aval)
+        x = opaque[value.slot] if isinstance(value, Opaque) else _read(values, value, aval)
         outs.append(x if x.ndim > len(aval.shape) else jnp.broadcast_to(x, (lanes, *x.shape)))
     return outs
 
@@ -69,13 +74,12 @@ def _key(rows: np.ndarray) -> tuple:
     return rows.shape, rows.tobytes()
 
 
-def _read(program: Program, values: dict, rows: np.ndarray, aval: Any = None) -> Any:
-    if not rows.size:
-        return jnp.zeros(rows.shape, aval.dtype if aval is not None else np.float32)
-    return values[_key(rows)]
+def _read(values: dict, rows: np.ndarray, aval: Any) -> Any:
+    x = values[_key(rows)] if rows.size else jnp.zeros(*elements_of(aval))
+    return jax.random.wrap_key_data(x, impl="threefry2x32") if is_key(aval.dtype) else x
 
 
-def _computed(program: Program, lanes: int, at_hand: list, wanted: list[np.ndarray]) -> dict:
+def _computed(program: Program, lanes: int, at_hand: list, wanted: list[np.ndarray], target: Target) -> dict:
     """Arrays of rows: those that are there, constants, and the rest by one kernel."""
     table = program.table
     values = {_key(rows): array for rows, array in at_hand}
@@ -96,7 +100,7 @@ def _computed(program: Program, lanes: int, at_hand: list, wanted: list[np.ndarr
         )
         given = [(rows, array) for rows, array in given if not needed.isdisjoint(rows.reshape(-1).tolist())]
         part = Part(table, tuple(rows for rows, _ in given), tuple(missing.values()))
-        values.update(zip(missing, kernel.call(part, lanes, [array for _, array in given])))
+        values.update(zip(missing, kernel.call(part, lanes, [array for _, array in given], target)))
     return values
 
 
@@ -131,7 +135,6 @@ def _fallen(fallback: Fallback, lanes: int, inputs: list[Any]) -> list[Any]:
     """An operation by `vmap`."""
     eqn = fallback.eqn
     axes = [0 if x.ndim > len(v.aval.shape) else None for x, v in zip(inputs, eqn.invars)]
-    inputs = [jnp.asarray(x, v.aval.dtype) if not x.size else x for x, v in zip(inputs, eqn.invars)]
 
     def one(*operands):
         out = bind(eqn, list(operands))

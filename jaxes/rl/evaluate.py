@@ -22,7 +22,7 @@ def evaluation(
     policy: Policy,
     *,
     episodes: int = 16,
-    lanewise: Literal["auto", "on", "off"] = "auto",
+    lanewise: Literal["auto", "on", "fast", "off"] = "auto",
     workers: int | None = None,
     ray: str | None = None,
 ) -> Callable[[Any, Normalizer | State | None, jax.Array], Episodes]:

@@ -35,7 +35,7 @@ def rollout(
     mode: Literal["auto", "refill", "while", "scan"] = "auto",
     lanes: int | None = None,
     check_every: int = 8,
-    lanewise: Literal["auto", "on", "off"] = "auto",
+    lanewise: Literal["auto", "on", "fast", "off"] = "auto",
     workers: int | None = None,
     ray: str | None = None,
 ) -> Problem:
@@ -76,7 +76,8 @@ def rollout(
             by default.
         check_every: steps between two looks at which episodes have ended.
         lanewise: whether resets and steps run as one program for all lanes (`jaxes.lanewise`) where that is possible;
-            "auto" does so where it is faster, which is on CPUs. The returns are the same up to rounding.
+            "auto" does so where it is faster, on CPUs and NVIDIA cards. The returns are the same up to rounding. "fast"
+            approximates sines, roots and divisions on NVIDIA cards.
         workers: processes that play an environment that runs on CPUs. By default one for each core; 0 plays in this
             process.
         ray: address of a Ray cluster whose actors play such an environment, instead of processes of this machine:

@@ -17,7 +17,7 @@ from jaxes.support import checks
 
 SEEDS = ("pair", "generation", "independent")
 MODES = ("auto", "refill", "while", "scan")
-LANEWISE = ("auto", "on", "off")
+LANEWISE = ("auto", "on", "fast", "off")
 
 # Lanes by default where episodes wait: on a CPU the parameters of so many members and their states stay in the caches
 # (benchmarks/rollout.py); an accelerator takes about as long for a thousand lanes as for ten.

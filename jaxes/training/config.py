@@ -107,7 +107,7 @@ class Config:
     """Which members start in the same state."""
     check_every: int | None = None
     """Steps between two looks at which episodes have ended."""
-    lanewise: Literal["auto", "on", "off"] | None = None
+    lanewise: Literal["auto", "on", "fast", "off"] | None = None
     """Whether resets and steps run as one program for all lanes; auto does so on CPUs."""
     workers: int | None = None
     """Processes that play an environment which runs on CPUs (mujoco, gymnasium)."""
