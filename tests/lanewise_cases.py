@@ -36,7 +36,7 @@ def bools(*shape):
 
 
 CASES: dict[str, tuple] = {}
-UNARY = "exp exp2 expm1 log log1p sqrt rsqrt cbrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh"
+UNARY = "exp exp2 expm1 log log1p sqrt rsqrt cbrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc"
 for name in (UNARY + " floor ceil sign abs neg is_finite logistic square").split():
     CASES[name] = (getattr(lax, name), np.concatenate([floats(7), special(20)], 1))
 CASES["round"] = (lambda x: lax.round(x, lax.RoundingMethod.TO_NEAREST_EVEN), floats(9) * 3)
@@ -108,6 +108,87 @@ def written_out(x):
     return lax.scan(step, x[0], x), lax.scan(step, x[0], x, reverse=True)
 
 
+def looked_up(x, i, j, some):
+    """Elements, rows and windows at places that a lane computes, inside and outside of the array."""
+    narrow, wide = i.astype(jnp.int8), i.astype(jnp.uint32)
+    return (
+        *(x[i], x[:, j], x[i, j], x[some], x[some, j], x[some[:, None], some[None]], x[::-1][i], x[narrow], x[wide]),
+        *(jnp.take(x, i, 0), jnp.take(x, some, 1, mode="clip"), jnp.take(x, some, 0, mode="fill", fill_value=7)),
+        *(x.at[i].get(mode="fill", fill_value=3), x.at[some, j].get(mode="fill"), jnp.take(x, some, 1, mode="wrap")),
+        *(
+            lax.dynamic_slice(x, (i, j), (2, 3)),
+            lax.dynamic_slice(x, (j, 1), (4, 2)),
+            lax.dynamic_slice(x, (i, 0), (3, 6)),
+        ),
+        *(jnp.take_along_axis(x, some[None] % 6, 1), jax.vmap(lambda row, k: row[k])(x[:3], some)),
+        *(
+            (x > 0)[i],
+            jnp.arange(6)[some],
+            jnp.array([[1, 2], [3, 4]])[i % 2],
+            jnp.roll(x, i, 1),
+            x.reshape(-1)[i * 6 + j],
+        ),
+        lax.fori_loop(0, 4, lambda t, total: total * 0.5 + x[t, (t + j) % 6], jnp.float32(0)),
+        *(jax.nn.one_hot(i, 5), jnp.argmax(x[i]), lax.dynamic_index_in_dim(x, wide, 1)),
+    )
+
+
+def put(x, y, i, j, some):
+    """The same of updates: of two at one place both count, or the last one."""
+    return (
+        *(x.at[i].set(y), x.at[:, j].set(1.0), x.at[i, j].set(y[0]), x.at[some].add(y[None]), x.at[some, j].add(1.0)),
+        *(x.at[some].set(y[None] * jnp.arange(3.0)[:, None]), x.at[i].mul(2.0), x.at[some, some].min(-5.0)),
+        *(
+            x.at[some].max(y[None]),
+            x.at[i].add(y, mode="clip"),
+            x.at[i.astype(jnp.int8)].set(y),
+            x.at[i].set(y, mode="drop"),
+        ),
+        *(lax.dynamic_update_slice(x, y[None, :2], (i, j)), lax.dynamic_update_slice(x, x[:4, :3] * 2, (0, j))),
+        *(jnp.zeros(5, jnp.int32).at[some].add(1), jnp.zeros((4, 6), bool).at[i, j].set(True)),
+        jax.vmap(lambda row, k: row.at[k].set(9.0))(x[:3], some),
+        lax.fori_loop(0, 4, lambda t, c: c.at[t].add(c[t - 1]), x[:, 0]),
+    )
+
+
+def drawn(words):
+    """What is drawn from keys, as words and numbers."""
+    key = jax.random.wrap_key_data(words)
+    first, second = jax.random.split(key)
+    many = jax.random.split(first, (2, 3))
+    third = jax.random.fold_in(second, words[0])
+    data = (
+        jax.random.key_data(k) for k in (first, second, many, third, jax.random.key(words[1]), jax.random.clone(key))
+    )
+    return (
+        *data,
+        *(jax.random.bits(first, (5,)), jax.random.bits(first, (3,), "uint8"), jax.random.bits(second, (3,), "uint16")),
+        *(jax.random.uniform(second), jax.random.randint(third, (2, 3), -3, 9), jax.random.bernoulli(first, 0.3, (4,))),
+        *(jax.random.split(words, 3), jax.vmap(jax.random.uniform)(many[0]), jax.random.choice(third, 5, (3,))),
+    )
+
+
+def moved_keys(words, choice, x):
+    """Keys in loops, branches and arrays."""
+    key = jax.random.wrap_key_data(words)
+    first, second = jax.random.split(key)
+    some = jax.random.split(key, 4)
+    step = lambda i, c: (jax.random.fold_in(c[0], i), c[1] + jax.random.uniform(c[0]))
+    last, ys = lax.scan(lambda c, _: (jax.random.split(c)[0], jax.random.uniform(c)), second, length=3)
+    out = (
+        *(lax.cond(choice, lambda: first, lambda: second), jnp.where(choice, first, second), last),
+        *(lax.fori_loop(0, 3, step, (first, x))[0], some[choice.astype(jnp.int32) + 1], some.at[1].set(first)),
+        lax.while_loop(lambda c: jax.random.uniform(c) < 0.7, lambda c: jax.random.split(c)[1], first),
+        *(jnp.concatenate([some[::-1], some[:2]]).reshape(2, 3).T, jnp.stack([first, second]), some[:0]),
+    )
+    return ys, *map(jax.random.key_data, out)
+
+
+def normal(words):
+    key = jax.random.wrap_key_data(words)
+    return jax.random.normal(key, (40,)), jax.random.truncated_normal(key, -1, 1, (3,)), jax.random.exponential(key)
+
+
 def bits(x):
     word = lax.bitcast_convert_type(x, jnp.uint32)
     return lax.bitcast_convert_type(x, jnp.int32), lax.bitcast_convert_type(word >> 3, jnp.float32)
@@ -145,6 +226,13 @@ CASES |= {
     "swap": (lambda a, b: lax.fori_loop(0, 5, lambda i, c: (c[1], c[0], c[2] + c[0]), (a, b, a)), floats(2), floats(2)),
     "nested loops": (nested, floats(3)),
     "while": (until, floats(3), ints(low=0)),
+    "places": (looked_up, floats(4, 6), ints(low=-6, high=7), ints(low=-8, high=8), ints(3, low=-6, high=7)),
+    "updates at places": (put, floats(4, 6), floats(6), ints(low=-6, high=7), ints(low=-8, high=8), ints(3, low=-6)),
+    "keys": (drawn, words(2)),
+    "keys that move": (moved_keys, words(2), bools(), floats()),
+    "normal numbers": (normal, words(2)),
+    "ends of the inverse of erf": (lax.erf_inv, special(20)),
+    "total order": (lambda x, y: jnp.searchsorted(x, y), np.sort(floats(5)), special(9)),
     "bits": (bits, floats(4)),
     "empty arrays": (mixed_with_empty, {"a": floats(3), "b": np.zeros((LANES, 0, 2), np.float32)}),
     "constants": (lambda x: (jnp.arange(4.0), x, 1.0, jnp.ones(3) * 2, x[0]), floats(3)),
@@ -152,12 +240,15 @@ CASES |= {
 # What is done by `vmap`, at least in part, and the operation that is.
 FALLBACKS: dict[str, tuple] = {
     "sort": (lambda x: (jnp.sort(x * 2) + 1, jnp.sin(x), jnp.sort(jnp.sort(-x) * x)), floats(6)),
-    "dynamic_slice": (lambda x, i: (x * 2)[i] + x[0], floats(6), ints(low=0, high=6)),
-    "random_bits": (lambda k, x: jax.random.uniform(jax.random.wrap_key_data(k), (3,)) * 2 + x, words(2), floats(3)),
+    "dynamic_slice": (lambda x, i: jnp.arange(5_000.0)[i] * x[0], floats(6), ints(low=0, high=6)),
+    "random_bits": (
+        lambda k, x: jax.random.uniform(jax.random.wrap_key_data(k, impl="rbg"), (3,)) * 2 + x,
+        *(words(4), floats(3)),
+    ),
     "gather": (lambda x, i: jnp.arange(30_000.0)[jnp.array([0, 7]) + i] * x, floats(2), ints(low=0, high=9)),
     "float16": (lambda x: (x.astype(jnp.float16) * 2).astype(jnp.float32) + x, floats(3)),
     "lu": (lambda a: jnp.linalg.inv(a + 4 * jnp.eye(3)) * 2 + jnp.sin(a), floats(3, 3)),
-    "erf": (lambda x: jax.scipy.special.erf(x) * 2, floats(4)),
+    "lgamma": (lambda x: lax.lgamma(x) * 2, floats(4)),
     "top_k": (lambda x: lax.top_k(x * 2, 2)[0] + 1, floats(4)),
     "pure_callback": (
         lambda x: (

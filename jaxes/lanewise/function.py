@@ -17,6 +17,8 @@ from jaxes.lanewise.trace import Opaque, Program, UnsupportedError
 
 # A program that falls back more often is better left to `vmap` as a whole.
 MOST_FALLBACKS = 32
+# What a program also depends on.
+SETTINGS = ("jax_enable_x64", "jax_threefry_partitionable", "jax_default_prng_impl")
 
 
 class _Lanewise:
@@ -26,9 +28,10 @@ class _Lanewise:
     every array is a vector of its own, a number a lane: constants are folded, equal expressions shared, movements of
     data done while tracing, and what is left is one kernel that goes through vectors of lanes.
 
-    The values are those of `vmap` up to rounding, NaN and infinities too. Operations without a rule (callbacks, keys,
-    sorting, indices that are not known while tracing, arrays of more than 20,000 elements) are done by `vmap`, between
-    kernels; a warning says so, once a function. Derivatives are those of `vmap`.
+    The values are those of `vmap` up to rounding, NaN and infinities too. Operations without a rule (callbacks, sorting,
+    keys of other generators than JAX's default, indices that a lane computes into large arrays, arrays of more than
+    20,000 elements) are done by `vmap`, between kernels; a warning says so, once a function. Derivatives are those of
+    `vmap`.
 
     Args:
         function: a function of trees of arrays, pure.
@@ -125,7 +128,8 @@ def _lanewise(function: Callable[..., Any], finite: bool, quiet: bool, fast: boo
         closed = jax.make_jaxpr(jax.jit(function))(*shapes)
         unknown = [c for c in closed.consts if isinstance(c, jax.core.Tracer)]
         leaves, tree = jax.tree.flatten(shapes)
-        key = None if unknown else (tree, tuple((x.shape, x.dtype) for x in leaves), platform)
+        settings = tuple(getattr(jax.config, name) for name in SETTINGS)
+        key = None if unknown else (tree, tuple((x.shape, x.dtype) for x in leaves), platform, settings)
         if key not in programs or key is None:
             try:
                 program = traced(closed, finite=finite, platform=platform)

@@ -15,9 +15,11 @@ import numpy as np
 from jax import lax
 from jax import numpy as jnp
 
+from jaxes.lanewise import threefry
 from jaxes.lanewise.llvm import Vectors, library_function, library_name
 from jaxes.lanewise.rules import RULES
 from jaxes.lanewise.schedule import scheduled
+from jaxes.lanewise.table import Table
 from jaxes.lanewise.trace import Tracer
 
 PI = np.float32(np.pi)
@@ -193,7 +195,9 @@ def defined(used: set[tuple[str, str]], width: int) -> Defined:
     """The source of the functions that some code calls, by operation and type."""
     bodies, declared, library = [], set(), set()
     for operation, kind in sorted(used):
-        if (operation, kind) in NAMES:
+        if operation == "threefry":
+            bodies.append(_threefry(width))
+        elif (operation, kind) in NAMES:
             body, its_declared = _source(operation, width)
             bodies.append(body)
             declared |= its_declared
@@ -228,6 +232,25 @@ def _source(operation: str, width: int) -> tuple[str, frozenset[str]]:
     out, body, more = _instructions(function.compute, names, width, "f")
     lines += [*body, f"  ret {vector} {out}", "}"]
     return "\n".join(lines), frozenset(declared | more)
+
+
+@cache
+def _threefry(width: int) -> str:
+    table = Table()
+    given = [table.input(threefry.WORD, 0) for _ in range(4)]
+    words = threefry.written_out(table, threefry.Words(*given[:2]), threefry.Words(*given[2:]))
+    emitter = Vectors(table, width, {})
+    emitter.names.update(zip(given, ("%k0", "%k1", "%x0", "%x1")))
+    emitter.items(scheduled(table, words, given))
+    vector = emitter.vector(threefry.WORD)
+    pair = f"{{ {vector}, {vector} }}"
+    first, second = map(emitter.name, words)
+    head = (
+        f"define internal {pair} @threefry({', '.join(f'{vector} {emitter.names[row]}' for row in given)}) noinline {{"
+    )
+    half = f"  %half = insertvalue {pair} poison, {vector} {first}, 0"
+    whole = f"  %whole = insertvalue {pair} %half, {vector} {second}, 1"
+    return "\n".join([head, *emitter.lines, half, whole, f"  ret {pair} %whole", "}"])
 
 
 def _instructions(function: Callable[..., Any], names: list[str], width: int, prefix: str):

@@ -15,6 +15,7 @@ from jaxes.lanewise.table import Table
 
 FLOAT_COMPARISONS = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
 INSTRUCTIONS = {"add": "add", "sub": "sub", "mul": "mul", "and": "and", "or": "or", "xor": "xor"}
+SHIFTS = {"shl": "shl", "srl": "lshr", "sra": "ashr"}
 # Functions of LLVM that processors have an instruction for.
 INTRINSICS = {"sqrt": "sqrt", "floor": "floor", "ceil": "ceil", "round": "rint", "abs": "fabs"}
 LIBRARY = frozenset(
@@ -35,7 +36,7 @@ LIBRARY = frozenset(
         "cosh",
         "tanh",
     }
-    | {"asinh", "acosh", "atanh", "cbrt", "pow"}
+    | {"asinh", "acosh", "atanh", "cbrt", "pow", "erf", "erfc"}
 )
 NAMES = {"b": "i1", "f": {4: "float", 8: "double"}}
 
@@ -78,6 +79,7 @@ class Vectors(Emitter):
         self.block = "entry"
         self.used: set[tuple[str, str]] = set()
         self.declared: set[str] = set()
+        self.pairs: dict[tuple[int, ...], str] = {}  # what has been drawn, by the operands
         self._count = 0
 
     # Words.
@@ -150,7 +152,9 @@ class Vectors(Emitter):
         if operation == "bitcast":
             return self.new(f"bitcast {vector} {names[0]} to {self.vector(result)}")
         if operation in ("shl", "srl", "sra"):
-            return self.shifted(operation, first, *names)
+            return self.shifted(operation, first, names, table.values[operands[1]])
+        if operation in ("threefry0", "threefry1"):
+            return self.threefry(operands, names, int(operation[-1]))
         if operation in LIBRARY:
             key = (operation, scalar(first))
             self.used.add(key)
@@ -205,14 +209,25 @@ class Vectors(Emitter):
         at_zero = self.constant(-1, dtype) if operation == "div" else a
         return self.new(f"select {mask} {zero}, {vector} {at_zero}, {vector} {out}")
 
-    def shifted(self, operation: str, dtype: np.dtype, a: str, b: str) -> str:
+    def threefry(self, operands: tuple[int, ...], names: list[str], which: int) -> str:
+        """One of the two words that one call gives."""
+        word = self.vector(np.dtype("uint32"))
+        pair = f"{{ {word}, {word} }}"
+        if operands not in self.pairs:
+            self.used.add(("threefry", "i32"))
+            self.pairs[operands] = self.new(f"call {pair} @threefry({', '.join(f'{word} {x}' for x in names)})")
+        return self.new(f"extractvalue {pair} {self.pairs[operands]}, {which}")
+
+    def shifted(self, operation: str, dtype: np.dtype, names: list[str], known: Any) -> str:
         """A shift; by as many bits as there are, or more, it leaves 0 (or the sign)."""
+        a, b = names
         vector, mask = self.vector(dtype), f"<{self.width} x i1>"
         bits = 8 * dtype.itemsize
+        if known is not None and 0 <= known < bits:
+            return self.new(f"{SHIFTS[operation]} {vector} {a}, {b}")
         inside = self.new(f"icmp ult {vector} {b}, {self.constant(bits, dtype)}")
         amount = self.new(f"select {mask} {inside}, {vector} {b}, {vector} {self.constant(bits - 1, dtype)}")
-        word = {"shl": "shl", "srl": "lshr", "sra": "ashr"}[operation]
-        out = self.new(f"{word} {vector} {a}, {amount}")
+        out = self.new(f"{SHIFTS[operation]} {vector} {a}, {amount}")
         if operation == "sra":
             return out
         return self.new(f"select {mask} {inside}, {vector} {out}, {vector} zeroinitializer")

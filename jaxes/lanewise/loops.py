@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxes.lanewise.table import BOOL, Loop
-from jaxes.lanewise.trace import Tracer, UnsupportedError
+from jaxes.lanewise.trace import Tracer, UnsupportedError, elements_of
 from jaxes.support.jaxprs import closed, parts_of_scan
 
 Rows = np.ndarray
@@ -53,7 +53,7 @@ def scan(tracer: Tracer, eqn: Any, *inputs: Rows) -> list[Rows]:
         carry = results[:carried]
         outs.append(results[carried:])
     outs = outs[::-1] if p["reverse"] else outs
-    empty = [np.zeros(v.aval.shape, np.int64) for v in eqn.outvars[carried:]]
+    empty = [np.zeros(elements_of(v.aval)[0], np.int64) for v in eqn.outvars[carried:]]
     return [*carry, *(np.stack([out[i] for out in outs]) if outs else empty[i] for i in range(len(empty)))]
 
 

@@ -6,9 +6,10 @@ A rule takes the tracer, the equation, and a value (an array of row numbers) for
 from functools import partial
 from typing import Any
 
+import jax
 import numpy as np
 
-from jaxes.lanewise import moves
+from jaxes.lanewise import indexing, keys
 from jaxes.lanewise.loops import cond, scan, while_
 from jaxes.lanewise.table import BOOL
 from jaxes.lanewise.trace import Rule, Tracer, UnsupportedError
@@ -20,13 +21,25 @@ SAME = {
     **{name: name for name in ("add", "sub", "mul", "div", "rem", "max", "min", "neg", "sign", "abs", "pow", "atan2")},
     **{name: name for name in ("exp", "exp2", "expm1", "log", "log1p", "sqrt", "cbrt", "sin", "cos", "tan")},
     **{name: name for name in ("asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh")},
-    **{name: name for name in ("floor", "ceil", "lt", "le", "gt", "ge", "eq", "ne", "and", "or", "xor", "not")},
+    **{
+        name: name
+        for name in ("erf", "erfc", "floor", "ceil", "lt", "le", "gt", "ge", "eq", "ne", "and", "or", "xor", "not")
+    },
     "add_any": "add",
     "is_finite": "is_finite",
     "shift_left": "shl",
     "shift_right_logical": "srl",
     "shift_right_arithmetic": "sra",
 }
+
+ERF_INV_NEAR = (
+    *(2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087),
+    *(-0.00125372503, -0.00417768164, 0.246640727, 1.50140941),
+)
+ERF_INV_FAR = (
+    *(-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773),
+    *(-0.0076224613, 0.00943887047, 1.00167406, 2.83297682),
+)
 
 
 def same(tracer: Tracer, eqn: Any, *operands: Rows) -> Rows:
@@ -77,8 +90,43 @@ def _logistic(table, eqn, x):
     return table.row("div", one, table.row("add", one, table.row("exp", table.row("neg", x))))
 
 
+def _in_total_order(operation):
+    """A comparison of all numbers: -NaN, -inf, ..., -0, 0, ..., inf, NaN. Ints have their order."""
+
+    def build(table, eqn, x, y):
+        dtype = table.dtypes[x]
+        if dtype.kind == "f":
+            bits = np.dtype(f"int{8 * dtype.itemsize}")
+            zero, most = table.constant(0, bits), table.constant(np.iinfo(bits).max, bits)
+            whole = [table.row("bitcast", z, dtype=bits) for z in (x, y)]
+            x, y = (table.row("select", table.row("lt", z, zero), z, table.row("xor", z, most)) for z in whole)
+        return table.row(operation, x, y)
+
+    return build
+
+
 def _clamp(table, eqn, low, x, high):
     return table.row("min", table.row("max", low, x), high)
+
+
+def _erf_inv(table, eqn, x):
+    """Giles 2010, "Approximating the erfinv function", in single precision."""
+    dtype = table.dtypes[x]
+    if dtype != np.float32:
+        raise UnsupportedError("another dtype than float32")
+    constant = lambda value: table.constant(value, dtype)
+    row = table.row
+    one = constant(1)
+    w = row("neg", row("log", row("mul", row("sub", one, x), row("add", one, x))))
+    near = row("lt", w, constant(5))
+    z = row("select", near, row("sub", row("sqrt", w), constant(3)), row("sub", w, constant(2.5)))
+    pairs = iter(zip(ERF_INV_NEAR, ERF_INV_FAR))
+    coefficient = lambda pair: row("select", near, constant(pair[1]), constant(pair[0]))
+    p = coefficient(next(pairs))
+    for pair in pairs:
+        p = row("add", row("mul", p, z), coefficient(pair))
+    at_end = row("eq", row("abs", x), one)
+    return row("select", at_end, row("mul", p, x), row("mul", x, constant(np.inf)))
 
 
 def _convert(table, eqn, x):
@@ -193,61 +241,6 @@ def dot_general(tracer: Tracer, eqn: Any, a: Rows, b: Rows) -> Rows:
     return total.reshape(out.shape)
 
 
-def indices(tracer: Tracer, *arrays: Rows) -> list[np.ndarray]:
-    """Numbers that are known while tracing."""
-    out = []
-    for array in arrays:
-        values = [tracer.table.values[row] for row in array.reshape(-1).tolist()]
-        if any(value is None for value in values):
-            raise UnsupportedError("indices that are not known while tracing")
-        out.append(np.array(values, np.int64).reshape(array.shape))
-    return out
-
-
-def gather(tracer: Tracer, eqn: Any, x: Rows, at: Rows) -> Rows:
-    (known,) = indices(tracer, at)
-    dtype = eqn.outvars[0].aval.dtype
-    fill = eqn.params.get("fill_value")
-    if fill is None:
-        fill = np.nan if dtype.kind == "f" else True if dtype == BOOL else _outside(dtype)
-    return moves.gather(x, known, **{**eqn.params, "fill": tracer.table.constant(fill, dtype)})
-
-
-def _outside(dtype: np.dtype) -> int:
-    limits = np.iinfo(dtype)
-    return limits.min if dtype.kind == "i" else limits.max
-
-
-def scatter(operation: str | None, tracer: Tracer, eqn: Any, x: Rows, at: Rows, updates: Rows) -> Rows:
-    (known,) = indices(tracer, at)
-    combine = (lambda old, new: new) if operation is None else partial(tracer.table.row, operation)
-    return moves.scatter(x, known, updates, **{**eqn.params, "combine": combine})
-
-
-def dynamic_slice(tracer: Tracer, eqn: Any, x: Rows, *starts: Rows) -> Rows:
-    return moves.dynamic_slice(x, *indices(tracer, *starts), **eqn.params)
-
-
-def dynamic_update_slice(tracer: Tracer, eqn: Any, x: Rows, update: Rows, *starts: Rows) -> Rows:
-    return moves.dynamic_update_slice(x, update, *indices(tracer, *starts), **eqn.params)
-
-
-def threefry2x32(tracer: Tracer, eqn: Any, k0: Rows, k1: Rows, x0: Rows, x1: Rows) -> list[Rows]:
-    """Salmon et al. 2011, Threefry-2x32 with 20 rounds, on words of 32 bits."""
-    rows, word = tracer.table.rows, np.dtype("uint32")
-    constant = lambda value: np.int64(tracer.table.constant(value, word))
-    keys = [k0, k1, rows("xor", rows("xor", k0, k1), constant(0x1BD11BDA))]
-    x0, x1 = rows("add", x0, keys[0]), rows("add", x1, keys[1])
-    rotations = ((13, 15, 26, 6), (17, 29, 16, 24))
-    for group in range(5):
-        for r in rotations[group % 2]:
-            x0 = rows("add", x0, x1)
-            x1 = rows("xor", x0, rows("or", rows("shl", x1, constant(r)), rows("srl", x1, constant(32 - r))))
-        x0 = rows("add", x0, keys[(group + 1) % 3])
-        x1 = rows("add", rows("add", x1, keys[(group + 2) % 3]), constant(group + 1))
-    return [x0, x1]
-
-
 def cholesky(tracer: Tracer, eqn: Any, a: Rows) -> Rows:
     """Row by row (Cholesky-Banachiewicz), of the lower triangle."""
     rows, dtype = tracer.table.rows, eqn.outvars[0].aval.dtype
@@ -289,12 +282,26 @@ def platform_index(tracer: Tracer, eqn: Any) -> Rows:
     return tracer.table.constants(np.asarray(at, np.int32))
 
 
+def of_jax(tracer: Tracer, eqn: Any, *operands: Rows) -> list[Any]:
+    """What newer versions of JAX write as one operation and can take apart (`searchsorted`)."""
+    primitive: Any = eqn.params.get("_prim")
+    try:
+        expand = lambda *leaves: primitive.expand(*jax.tree.unflatten(primitive.in_tree, leaves))
+        closed = jax.make_jaxpr(expand)(*(jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in eqn.invars))
+    except (AttributeError, TypeError) as error:
+        raise UnsupportedError(f"no rule for {eqn.primitive.name}") from error
+    return tracer.inner(closed, list(operands))
+
+
 RULES: dict[str, Rule] = {
     **dict.fromkeys(SAME, same),
     "square": of_one(_square),
     "integer_pow": of_one(_integer_pow),
     "rsqrt": of_one(_rsqrt),
     "logistic": of_one(_logistic),
+    "le_to": of_one(_in_total_order("le")),
+    "lt_to": of_one(_in_total_order("lt")),
+    "erf_inv": of_one(_erf_inv),
     "clamp": of_one(_clamp),
     "convert_element_type": of_one(_convert),
     "bitcast_convert_type": of_one(_bitcast),
@@ -315,18 +322,19 @@ RULES: dict[str, Rule] = {
     "cummax": partial(cumulative, "max"),
     "cummin": partial(cumulative, "min"),
     "dot_general": dot_general,
-    "gather": gather,
-    "dynamic_slice": dynamic_slice,
-    "dynamic_update_slice": dynamic_update_slice,
-    "scatter": partial(scatter, None),
-    "scatter-add": partial(scatter, "add"),
-    "scatter-mul": partial(scatter, "mul"),
-    "scatter-min": partial(scatter, "min"),
-    "scatter-max": partial(scatter, "max"),
-    "scatter_add": partial(scatter, "add"),
-    "threefry2x32": threefry2x32,
+    "gather": indexing.gather,
+    "dynamic_slice": indexing.dynamic_slice,
+    "dynamic_update_slice": indexing.dynamic_update_slice,
+    "scatter": partial(indexing.scatter, None),
+    "scatter-add": partial(indexing.scatter, "add"),
+    "scatter-mul": partial(indexing.scatter, "mul"),
+    "scatter-min": partial(indexing.scatter, "min"),
+    "scatter-max": partial(indexing.scatter, "max"),
+    "scatter_add": partial(indexing.scatter, "add"),
+    **keys.RULES,
     "cholesky": cholesky,
     "triangular_solve": triangular_solve,
+    "call_hi_primitive": of_jax,
     "platform_index": platform_index,
     "scan": scan,
     "while": while_,

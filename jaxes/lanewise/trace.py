@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -10,7 +11,7 @@ from jax.extend import core
 
 from jaxes.lanewise.moves import MOVES
 from jaxes.lanewise.table import Table
-from jaxes.support.jaxprs import called
+from jaxes.support.jaxprs import bind, called
 
 # Arrays of more elements stay arrays.
 LARGEST = 20_000
@@ -20,6 +21,11 @@ DTYPES = frozenset(
     np.dtype(name)
     for name in ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64")
 )
+
+
+KEY = jax.eval_shape(lambda: jax.random.key(0, impl="threefry2x32")).dtype
+# Operations that only move elements, or choose among them: of keys they move both words alike.
+CHOOSE = frozenset({"select_n", "gather", "dynamic_slice", "dynamic_update_slice", "scatter"})
 
 
 class Opaque(NamedTuple):
@@ -90,7 +96,18 @@ class Tracer:
         constants = [next(rest) if c is None else c for c in constants]
         outputs = self.run(jaxpr, constants, inputs)
         avals = [v.aval for v in jaxpr.outvars]
-        return Program(self.table, unknown + inputs, outputs, avals, self.fallbacks, self.before, self.loops)
+        return Program(self.table, unknown + inputs, outputs, avals, self.read(outputs), self.before, self.loops)
+
+    def read(self, outputs: list[Value]) -> list[Fallback]:
+        """What has fallen back and is read by outputs, or has effects."""
+        values, kept = list(outputs), []
+        for fallback in reversed(self.fallbacks):
+            given = _named(fallback.outputs)
+            read = _named(values) | self.table.needed(row for row in _named(values) if isinstance(row, int))
+            if fallback.eqn.effects or not read.isdisjoint(given):
+                kept.append(fallback)
+                values += fallback.inputs
+        return kept[::-1]
 
     # Values.
 
@@ -98,14 +115,19 @@ class Tracer:
         """A value that comes from outside."""
         if not plain(aval):
             return Opaque(next(self._slots), stage, aval)
-        count = int(np.prod(aval.shape))
-        rows = [self.table.input(aval.dtype, stage) for _ in range(count)]
-        return np.array(rows, np.int64).reshape(aval.shape)
+        shape, dtype = elements_of(aval)
+        rows = [self.table.input(dtype, stage) for _ in range(int(np.prod(shape)))]
+        return np.array(rows, np.int64).reshape(shape)
 
     def known(self, array: Any) -> np.ndarray:
         """A value that is known while tracing."""
-        if jax.dtypes.issubdtype(getattr(array, "dtype", np.float32), jax.dtypes.extended):
-            raise UnsupportedError("a constant key")
+        if isinstance(array, jax.core.Tracer):
+            raise UnsupportedError("a constant that is not known while tracing")
+        if is_key(getattr(array, "dtype", None)):
+            with jax.ensure_compile_time_eval():
+                array = jax.random.key_data(array)
+        elif jax.dtypes.issubdtype(getattr(array, "dtype", np.float32), jax.dtypes.extended):
+            raise UnsupportedError(f"a constant of {array.dtype}")
         array = np.asarray(array)
         if array.size > LARGEST or array.dtype not in DTYPES:
             raise UnsupportedError(f"a constant of {array.size} elements of {array.dtype}")
@@ -143,10 +165,10 @@ class Tracer:
             self.inside -= 1
 
     def equation(self, eqn: Any, inputs: list[Value]) -> list[Value]:
-        if (inner := called(eqn)) is not None:
-            return self.inner(inner, inputs)
         written, fallen = len(self.fallbacks), self.before
         try:
+            if (inner := called(eqn)) is not None:
+                return self.inner(inner, inputs)
             return self.elements(eqn, inputs)
         except UnsupportedError as error:
             if self.inside:
@@ -161,15 +183,32 @@ class Tracer:
         for v, value in zip((*eqn.invars, *eqn.outvars), (*inputs, *[None] * len(eqn.outvars))):
             if not plain(v.aval) or isinstance(value, Opaque):
                 raise UnsupportedError(_why_not(v.aval))
-        if name in MOVES:
-            out = MOVES[name](*inputs, **eqn.params)
-        elif name in self.rules:
-            out = self.rules[name](self, eqn, *inputs)
+        rows = cast(list[np.ndarray], inputs)
+        if name not in MOVES and name not in self.rules:
+            return self.done_at_once(eqn, rows)
+        rule = partial(MOVES[name], **eqn.params) if name in MOVES else partial(self.rules[name], self, eqn)
+        of_keys = [is_key(v.aval.dtype) for v in eqn.invars]
+        out: Any
+        if any(of_keys) and (name in MOVES or name in CHOOSE):
+            words = [rule(*(x[..., w] if k else x for x, k in zip(rows, of_keys))) for w in (0, 1)]
+            several = eqn.primitive.multiple_results
+            out = [np.stack(pair, -1) for pair in zip(*words)] if several else np.stack(words, -1)
         else:
-            raise UnsupportedError(f"no rule for {name}")
+            out = rule(*rows)
         if name not in ("scan", "while", "cond", *MOVES):
             self.before += sum(int(np.prod(v.aval.shape)) for v in eqn.outvars)
         return list(out) if eqn.primitive.multiple_results else [out]
+
+    def done_at_once(self, eqn: Any, inputs: list[np.ndarray]) -> list[Value]:
+        """The results of an operation that has no rule, of constants."""
+        values = [[self.table.values[row] for row in x.reshape(-1).tolist()] for x in inputs]
+        known = all(value is not None for column in values for value in column)
+        if eqn.effects or not known or any(is_key(v.aval.dtype) for v in eqn.invars):
+            raise UnsupportedError(f"no rule for {eqn.primitive.name}")
+        arrays = [np.array(c, v.aval.dtype).reshape(v.aval.shape) for c, v in zip(values, eqn.invars)]
+        with jax.ensure_compile_time_eval():
+            outs = bind(eqn, [jax.numpy.asarray(x) for x in arrays])
+        return [self.known(out) for out in (outs if eqn.primitive.multiple_results else [outs])]
 
     def fall_back(self, eqn: Any, inputs: list[Value], reason: str) -> list[Value]:
         stage = max((self.stage(value) for value in inputs), default=0)
@@ -183,12 +222,29 @@ class Tracer:
         return max((self.table.stages[row] for row in value.reshape(-1).tolist()), default=0)
 
 
+def _named(values: list[Value]) -> set[Any]:
+    """The rows of values, and the arrays that are none."""
+    return {name for v in values for name in ([("slot", v.slot)] if isinstance(v, Opaque) else v.reshape(-1).tolist())}
+
+
 def plain(aval: Any) -> bool:
     """Whether a lane computes with the elements of such an array."""
-    return getattr(aval, "dtype", None) in DTYPES and int(np.prod(aval.shape)) <= LARGEST
+    dtype = getattr(aval, "dtype", None)
+    return (dtype in DTYPES or is_key(dtype)) and int(np.prod(aval.shape)) <= LARGEST
+
+
+def is_key(dtype: Any) -> bool:
+    """Whether it is that of JAX's default keys."""
+    return dtype == KEY
+
+
+def elements_of(aval: Any) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and dtype of the rows of an array; a key is two words."""
+    return ((*aval.shape, 2), np.dtype("uint32")) if is_key(aval.dtype) else (aval.shape, aval.dtype)
 
 
 def _why_not(aval: Any) -> str:
-    if getattr(aval, "dtype", None) not in DTYPES:
+    dtype = getattr(aval, "dtype", None)
+    if dtype not in DTYPES and not is_key(dtype):
         return f"values of {getattr(aval, 'dtype', aval)}"
     return f"an array of {int(np.prod(aval.shape)):,} elements"
