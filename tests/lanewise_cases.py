@@ -205,6 +205,20 @@ CASES |= {
     "updates": (updated, floats(4, 6), floats(6)),
     "reductions": (reduced, floats(3, 4)),
     "reductions of special numbers": (lambda x: (x.max(1), x.min(0), x.argmax(0), x.argmin(1)), special(5, 6)),
+    "reductions by functions": (
+        lambda x, y: (
+            lax.reduce(x, np.float32(2), lambda a, b: a * 0.5 + b, (1,)),
+            lax.reduce((x, y), (np.float32(0), np.int32(1)), lambda a, b: (a[0] + b[0], jnp.maximum(a[1], b[1])), (0,)),
+            lax.reduce(y, np.int32(0), lax.bitwise_xor, (0, 1)),
+        ),
+        *(floats(3, 4), ints(3, 4)),
+    ),
+    "counts of bits": (
+        lambda x, y: [
+            f(z) for f in (lax.clz, lax.population_count) for z in (x, y, x.astype(jnp.int8), y.astype(jnp.uint16))
+        ],
+        *(ends(9), words(9)),
+    ),
     "reductions of bools": (lambda x: (x.any(0), x.all(1), x.sum()), bools(3, 4)),
     "cumulative maximum": (lambda x: lax.cummax(x, 1, reverse=True), floats(3, 4)),
     "products": (

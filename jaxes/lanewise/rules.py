@@ -13,6 +13,7 @@ from jaxes.lanewise import indexing, keys
 from jaxes.lanewise.loops import cond, scan, while_
 from jaxes.lanewise.table import BOOL
 from jaxes.lanewise.trace import Rule, Tracer, UnsupportedError
+from jaxes.support.jaxprs import closed
 
 Rows = np.ndarray
 
@@ -88,6 +89,29 @@ def _rsqrt(table, eqn, x):
 def _logistic(table, eqn, x):
     one = table.constant(1, table.dtypes[x])
     return table.row("div", one, table.row("add", one, table.row("exp", table.row("neg", x))))
+
+
+def _population_count(table, eqn, x):
+    """Sums of neighboring bits, of pairs, of fours, and so on."""
+    dtype = table.dtypes[x]
+    bits = 8 * dtype.itemsize
+    constant = lambda value: table.constant(np.array(value, np.uint64).astype(dtype), dtype)
+    width = 1
+    while width < bits:
+        mask = constant(sum(((1 << width) - 1) << at for at in range(0, bits, 2 * width)))
+        above = table.row("and", table.row("srl", x, constant(width)), mask)
+        x, width = table.row("add", table.row("and", x, mask), above), 2 * width
+    return x
+
+
+def _clz(table, eqn, x):
+    """All bits below the first one set, and those that are not counted."""
+    dtype = table.dtypes[x]
+    shift = 1
+    while shift < 8 * dtype.itemsize:
+        x = table.row("or", x, table.row("srl", x, table.constant(shift, dtype)))
+        shift *= 2
+    return _population_count(table, eqn, table.row("not", x))
 
 
 def _in_total_order(operation):
@@ -180,6 +204,23 @@ def reduce(operation: str, tracer: Tracer, eqn: Any, x: Rows) -> Rows:
     for column in columns[1:]:
         out = tracer.table.rows(operation, out, column)
     return out
+
+
+def reduce_by(tracer: Tracer, eqn: Any, *operands: Rows) -> list[Rows]:
+    """A reduction by a function of the program's own, of one array or of several at once."""
+    count = len(operands) // 2
+    body, axes = closed(eqn.params["jaxpr"]), tuple(eqn.params["dimensions"])
+    arrays, outs = operands[:count], []
+    kept = [d for d in range(arrays[0].ndim) if d not in axes]
+    shape = tuple(arrays[0].shape[d] for d in kept)
+    columns = [x.transpose([*axes, *kept]).reshape(-1, int(np.prod(shape))) for x in arrays]
+    for place in range(int(np.prod(shape))):
+        values = [np.asarray(x.reshape(-1)[0]) for x in operands[count:]]
+        for turn in range(len(columns[0])):
+            values = tracer.nested(body, [*values, *(np.asarray(x[turn, place]) for x in columns)])
+        outs.append(values)
+    of = lambda k: np.array([values[k] for values in outs], np.int64).reshape(shape)
+    return [of(k) for k in range(count)]
 
 
 def _neutral(tracer: Tracer, operation: str, dtype: np.dtype) -> int:
@@ -287,10 +328,10 @@ def of_jax(tracer: Tracer, eqn: Any, *operands: Rows) -> list[Any]:
     primitive: Any = eqn.params.get("_prim")
     try:
         expand = lambda *leaves: primitive.expand(*jax.tree.unflatten(primitive.in_tree, leaves))
-        closed = jax.make_jaxpr(expand)(*(jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in eqn.invars))
+        inner = jax.make_jaxpr(expand)(*(jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in eqn.invars))
     except (AttributeError, TypeError) as error:
         raise UnsupportedError(f"no rule for {eqn.primitive.name}") from error
-    return tracer.inner(closed, list(operands))
+    return tracer.inner(inner, list(operands))
 
 
 RULES: dict[str, Rule] = {
@@ -299,6 +340,8 @@ RULES: dict[str, Rule] = {
     "integer_pow": of_one(_integer_pow),
     "rsqrt": of_one(_rsqrt),
     "logistic": of_one(_logistic),
+    "population_count": of_one(_population_count),
+    "clz": of_one(_clz),
     "le_to": of_one(_in_total_order("le")),
     "lt_to": of_one(_in_total_order("lt")),
     "erf_inv": of_one(_erf_inv),
@@ -315,6 +358,7 @@ RULES: dict[str, Rule] = {
     "reduce_and": partial(reduce, "and"),
     "reduce_or": partial(reduce, "or"),
     "reduce_xor": partial(reduce, "xor"),
+    "reduce": reduce_by,
     "argmax": partial(arg_extreme, "gt"),
     "argmin": partial(arg_extreme, "lt"),
     "cumsum": partial(cumulative, "add"),

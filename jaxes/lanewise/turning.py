@@ -1,8 +1,13 @@
 """Turn arrays around in memory: from [lanes, elements], as JAX has them, to [elements, lanes], as a chunk wants them.
 
 Numbers of 32 bits move in squares of a vector's width, which are transposed in registers (Eklundh 1972): in stage s,
-rows whose numbers differ in bit s exchange the halves in which that bit differs.
+rows whose numbers differ in bit s exchange the halves in which that bit differs. Lanes of a few elements are read and
+written as one piece, whose numbers are dealt to vectors one after the other.
 """
+
+# Lanes of so many elements are a piece, by their bits.
+FEW = {32: 6}
+FEW_OTHERS = 12
 
 
 def lanes_last(bits: int, elements: int, width: int) -> str:
@@ -14,6 +19,7 @@ def lanes_last(bits: int, elements: int, width: int) -> str:
         "(ptr noalias %from, ptr noalias %to, i64 %stride, i64 %count) {",
         "entry:",
         "  %most = sub i64 %count, 1",
+        *(_piece_in(kind, elements, width) if _few(bits, elements) else []),
     ]
     for w in range(width):
         lines += [
@@ -83,6 +89,7 @@ def lanes_first(bits: int, elements: int, width: int) -> str:
         f"define internal void @{name('lanes_first', bits, elements)}"
         "(ptr noalias %from, ptr noalias %to, i64 %count) {",
         "entry:",
+        *(_piece_out(kind, elements, width) if _few(bits, elements) else []),
     ]
     if bits == 32:
         lines += [f"  %full = icmp eq i64 %count, {width}", "  br i1 %full, label %start, label %some", "start:"]
@@ -131,9 +138,73 @@ def lanes_first(bits: int, elements: int, width: int) -> str:
         f"  %d = getelementptr {kind}, ptr %to, i64 %k",
         f"  store {kind} %x, ptr %d",
     ]
-    before = "some" if bits == 32 else "entry"
+    before = "some" if bits == 32 else "rows" if _few(bits, elements) else "entry"
     lines += [f"  %all = mul i64 %count, {elements}", *_counted("each", before, "k", "%all", 1, body)]
     return "\n".join([*lines, "  ret void", "}"])
+
+
+def _few(bits: int, elements: int) -> bool:
+    return elements <= FEW.get(bits, FEW_OTHERS)
+
+
+def _piece_in(kind: str, elements: int, width: int) -> list[str]:
+    """All lanes of a chunk that lie beside each other, at once; else go on at `rows`."""
+    vector = f"<{width} x {kind}>"
+    lines = [
+        f"  %beside = icmp eq i64 %stride, {elements}",
+        f"  %full = icmp eq i64 %count, {width}",
+        "  %piece = and i1 %beside, %full",
+        "  br i1 %piece, label %whole, label %rows",
+        "whole:",
+    ]
+    for k in range(elements):
+        lines += [
+            f"  %wp{k} = getelementptr {vector}, ptr %from, i64 {k}",
+            f"  %w{k} = load {vector}, ptr %wp{k}, align 1",
+        ]
+    for k in range(elements):
+        out, more = _dealt([f"%w{j}" for j in range(elements)], [k + elements * w for w in range(width)], vector, k)
+        lines += [
+            *more,
+            f"  %wt{k} = getelementptr {vector}, ptr %to, i64 {k}",
+            f"  store {vector} {out}, ptr %wt{k}, align 1",
+        ]
+    return [*lines, "  ret void", "rows:"]
+
+
+def _piece_out(kind: str, elements: int, width: int) -> list[str]:
+    """The way back."""
+    vector = f"<{width} x {kind}>"
+    lines = [f"  %piece = icmp eq i64 %count, {width}", "  br i1 %piece, label %whole, label %rows", "whole:"]
+    for k in range(elements):
+        lines += [
+            f"  %wp{k} = getelementptr {vector}, ptr %from, i64 {k}",
+            f"  %w{k} = load {vector}, ptr %wp{k}, align 1",
+        ]
+    for k in range(elements):
+        places = [(p % elements) * width + p // elements for p in range(k * width, (k + 1) * width)]
+        out, more = _dealt([f"%w{j}" for j in range(elements)], places, vector, k)
+        lines += [
+            *more,
+            f"  %wt{k} = getelementptr {vector}, ptr %to, i64 {k}",
+            f"  store {vector} {out}, ptr %wt{k}, align 1",
+        ]
+    return [*lines, "  ret void", "rows:"]
+
+
+def _dealt(vectors: list[str], places: list[int], vector: str, label: int) -> tuple[str, list[str]]:
+    """A vector of numbers from places in a row of vectors, and the instructions."""
+    width, lines, out = len(places), [], vectors[0]
+    if len(vectors) == 1:
+        return out, lines
+    for j in range(1, len(vectors)):
+        first = [p if p < width else 0 for p in places] if j == 1 else list(range(width))
+        mask = [width + p % width if p // width == j else first[i] for i, p in enumerate(places)]
+        numbers = ", ".join(f"i32 {m}" for m in mask)
+        name = f"%d{label}.{j}"
+        lines.append(f"  {name} = shufflevector {vector} {out}, {vector} {vectors[j]}, <{width} x i32> <{numbers}>")
+        out = name
+    return out, lines
 
 
 def declared(width: int) -> set[str]:
