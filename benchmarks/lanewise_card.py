@@ -10,6 +10,7 @@ import json
 import time
 from pathlib import Path
 
+import _kernels
 import _measure
 import jax
 import jax.numpy as jnp
@@ -38,7 +39,13 @@ PROTOTYPE = {
 
 
 def ways(step):
-    return {"vmap": step, "kernel": jaxes.lanewise(step), "fast": jaxes.lanewise(step, fast=True)}
+    return {
+        "vmap": step,
+        "kernel": jaxes.lanewise(step),
+        "fast": jaxes.lanewise(step, fast=True),
+        "finite": jaxes.lanewise(step, finite=True),
+        "fast and finite": jaxes.lanewise(step, finite=True, fast=True),
+    }
 
 
 def alone(name: str, lanes: int, rounds: int, count: int = 32) -> dict:
@@ -113,7 +120,9 @@ def returns(name: str, members: int = 512, max_steps: int = 200) -> dict:
     return {what: float(x.mean()) for what, x in out.items()} | {"standard error": error} | apart
 
 
-def generation(name: str, hidden, members: int, max_steps: int, rounds: int, low_rank: bool, hows=tuple(HOWS)) -> dict:
+def generation(
+    name: str, hidden, members: int, max_steps: int, rounds: int, low_rank: bool, hows=tuple(HOWS), profile=False
+) -> dict:
     """Whole generations, a lane a member; the normalizer is on."""
     env = jaxes.envs.make(f"brax/{name}", terminate_when_unhealthy=False)
     policy = rl.mlp(env, hidden=hidden)
@@ -126,6 +135,8 @@ def generation(name: str, hidden, members: int, max_steps: int, rounds: int, low
         program = jax.jit(jaxes.generation(strategy, problem)).lower(carry).compile()
         rows[what] = {"seconds to trace and compile": time.perf_counter() - start}
         calls[what] = functools.partial(program, carry)
+        if profile:
+            _kernels.show(_kernels.profile(calls[what]))
     for what, row in _measure.interleaved(calls, rounds, warm_up=1).items():
         rows[what] |= {
             **row,
@@ -152,6 +163,7 @@ def main():
     parser.add_argument("--only", default="", help="names with this in them")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=100, help="of a generation")
+    parser.add_argument("--profile", action="store_true", help="show the kernels of generations")
     parser.add_argument("--hows", nargs="*", default=tuple(HOWS))
     parser.add_argument("--out", type=Path, default=_measure.RESULTS)
     options = parser.parse_args()
@@ -191,7 +203,9 @@ def main():
         else:
             for name, (env, hidden, members, low_rank) in GENERATIONS.items():
                 if asked(name):
-                    rows = generation(env, hidden, members, options.steps, options.rounds, low_rank, options.hows)
+                    rows = generation(
+                        env, hidden, members, options.steps, options.rounds, low_rank, options.hows, options.profile
+                    )
                     print(
                         name,
                         {

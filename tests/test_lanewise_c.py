@@ -85,6 +85,6 @@ def test_the_kernel_of_cuda_has_a_thread_a_lane():
     array = lambda value: Array(tuple(value.reshape(-1).tolist()), np.dtype("float32"))
     inputs = [*map(array, program.inputs)]
     text = c.cuda(program.table, inputs, [array(program.outputs[0])], "kernel", [False, True])
-    assert 'extern "C" __global__ void kernel(int lanes, const float* __restrict__ in0' in text
+    assert 'extern "C" __global__ void kernel(int lanes, const float* in0, const float* __restrict__ in1' in text
     assert "blockIdx.x * blockDim.x + threadIdx.x" in text and "#include" not in text
     assert "in0[(long)0 * lanes + lane]" in text and "in1[0]" in text

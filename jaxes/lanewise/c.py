@@ -25,9 +25,18 @@ PRELUDE = """
   static FUNCTION T rem_##T(T a, T b) { return b == 0 ? a : minus_##T(b) ? (T)0 : (T)(a % b); }
 DIVISION(int8_t) DIVISION(int16_t) DIVISION(int32_t) DIVISION(int64_t)
 DIVISION(uint8_t) DIVISION(uint16_t) DIVISION(uint32_t) DIVISION(uint64_t)
-#define MOST(T) static FUNCTION T max_##T(T a, T b) { return a != a ? a : a > b ? a : b; } \\
+#define EXTREMES(T) static FUNCTION T max_##T(T a, T b) { return a != a ? a : a > b ? a : b; } \\
   static FUNCTION T min_##T(T a, T b) { return a != a ? a : a < b ? a : b; }
-MOST(float) MOST(double)
+EXTREMES(double)
+#if __CUDA_ARCH__ >= 800
+#define EXTREME(name, instruction) static FUNCTION float name(float a, float b) \\
+  { float c; asm(instruction ".NaN.f32 %0, %1, %2;" : "=f"(c) : "f"(a), "f"(b)); return c; }
+EXTREME(max_float, "max") EXTREME(min_float, "min")
+#else
+EXTREMES(float)
+#endif
+#define MOST(T) static FUNCTION T max_##T(T a, T b) { return a > b ? a : b; } \\
+  static FUNCTION T min_##T(T a, T b) { return a < b ? a : b; }
 MOST(int8_t) MOST(int16_t) MOST(int32_t) MOST(int64_t) MOST(uint8_t) MOST(uint16_t) MOST(uint32_t) MOST(uint64_t)
 """
 FOR_C = """
@@ -35,6 +44,7 @@ FOR_C = """
 #include <stdbool.h>
 #include <stdint.h>
 #define FUNCTION inline
+#define BITCAST(A, B, x) (((union { A a; B b; }){ x }).b)
 """
 FOR_CUDA = """
 typedef signed char int8_t; typedef short int16_t; typedef int int32_t; typedef long long int64_t;
@@ -43,6 +53,8 @@ typedef unsigned long long uint64_t;
 #define INFINITY __int_as_float(0x7f800000)
 #define NAN __int_as_float(0x7fffffff)
 #define FUNCTION __device__ inline
+template <typename A, typename B> static FUNCTION B bitcast(A a) { union { A a; B b; } both; both.a = a; return both.b; }
+#define BITCAST(A, B, x) bitcast<A, B>(x)
 """
 
 
@@ -144,7 +156,7 @@ class Statements(Emitter):
         if operation in ("shl", "srl", "sra"):
             return shifted(operation, first, *x)
         if operation == "bitcast":
-            return f"((union {{ {what} a; {kind(result)} b; }}){{ {x[0]} }}).b"
+            return f"BITCAST({what}, {kind(result)}, {x[0]})"
         return f"{MATHEMATICS.get(operation, operation)}{suffix}({', '.join(x)})"
 
     def converted(self, old: np.dtype, new: np.dtype, x: str) -> str:
@@ -206,11 +218,13 @@ def cuda(table: Table, inputs: list[Array], outputs: list[Array], symbol: str, s
         outputs: likewise.
         symbol: the kernel's name.
         shared: of each input, whether all lanes have the same one: an array [elements].
+
+    An output may be written in the place of an input: a thread reads all of its lane before it writes.
     """
     place = lambda k, e: f"[{e}]" if k is not None and shared[k] else f"[(long){e} * lanes + lane]"
     body = statements(table, inputs, outputs, place)
-    arguments = [f"const {kind(a.dtype)}* __restrict__ in{k}" for k, a in enumerate(inputs)]
-    arguments += [f"{kind(a.dtype)}* __restrict__ out{k}" for k, a in enumerate(outputs)]
+    arguments = [f"const {kind(a.dtype)}*{' __restrict__' * s} in{k}" for k, (a, s) in enumerate(zip(inputs, shared))]
+    arguments += [f"{kind(a.dtype)}* out{k}" for k, a in enumerate(outputs)]
     head = f'extern "C" __global__ void {symbol}({", ".join(["int lanes", *arguments])}) {{'
     start = "const int lane = blockIdx.x * blockDim.x + threadIdx.x;\nif (lane >= lanes) return;"
     return "\n".join([FOR_CUDA + PRELUDE, head, start, body, "}", ""])

@@ -114,6 +114,16 @@ def _names(program: Program) -> str:
     return ", ".join(sorted({f"{f.eqn.primitive.name} ({f.reason})" for f in program.fallbacks}))
 
 
+def _nexts(arguments: tuple[Any, ...], outs: Any) -> dict[int, int]:
+    """Leaves of the arguments, and those of the result that are likely to come next in their place."""
+    tree, at = jax.tree.structure(outs), 0
+    for argument in arguments:
+        if jax.tree.structure(argument) == tree:
+            return {at + j: j for j in range(tree.num_leaves)}
+        at += len(jax.tree.leaves(argument))
+    return {j: j for j in range(tree.num_leaves)} if jax.tree.structure(arguments) == tree else {}
+
+
 def _lanewise(function: Callable[..., Any], finite: bool, quiet: bool, fast: bool) -> Callable[..., Any]:
     programs: dict[Any, Program | None] = {}
     said: set[str] = set()
@@ -163,7 +173,8 @@ def _lanewise(function: Callable[..., Any], finite: bool, quiet: bool, fast: boo
             program, unknown = program_of(tree.unflatten(shapes), here)
             if program is None:
                 return by_vmap(*arguments)
-            leaves = run(program, lanes, [*unknown, *jax.tree.leaves(arguments)], Target(here, fast))
+            nexts = {len(unknown) + i: j for i, j in _nexts(arguments, outs).items()}
+            leaves = run(program, lanes, [*unknown, *jax.tree.leaves(arguments)], Target(here, fast), nexts)
             return jax.tree.unflatten(jax.tree.structure(outs), leaves)
 
         if (reason := unavailable(here)) is not None:

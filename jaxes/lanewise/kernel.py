@@ -62,7 +62,7 @@ def registered(part: Part) -> str:
     return name
 
 
-def call(part: Part, lanes: int, arrays: list[Any], target: Target) -> list[Any]:
+def call(part: Part, lanes: int, arrays: list[Any], target: Target, places: dict[int, int]) -> list[Any]:
     """Run a part for all lanes.
 
     Args:
@@ -70,12 +70,14 @@ def call(part: Part, lanes: int, arrays: list[Any], target: Target) -> list[Any]
         lanes: how many.
         arrays: one an input, [lanes, *shape], or [*shape] for all lanes.
         target: where.
+        places: outputs that are written in the place of an input of the same shape, by that input's number. In a loop
+            that carries them, nothing is copied then.
 
     Returns:
         One array an output, [lanes, *shape].
     """
     shared = [x.ndim == rows.ndim for x, rows in zip(arrays, part.inputs)]
-    layouts: dict[str, Any] = {}
+    layouts: dict[str, Any] = {"input_output_aliases": {k: j for k, j in places.items() if not shared[k]}}
     if target.platform == "cuda":
         inputs, outputs = part.flat(part.inputs), part.flat(part.outputs)
         name = card.registered(part.table, inputs, outputs, shared, fast=target.fast)
@@ -106,7 +108,7 @@ def call(part: Part, lanes: int, arrays: list[Any], target: Target) -> list[Any]
             return x.reshape(size * lanes, *x.shape[2:])
 
         every = [merged(x, b, same) for x, b, same in zip(arrays, batched, shared)]
-        outs = call(part, size * lanes, every, target)
+        outs = call(part, size * lanes, every, target, places)
         return tuple(x.reshape(size, lanes, *x.shape[1:]) for x in outs), (True,) * len(outs)
 
     return list(run(*arrays))

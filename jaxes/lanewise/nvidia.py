@@ -66,7 +66,7 @@ def compiled(source: str, architecture: str, *, fast: bool = False) -> bytes:
     nvrtc = compiler()
     program = ctypes.c_void_p()
     _checked(nvrtc.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"lanewise.cu", 0, None, None))
-    options = [f"--gpu-architecture={architecture}", "--std=c++17", *["--use_fast_math"] * fast]
+    options = [f"--gpu-architecture={architecture}", "--std=c++17", "--disable-warnings", *["--use_fast_math"] * fast]
     try:
         given = (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
         if nvrtc.nvrtcCompileProgram(program, len(options), given):

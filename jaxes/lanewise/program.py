@@ -1,5 +1,7 @@
 """Functions of one lane as programs, and programs of all lanes."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -19,7 +21,9 @@ def traced(closed: core.ClosedJaxpr, *, finite: bool = False, platform: str = "c
     return Tracer(finite, platform, RULES).program(closed)
 
 
-def run(program: Program, lanes: int, arrays: list[Any], target: Target) -> list[Any]:
+def run(
+    program: Program, lanes: int, arrays: list[Any], target: Target, nexts: Mapping[int, int] = MappingProxyType({})
+) -> list[Any]:
     """What a program gives for all lanes.
 
     Args:
@@ -27,6 +31,7 @@ def run(program: Program, lanes: int, arrays: list[Any], target: Target) -> list
         lanes: how many.
         arrays: a leaf an input, [lanes, *shape], or [*shape] where all lanes share it.
         target: what its kernels are made for.
+        nexts: numbers of leaves that come in, and of those that go out and will come in there when it runs again.
 
     Returns:
         A leaf an output, [lanes, *shape].
@@ -42,6 +47,7 @@ def run(program: Program, lanes: int, arrays: list[Any], target: Target) -> list
 
     for value, array in zip(program.inputs, arrays):
         keep(value, array)
+    pairs = {_key(program.inputs[i]): _key(program.outputs[j]) for i, j in nexts.items() if _alike(program, i, j)}
     values: dict[tuple, Any] = {}
     stages = 1 + max((f.stage + 1 for f in program.fallbacks), default=0)
     for stage in range(stages):
@@ -51,7 +57,7 @@ def run(program: Program, lanes: int, arrays: list[Any], target: Target) -> list
         wanted += program.outputs if last else []
         wanted = [v for v in wanted if not isinstance(v, Opaque) and v.size]
         kept = [] if last else _later(program, stage, at_hand)
-        values = _computed(program, lanes, at_hand, [*wanted, *kept], target)
+        values = _computed(program, lanes, at_hand, [*wanted, *kept], target, pairs)
         for rows in kept:
             at_hand.append((rows, values[_key(rows)]))
         for fallback in falling:
@@ -70,6 +76,14 @@ def run(program: Program, lanes: int, arrays: list[Any], target: Target) -> list
     return outs
 
 
+def _alike(program: Program, i: int, j: int) -> bool:
+    """Whether an input and an output are arrays of rows of the same shape and type."""
+    given, made = program.inputs[i], program.outputs[j]
+    if isinstance(given, Opaque) or isinstance(made, Opaque) or not made.size or given.shape != made.shape:
+        return False
+    return program.table.dtypes[int(given.flat[0])] == program.table.dtypes[int(made.flat[0])]
+
+
 def _key(rows: np.ndarray) -> tuple:
     return rows.shape, rows.tobytes()
 
@@ -79,7 +93,7 @@ def _read(values: dict, rows: np.ndarray, aval: Any) -> Any:
     return jax.random.wrap_key_data(x, impl="threefry2x32") if is_key(aval.dtype) else x
 
 
-def _computed(program: Program, lanes: int, at_hand: list, wanted: list[np.ndarray], target: Target) -> dict:
+def _computed(program: Program, lanes: int, at_hand: list, wanted: list[np.ndarray], target: Target, pairs: dict) -> dict:
     """Arrays of rows: those that are there, constants, and the rest by one kernel."""
     table = program.table
     values = {_key(rows): array for rows, array in at_hand}
@@ -100,7 +114,10 @@ def _computed(program: Program, lanes: int, at_hand: list, wanted: list[np.ndarr
         )
         given = [(rows, array) for rows, array in given if not needed.isdisjoint(rows.reshape(-1).tolist())]
         part = Part(table, tuple(rows for rows, _ in given), tuple(missing.values()))
-        values.update(zip(missing, kernel.call(part, lanes, [array for _, array in given], target)))
+        numbers = {key: j for j, key in enumerate(missing)}
+        places = {k: numbers[out] for k, (rows, _) in enumerate(given) if (out := pairs.get(_key(rows))) in numbers}
+        places = {k: j for j, k in {j: k for k, j in places.items()}.items()}
+        values.update(zip(missing, kernel.call(part, lanes, [array for _, array in given], target, places)))
     return values
 
 
