@@ -189,6 +189,22 @@ def test_it_explains_itself():
     assert "20,001 elements" in str(large)
 
 
+def test_what_is_as_fast_by_vmap_may_be_left_to_it():
+    """A program of a few operations, and one that hardly computes what it writes; not one that draws a number."""
+    little, wide = (lambda x: x * 2), (lambda x: jnp.zeros(2_500) + jnp.float32(3) * x)
+    draws = lambda x: jax.random.uniform(jax.random.wrap_key_data(x))
+    for function, x, message in (
+        (little, jnp.ones((4, 3)), "3 operations that write 3 numbers"),
+        (wide, jnp.ones(4), "1 operations that write 2,500 numbers"),
+    ):
+        with pytest.warns(UserWarning, match=message):
+            same(jax.vmap(function)(x), jax.vmap(jaxes.lanewise(function, choosy=True))(x))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        jax.vmap(jaxes.lanewise(draws, choosy=True))(jnp.ones((4, 2), jnp.uint32))
+        jax.vmap(jaxes.lanewise(little))(jnp.ones((4, 3)))
+
+
 def test_without_llvmlite_vmap_does_it(monkeypatch):
     from jaxes.lanewise import function
 

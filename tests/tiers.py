@@ -13,6 +13,7 @@ EXTENDED: dict[str, tuple[str, ...]] = {
         "test_notebook",
     ),
     "test_examples": ("",),
+    "test_lanewise_rollouts": ("test_strict_mode_gives_the_same_bits_on_any_number_of_devices",),
     "test_rl_fleet": ("",),
     "test_rl_brax": (
         "test_a_policy_learns",

@@ -44,8 +44,8 @@ class Explanation(NamedTuple):
         return "\n".join(lines)
 
 
-def explained(program: Program) -> Explanation:
-    """The explanation of a program."""
+def left(program: Program) -> Counter[str]:
+    """How often each operation is done for a lane."""
     table = program.table
     read = [*program.outputs, *(value for fallback in program.fallbacks for value in fallback.inputs)]
     needed = table.needed(int(row) for value in read if not isinstance(value, Opaque) for row in value.flat)
@@ -53,7 +53,14 @@ def explained(program: Program) -> Explanation:
     for region in range(1, len(turns)):
         loop = table.loop_of.get(region)
         turns[region] = turns[table.parents[region]] * ((loop.length or 1) if loop else 1)
-    silent = ("input", "constant", "carried", "result", "loop")
-    after = sum(turns[table.regions[row]] for row in needed if table.operations[row] not in silent)
+    out: Counter[str] = Counter()
+    for row in needed:
+        if table.operations[row] not in ("input", "constant", "carried", "result", "loop"):
+            out[table.operations[row]] += turns[table.regions[row]]
+    return out
+
+
+def explained(program: Program) -> Explanation:
+    """The explanation of a program."""
     fallbacks = tuple((f.eqn.primitive.name, f.reason) for f in program.fallbacks)
-    return Explanation(program.before, after, fallbacks, tuple(Carried(*loop) for loop in program.loops))
+    return Explanation(program.before, left(program).total(), fallbacks, tuple(Carried(*x) for x in program.loops))

@@ -10,13 +10,17 @@ import jax
 from jax import lax
 
 from jaxes.lanewise import nvidia
-from jaxes.lanewise.explanation import Explanation, explained
+from jaxes.lanewise.explanation import Explanation, explained, left
 from jaxes.lanewise.kernel import Target
 from jaxes.lanewise.program import run, traced
 from jaxes.lanewise.trace import Opaque, Program, UnsupportedError
 
 # A program that falls back more often is better left to `vmap` as a whole.
 MOST_FALLBACKS = 32
+# Programs of fewer operations, and those that write so many numbers and compute fewer, are as fast by `vmap`
+# (benchmarks/lanewise_everywhere.py).
+FEW_OPERATIONS = 16
+MANY_WRITTEN = 2_000
 # What a program also depends on.
 SETTINGS = ("jax_enable_x64", "jax_threefry_partitionable", "jax_default_prng_impl")
 
@@ -39,6 +43,8 @@ class _Lanewise:
             operations are left, and NaN and infinities may get lost.
         quiet: say nothing of what is left to `vmap`.
         fast: approximate sines, roots and divisions on NVIDIA cards (`--use_fast_math`).
+        choosy: leave to `vmap` as a whole what is likely to be as fast by it: programs of a few operations, and those
+            that do little but write thousands of numbers.
 
     Returns:
         The same function.
@@ -55,11 +61,17 @@ class _Lanewise:
     """
 
     def __call__(
-        self, function: Callable[..., Any], *, finite: bool = False, quiet: bool = False, fast: bool = False
+        self,
+        function: Callable[..., Any],
+        *,
+        finite: bool = False,
+        quiet: bool = False,
+        fast: bool = False,
+        choosy: bool = False,
     ) -> Callable[..., Any]:
         if not callable(function):
             raise TypeError(f"function must be a function of one lane, not {type(function).__name__}")
-        return _lanewise(function, finite, quiet, fast)
+        return _lanewise(function, finite, quiet, fast, choosy)
 
     def explain(self, function: Callable[..., Any], *arguments: Any, finite: bool = False) -> Explanation:
         """What becomes of a function.
@@ -109,6 +121,17 @@ def _whole(program: Program) -> str | None:
     return None
 
 
+def _hardly_faster(program: Program) -> str | None:
+    """Why `vmap` is likely to be as fast; None where it is not."""
+    written = sum(value.size for value in program.outputs if not isinstance(value, Opaque))
+    counts = left(program)
+    done = counts.total()
+    few = done < FEW_OPERATIONS and not any(name.startswith("threefry") for name in counts)  # a hundred each
+    if few or (written > MANY_WRITTEN and done < written):
+        return f"{done:,} operations that write {written:,} numbers"
+    return None
+
+
 def _names(program: Program) -> str:
     """What falls back, and why."""
     return ", ".join(sorted({f"{f.eqn.primitive.name} ({f.reason})" for f in program.fallbacks}))
@@ -124,7 +147,7 @@ def _nexts(arguments: tuple[Any, ...], outs: Any) -> dict[int, int]:
     return {j: j for j in range(tree.num_leaves)} if jax.tree.structure(arguments) == tree else {}
 
 
-def _lanewise(function: Callable[..., Any], finite: bool, quiet: bool, fast: bool) -> Callable[..., Any]:
+def _lanewise(function: Callable[..., Any], finite: bool, quiet: bool, fast: bool, choosy: bool) -> Callable[..., Any]:
     programs: dict[Any, Program | None] = {}
     said: set[str] = set()
 
@@ -143,7 +166,7 @@ def _lanewise(function: Callable[..., Any], finite: bool, quiet: bool, fast: boo
         if key not in programs or key is None:
             try:
                 program = traced(closed, finite=finite, platform=platform)
-                reason = _whole(program)
+                reason = _whole(program) or (_hardly_faster(program) if choosy else None)
             except UnsupportedError as error:
                 program, reason = None, str(error)
             if program is not None and reason is None and program.fallbacks:

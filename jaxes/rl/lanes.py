@@ -19,7 +19,7 @@ def in_lanes(env: Env, how: str) -> Env:
     Args:
         env: one that keeps the contract.
         how: "on"; "fast", which also approximates sines, roots and divisions on NVIDIA cards; "off"; or "auto", which
-            is "on" where kernels can be made, and says nothing of what is left to `vmap`.
+            is "on" where kernels can be made and are likely to be faster, and says nothing of what is left to `vmap`.
     """
     if env.lanes is not None or how == "off" or (how == "auto" and unavailable(platform()) is not None):
         return env
@@ -29,7 +29,8 @@ def in_lanes(env: Env, how: str) -> Env:
 def _made(function: Callable[..., Any], how: str) -> Callable[..., Any]:
     key = (id(function), how)
     if key not in _MADE:
-        _MADE[key] = (function, lanewise(function, quiet=how == "auto", fast=how == "fast"))
+        auto = how == "auto"
+        _MADE[key] = (function, lanewise(function, quiet=auto, choosy=auto, fast=how == "fast"))
         while len(_MADE) > _MOST:
             _MADE.popitem(last=False)
     return _MADE[key][1]
