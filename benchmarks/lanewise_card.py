@@ -48,13 +48,14 @@ def ways(step):
     }
 
 
-def alone(name: str, lanes: int, rounds: int, count: int = 32) -> dict:
+def alone(name: str, lanes: int, rounds: int, hows, count: int = 32) -> dict:
     """An environment's steps in a scan, milliseconds a step."""
     env = jaxes.envs.make(f"brax/{name}")
     state, action = moment(env._replace(step=jaxes.lanewise(env.step)), min(lanes, 1024))
     state, action = jax.tree.map(lambda x: jnp.concatenate([x] * max(1, lanes // 1024)), (state, action))
     rows, calls = {}, {}
-    for what, step in ways(env.step).items():
+    for what in hows:
+        step = ways(env.step)[what]
         start = time.perf_counter()
         program = jax.jit(steps(jax.vmap(step), count)).lower(state, action).compile()
         rows[what] = {"seconds to trace and compile": time.perf_counter() - start}
@@ -183,7 +184,11 @@ def main():
         if part in ("alone", "blocks"):
             for name, lanes in ((n, k) for n, many in LANES.items() for k in many):
                 if asked(f"{name}, {lanes} lanes"):
-                    rows = (alone if part == "alone" else blocks)(name, lanes, options.rounds)
+                    rows = (
+                        alone(name, lanes, options.rounds, options.hows)
+                        if part == "alone"
+                        else blocks(name, lanes, options.rounds)
+                    )
                     print(
                         name,
                         lanes,

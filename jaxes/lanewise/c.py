@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxes.lanewise.llvm import Array
+from jaxes.lanewise.relaxed import Relaxed
 from jaxes.lanewise.schedule import Block, Emitter, scheduled
 from jaxes.lanewise.table import Table
 
@@ -53,7 +54,8 @@ typedef unsigned long long uint64_t;
 #define INFINITY __int_as_float(0x7f800000)
 #define NAN __int_as_float(0x7fffffff)
 #define FUNCTION __device__ inline
-template <typename A, typename B> static FUNCTION B bitcast(A a) { union { A a; B b; } both; both.a = a; return both.b; }
+template <typename A, typename B>
+static FUNCTION B bitcast(A a) { union { A a; B b; } both; both.a = a; return both.b; }
 #define BITCAST(A, B, x) bitcast<A, B>(x)
 """
 
@@ -147,6 +149,8 @@ class Statements(Emitter):
             return f"!{x[0]}" if first.kind == "b" else f"({what})~{x[0]}"
         if operation == "abs" and not floats:
             return f"({what})({x[0]} < 0 ? 0 - {x[0]} : {x[0]})"
+        if operation == "naught":
+            return f"{x[0]} * ({what})0"
         if operation == "sign":
             return f"({what})({x[0]} > 0 ? 1 : {x[0]} < 0 ? -1 : {x[0]})"
         if operation == "is_finite":
@@ -209,8 +213,17 @@ def source(table: Table, inputs: list[Array], outputs: list[Array], symbol: str)
     )
 
 
-def cuda(table: Table, inputs: list[Array], outputs: list[Array], symbol: str, shared: list[bool]) -> str:
+def cuda(
+    table: Table,
+    inputs: list[Array],
+    outputs: list[Array],
+    symbol: str,
+    shared: list[bool],
+    relaxed: Relaxed | None = None,
+) -> str:
     """A module with one kernel, `symbol(lanes, in0, ..., out0, ...)`, a thread a lane.
+
+    An output may be written in the place of an input: a thread reads all of its lane before it writes.
 
     Args:
         table: rows.
@@ -218,29 +231,48 @@ def cuda(table: Table, inputs: list[Array], outputs: list[Array], symbol: str, s
         outputs: likewise.
         symbol: the kernel's name.
         shared: of each input, whether all lanes have the same one: an array [elements].
-
-    An output may be written in the place of an input: a thread reads all of its lane before it writes.
+        relaxed: the program that takes numbers for finite. Where that fails, the strict one runs.
     """
     place = lambda k, e: f"[{e}]" if k is not None and shared[k] else f"[(long){e} * lanes + lane]"
-    body = statements(table, inputs, outputs, place)
-    arguments = [f"const {kind(a.dtype)}*{' __restrict__' * s} in{k}" for k, (a, s) in enumerate(zip(inputs, shared))]
-    arguments += [f"{kind(a.dtype)}* out{k}" for k, a in enumerate(outputs)]
-    head = f'extern "C" __global__ void {symbol}({", ".join(["int lanes", *arguments])}) {{'
+    arrays = [f"const {kind(a.dtype)}*{' __restrict__' * s} in{k}" for k, (a, s) in enumerate(zip(inputs, shared))]
+    arrays += [f"{kind(a.dtype)}* out{k}" for k, a in enumerate(outputs)]
     start = "const int lane = blockIdx.x * blockDim.x + threadIdx.x;\nif (lane >= lanes) return;"
-    return "\n".join([FOR_CUDA + PRELUDE, head, start, body, "}", ""])
+    strict = statements(table, inputs, outputs, place)
+    kernel = f'extern "C" __global__ void {symbol}({", ".join(["int lanes", *arrays])}) {{'
+    if relaxed is None:
+        return "\n".join([FOR_CUDA + PRELUDE, kernel, start, strict, "}", ""])
+    names = [f"in{k}" for k in range(len(inputs))] + [f"out{k}" for k in range(len(outputs))]
+    again = f"strict({', '.join(['lanes', 'lane', *names])});"
+    function = f"static __device__ __noinline__ void strict({', '.join(['int lanes', 'int lane', *arrays])}) {{"
+    body = statements(relaxed.table, *relaxed.arrays, place, failed=relaxed.failed, again=again)
+    return "\n".join([FOR_CUDA + PRELUDE, function, strict, "}", kernel, start, body, "}", ""])
 
 
-def statements(table: Table, inputs: list[Array], outputs: list[Array], place: Callable[[int | None, int], str]) -> str:
-    """What is done for a lane. `place` says where an element of an input, or of an output (None), lies."""
+def statements(
+    table: Table,
+    inputs: list[Array],
+    outputs: list[Array],
+    place: Callable[[int | None, int], str],
+    *,
+    failed: int | None = None,
+    again: str = "",
+) -> str:
+    """What is done for a lane.
+
+    `place` says where an element of an input, or of an output (None), lies. Where the row `failed` is true, nothing is
+    written, and `again` is done.
+    """
     writer = Statements(table)
     given = [row for array in inputs for row in array.rows]
-    results = [row for array in outputs for row in array.rows]
+    results = [row for array in outputs for row in array.rows] + ([] if failed is None else [failed])
     needed = table.needed(results, given)
     for k, array in enumerate(inputs):
         for e, row in enumerate(array.rows):
             if row in needed and row not in writer.names:
                 writer.names[row] = writer.new(array.dtype, f"in{k}{place(k, e)}")
     writer.items(scheduled(table, results, given))
+    if failed is not None:
+        writer.lines.append(f"if ({writer.name(failed)}) {{ {again} return; }}")
     for k, array in enumerate(outputs):
         for e, row in enumerate(array.rows):
             writer.lines.append(f"out{k}{place(None, e)} = {writer.name(row)};")

@@ -9,6 +9,8 @@ from jaxes.lanewise import c, nvidia
 from jaxes.lanewise.launcher import launcher
 from jaxes.lanewise.llvm import Array
 from jaxes.lanewise.machine import compiled
+from jaxes.lanewise.relaxed import Relaxed
+from jaxes.lanewise.table import Table
 
 # Threads in a block. A thread takes all 255 registers, so that 8 blocks of 32 fill a multiprocessor, and small blocks
 # deal lanes out evenly.
@@ -17,7 +19,9 @@ BLOCK = 32
 _REGISTERED: set[str] = set()
 
 
-def registered(table, inputs: list[Array], outputs: list[Array], shared: list[bool], *, fast: bool) -> str:
+def registered(
+    table: Table, inputs: list[Array], outputs: list[Array], shared: list[bool], relaxed: Relaxed | None, *, fast: bool
+) -> str:
     """The name by which XLA finds a part; it is compiled if it is new.
 
     Args:
@@ -25,9 +29,10 @@ def registered(table, inputs: list[Array], outputs: list[Array], shared: list[bo
         inputs: arrays.
         outputs: arrays.
         shared: of each input, whether all lanes have the same one.
+        relaxed: the same with numbers taken for finite, if that gains something.
         fast: approximate mathematics.
     """
-    text = c.cuda(table, inputs, outputs, "lanewise", shared)
+    text = c.cuda(table, inputs, outputs, "lanewise", shared, relaxed)
     architecture = nvidia.architecture()
     name = "jaxes_lanewise_" + hashlib.sha256(f"{text} {architecture} {fast} {BLOCK}".encode()).hexdigest()[:24]
     if name not in _REGISTERED:

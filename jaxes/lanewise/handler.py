@@ -113,7 +113,7 @@ def handler(symbol: str, inputs: list[tuple[Array, int]], outputs: list[Array], 
             f"(ptr %source{k}, ptr %stagein{k}, i64 %stride{k}, i64 %count)",
         ]
         at += size
-    lines.append("  call void @chunk(ptr %in, ptr %out)")
+    lines.append(f"  call <{width} x i1> @chunk(ptr %in, ptr %out)")
     at = 0
     for k, (array, size) in enumerate(zip(outputs, sizes_out)):
         bytes_ = array.dtype.itemsize

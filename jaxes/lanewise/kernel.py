@@ -11,8 +11,9 @@ from jax import numpy as jnp
 from jaxes.lanewise import card, turning
 from jaxes.lanewise.functions import NAMES, defined
 from jaxes.lanewise.handler import handler
-from jaxes.lanewise.llvm import Array, chunk_function
+from jaxes.lanewise.llvm import Array, chunk_function, guarded_chunk
 from jaxes.lanewise.machine import compiled, processor
+from jaxes.lanewise.relaxed import Relaxed, relaxed
 from jaxes.lanewise.table import Table
 
 _REGISTERED: set[str] = set()
@@ -38,15 +39,27 @@ class Part(NamedTuple):
     def flat(self, arrays: tuple[np.ndarray, ...]) -> list[Array]:
         return [Array(tuple(r.reshape(-1).tolist()), d) for r, d in zip(arrays, self.dtypes(arrays))]
 
+    def relaxed(self) -> Relaxed | None:
+        """The same with numbers taken for finite; None where that gains nothing."""
+        return None if self.table.finite else relaxed(self.table, self.flat(self.inputs), self.flat(self.outputs))
+
 
 def source(part: Part, symbol: str, width: int) -> str:
     """The module of a part: its handler and everything that it calls."""
     inputs, outputs = part.flat(part.inputs), part.flat(part.outputs)
-    chunk, emitter = chunk_function(part.table, inputs, outputs, width, NAMES)
-    called = defined(emitter.used, width)
+    guarded = part.relaxed()
+    name = "chunk" if guarded is None else "strict"
+    text, emitter = chunk_function(name, part.table, inputs, outputs, width, NAMES)
+    chunks, emitters = [text], [emitter]
+    if guarded is not None:
+        text, emitter = chunk_function("relaxed", guarded.table, *guarded.arrays, width, NAMES, guarded.failed)
+        chunks += [text, guarded_chunk(outputs, width)]
+        emitters.append(emitter)
+    called = defined(set().union(*(e.used for e in emitters)), width)
     ranks = [rows.ndim for rows in part.inputs]
-    text = [chunk, handler(symbol, list(zip(inputs, ranks)), outputs, width), *called.bodies]
-    return "\n".join([*text, *sorted(emitter.declared | called.declared | turning.declared(width))])
+    text = [*chunks, handler(symbol, list(zip(inputs, ranks)), outputs, width), *called.bodies]
+    declared = set().union(turning.declared(width), called.declared, *(e.declared for e in emitters))
+    return "\n".join([*text, *sorted(declared - {line for part in text for line in part.splitlines()})])
 
 
 def registered(part: Part) -> str:
@@ -80,7 +93,7 @@ def call(part: Part, lanes: int, arrays: list[Any], target: Target, places: dict
     layouts: dict[str, Any] = {"input_output_aliases": {k: j for k, j in places.items() if not shared[k]}}
     if target.platform == "cuda":
         inputs, outputs = part.flat(part.inputs), part.flat(part.outputs)
-        name = card.registered(part.table, inputs, outputs, shared, fast=target.fast)
+        name = card.registered(part.table, inputs, outputs, shared, part.relaxed(), fast=target.fast)
         lanes_last = lambda rows: (*range(1, rows.ndim + 1), 0)
         layouts["input_layouts"] = [None if s else lanes_last(rows) for s, rows in zip(shared, part.inputs)]
         layouts["output_layouts"] = [lanes_last(rows) for rows in part.outputs]

@@ -144,6 +144,8 @@ class Vectors(Emitter):
             return self.intrinsic(INTRINSICS[operation], vector, names[0])
         if operation == "sign":
             return self.sign(first, names[0])
+        if operation == "naught":
+            return self.new(f"fmul contract {vector} {names[0]}, zeroinitializer")
         if operation == "is_finite":
             size = self.intrinsic("fabs", vector, names[0])
             return self.new(f"fcmp olt {vector} {size}, {self.constant(np.inf, first)}")
@@ -329,15 +331,22 @@ def library_function(operation: str, kind: str, width: int) -> str:
 
 
 def chunk_function(
-    table: Table, inputs: list[Array], outputs: list[Array], width: int, functions: dict[tuple[str, str], str]
+    name: str,
+    table: Table,
+    inputs: list[Array],
+    outputs: list[Array],
+    width: int,
+    functions: dict[tuple[str, str], str],
+    failed: int | None = None,
 ) -> tuple[str, Vectors]:
-    """`@chunk(ptr in, ptr out)`: all rows for one chunk of lanes.
+    """`@name(ptr in, ptr out)`: all rows for one chunk of lanes. It returns the lanes whose row `failed` is true.
 
     In memory a row of an array is a vector of `width` numbers; arrays follow each other, each from a multiple of 64
     bytes on.
     """
     emitter = Vectors(table, width, functions)
     results, given = ([row for array in arrays for row in array.rows] for arrays in (outputs, inputs))
+    results += [] if failed is None else [failed]
     needed = table.needed(results, given)
     at = 0
     for array in inputs:
@@ -363,8 +372,47 @@ def chunk_function(
             place = emitter.new(f"getelementptr i8, ptr %out, i64 {at + k * size}")
             emitter.lines.append(f"  store {memory} {value}, ptr {place}, align {min(size, 64)}")
         at += room(len(array.rows) * size)
-    lines = ["define internal void @chunk(ptr noalias %in, ptr noalias %out) noinline {", "entry:", *emitter.lines]
-    return "\n".join([*lines, "  ret void", "}"]), emitter
+    mask = f"<{width} x i1>"
+    lines = [f"define internal {mask} @{name}(ptr noalias %in, ptr noalias %out) noinline {{", "entry:", *emitter.lines]
+    lines += [f"  ret {mask} {'zeroinitializer' if failed is None else emitter.name(failed)}", "}"]
+    return "\n".join(lines), emitter
+
+
+def guarded_chunk(outputs: list[Array], width: int) -> str:
+    """`@chunk(ptr in, ptr out)`: `@relaxed`, and where that fails, in the lanes that failed, `@strict`."""
+    mask = f"<{width} x i1>"
+    some = f"@llvm.vector.reduce.or.v{width}i1"
+    size = sum(room(len(a.rows) * width * a.dtype.itemsize) for a in outputs)
+    lines = [
+        f"define internal {mask} @chunk(ptr noalias %in, ptr noalias %out) noinline {{",
+        f"  %failed = call {mask} @relaxed(ptr %in, ptr %out)",
+        f"  %some = call i1 {some}({mask} %failed)",
+        "  br i1 %some, label %again, label %done",
+        "again:",
+        f"  %memory = alloca i8, i64 {size}, align 64",
+        f"  call {mask} @strict(ptr %in, ptr %memory)",
+    ]
+    at, before = 0, "again"
+    for k, array in enumerate(outputs):
+        memory, bytes_ = f"<{width} x i{8 * array.dtype.itemsize}>", width * array.dtype.itemsize
+        lines += [
+            f"  br label %array{k}",
+            f"array{k}:",
+            f"  %place{k} = phi i64 [ {at}, %{before} ], [ %next{k}, %array{k} ]",
+            f"  %from{k} = getelementptr i8, ptr %memory, i64 %place{k}",
+            f"  %to{k} = getelementptr i8, ptr %out, i64 %place{k}",
+            f"  %strict{k} = load {memory}, ptr %from{k}, align {min(bytes_, 64)}",
+            f"  %relaxed{k} = load {memory}, ptr %to{k}, align {min(bytes_, 64)}",
+            f"  %right{k} = select {mask} %failed, {memory} %strict{k}, {memory} %relaxed{k}",
+            f"  store {memory} %right{k}, ptr %to{k}, align {min(bytes_, 64)}",
+            f"  %next{k} = add i64 %place{k}, {bytes_}",
+            f"  %more{k} = icmp ult i64 %next{k}, {at + len(array.rows) * bytes_}",
+            f"  br i1 %more{k}, label %array{k}, label %after{k}",
+            f"after{k}:",
+        ]
+        at, before = at + room(len(array.rows) * bytes_), f"after{k}"
+    lines += ["  br label %done", "done:", f"  ret {mask} zeroinitializer", "}", f"declare i1 {some}({mask})"]
+    return "\n".join(lines)
 
 
 def room(size: int) -> int:

@@ -67,7 +67,9 @@ class Table:
         self.loop_of: dict[int, Loop] = {}  # by the region
         self.depths = [0]  # of regions
         self.parents = [0]
+        self.assumed: list[int] = []  # rows that have been taken for finite; whoever reads them, empties it
         self._known: dict[tuple, int] = {}
+        self._relied: dict[tuple, list[int]] = {}  # on which rows being finite a folded operation relies
 
     def __len__(self) -> int:
         return len(self.operations)
@@ -107,7 +109,12 @@ class Table:
         key = (operation, operands, None if dtype is None else dtype.char)
         known = self._known.get(key)
         if known is None:
+            before = len(self.assumed)
             known = self._known[key] = self._folded(operation, operands, dtype)
+            if len(self.assumed) > before:
+                self._relied[key] = self.assumed[before:]
+        elif key in self._relied:
+            self.assumed += self._relied[key]
         return known
 
     def rows(self, operation: str, *operands: np.ndarray | np.integer, dtype: np.dtype | None = None) -> np.ndarray:
@@ -138,7 +145,7 @@ class Table:
 
     def _folded(self, operation: str, operands: tuple[int, ...], dtype: np.dtype | None) -> int:
         values = [self.values[i] for i in operands]
-        result = self._result(operation, operands, dtype)
+        result = self.result(operation, operands, dtype)
         if all(value is not None for value in values):
             folded = evaluated(operation, values, result)
             if folded is not None:
@@ -152,7 +159,8 @@ class Table:
             self.finites[row] = operation in BOUNDED and all(self.finites[i] for i in numbers)
         return row
 
-    def _result(self, operation: str, operands: tuple[int, ...], dtype: np.dtype | None) -> np.dtype:
+    def result(self, operation: str, operands: tuple[int, ...], dtype: np.dtype | None = None) -> np.dtype:
+        """The dtype of an operation's result: the last operand's, or the one that is asked for."""
         if dtype is not None:
             return dtype
         return BOOL if operation in COMPARISONS or operation == "is_finite" else self.dtypes[operands[-1]]
@@ -163,7 +171,9 @@ class Table:
         return None if rule is None else rule(self, operands, values, result)
 
     def known_finite(self, row: int) -> bool:
-        """Whether a row cannot be NaN or infinite."""
+        """Whether a row cannot be NaN or infinite, or is taken for such."""
+        if self.finite and not self.finites[row]:
+            self.assumed.append(row)
         return self.finite or self.finites[row]
 
     # Loops.
@@ -187,12 +197,22 @@ class Table:
         touched = [*loop.starts, *loop.nexts, *([] if loop.condition is None else [loop.condition])]
         self.stages[row] = max((self.stages[i] for i in touched), default=0)
         self.loops[row] = self.loop_of[loop.region] = loop
-        results = []
-        for carry in range(len(loop.carries)):
-            result = self._write("result", (row, carry), self.dtypes[loop.carries[carry]])
-            self.regions[result], self.stages[result] = loop.parent, self.stages[row]
-            results.append(result)
-        return results
+        return [self._carried_out(row, carry) for carry in range(len(loop.carries))]
+
+    def one_more(self, row: int, carried: int, start: int, following: int) -> int:
+        """Let a loop that is closed carry one more; its row behind the loop."""
+        loop = self.loops[row]
+        grown = loop._replace(
+            carries=(*loop.carries, carried), starts=(*loop.starts, start), nexts=(*loop.nexts, following)
+        )
+        self.loops[row] = self.loop_of[loop.region] = grown
+        return self._carried_out(row, len(loop.carries))
+
+    def _carried_out(self, row: int, carry: int) -> int:
+        loop = self.loops[row]
+        result = self._write("result", (row, carry), self.dtypes[loop.carries[carry]])
+        self.regions[result], self.stages[result] = loop.parent, self.stages[row]
+        return result
 
     # Reading.
 
