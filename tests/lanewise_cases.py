@@ -100,7 +100,8 @@ def until(x, k):
     first = lax.while_loop(lambda c: c[1] < k, grow, (x, 0))
     within = lambda i, y: lax.while_loop(lambda c: (jnp.abs(c) < 9).all(), lambda c: c * 1.5 + 0.1, y) - 1
     never = lax.while_loop(lambda c: c[0] > 1e9, lambda c: (c[0] * 2, c[1] + 1), (x[0], x[1]))
-    return first, lax.fori_loop(0, 3, within, x), never
+    known = lax.while_loop(lambda c: c[0] < 5, lambda c: (c[0] + 1, c[1] * 0.5 + x[0]), (0, jnp.float32(1)))
+    return first, lax.fori_loop(0, 3, within, x), never, known
 
 
 def written_out(x):
@@ -189,6 +190,22 @@ def normal(words):
     return jax.random.normal(key, (40,)), jax.random.truncated_normal(key, -1, 1, (3,)), jax.random.exponential(key)
 
 
+def in_order(x, i, special):
+    same = jnp.round(x * 2)  # with equal elements
+    return (
+        *(jnp.sort(x, 0), jnp.sort(x, 1, descending=True), jnp.argsort(same, 1), jnp.argsort(-same, 0), jnp.sort(i)),
+        *(
+            jnp.sort(special),
+            jnp.argsort(special),
+            lax.sort((same, i, x), num_keys=2),
+            jnp.sort(x[:, :1]),
+            x[:, :0].sort(),
+        ),
+        *(lax.top_k(same, 3), lax.top_k(i[0], 4), lax.top_k(special, 8), jnp.median(x), jnp.unique(i[0], size=5)),
+        *(jax.random.permutation(jax.random.key(0), x[0]), jnp.sort(i.astype(jnp.uint32)[0])),
+    )
+
+
 def bits(x):
     word = lax.bitcast_convert_type(x, jnp.uint32)
     return lax.bitcast_convert_type(x, jnp.int32), lax.bitcast_convert_type(word >> 3, jnp.float32)
@@ -246,6 +263,7 @@ CASES |= {
     "keys that move": (moved_keys, words(2), bools(), floats()),
     "normal numbers": (normal, words(2)),
     "ends of the inverse of erf": (lax.erf_inv, special(20)),
+    "sorting": (in_order, floats(3, 7), ints(3, 7, low=-2, high=3), special(9)),
     "total order": (lambda x, y: jnp.searchsorted(x, y), np.sort(floats(5)), special(9)),
     "bits": (bits, floats(4)),
     "empty arrays": (mixed_with_empty, {"a": floats(3), "b": np.zeros((LANES, 0, 2), np.float32)}),
@@ -253,7 +271,7 @@ CASES |= {
 }
 # What is done by `vmap`, at least in part, and the operation that is.
 FALLBACKS: dict[str, tuple] = {
-    "sort": (lambda x: (jnp.sort(x * 2) + 1, jnp.sin(x), jnp.sort(jnp.sort(-x) * x)), floats(6)),
+    "sort": (lambda x: (jnp.sort(x * 2) + 1, jnp.sin(x), jnp.sort(jnp.sort(-x) * x)), floats(66)),
     "dynamic_slice": (lambda x, i: jnp.arange(5_000.0)[i] * x[0], floats(6), ints(low=0, high=6)),
     "random_bits": (
         lambda k, x: jax.random.uniform(jax.random.wrap_key_data(k, impl="rbg"), (3,)) * 2 + x,
@@ -263,7 +281,7 @@ FALLBACKS: dict[str, tuple] = {
     "float16": (lambda x: (x.astype(jnp.float16) * 2).astype(jnp.float32) + x, floats(3)),
     "lu": (lambda a: jnp.linalg.inv(a + 4 * jnp.eye(3)) * 2 + jnp.sin(a), floats(3, 3)),
     "lgamma": (lambda x: lax.lgamma(x) * 2, floats(4)),
-    "top_k": (lambda x: lax.top_k(x * 2, 2)[0] + 1, floats(4)),
+    "top_k": (lambda x: lax.top_k(x * 2, 2)[0] + 1, floats(66)),
     "pure_callback": (
         lambda x: (
             jax.pure_callback(np.sin, jax.ShapeDtypeStruct((3,), np.float32), x, vmap_method="sequential") + x * 2

@@ -92,7 +92,7 @@ HARD = {
         lambda key: jnp.tile(jax.random.key_data(key), 2),
         "key<fry4>",
     ),
-    "sorting": (lambda x, m: (x + jnp.sort(m)[0], m.at[1].set(x)), lambda key: jax.random.uniform(key, (4,)), "sort"),
+    "sorting": (lambda x, m: (x + jnp.sort(m)[0], m.at[1].set(x)), lambda key: jax.random.uniform(key, (70,)), "sort"),
     "far places": (
         lambda x, i: (x + jnp.sin(jnp.arange(9_000.0))[i], i + 1),
         lambda key: jax.random.randint(key, (), 0, 99),

@@ -32,10 +32,10 @@ class _Lanewise:
     every array is a vector of its own, a number a lane: constants are folded, equal expressions shared, movements of
     data done while tracing, and what is left is one kernel that goes through vectors of lanes.
 
-    The values are those of `vmap` up to rounding, NaN and infinities too. Operations without a rule (callbacks,
-    sorting, keys of other generators than JAX's default, indices that a lane computes into large arrays, arrays of more
-    than 20,000 elements) are done by `vmap`, between kernels; a warning says so, once a function. Derivatives are those
-    of `vmap`.
+    The values are those of `vmap` up to rounding, NaN and infinities too. Operations without a rule (callbacks, keys of
+    other generators than JAX's default, sorting of more than 64 elements, indices that a lane computes into large
+    arrays, arrays of more than 20,000 elements) are done by `vmap`, between kernels; a warning says so, once a
+    function. Derivatives are those of `vmap`.
 
     Args:
         function: a function of trees of arrays, pure.

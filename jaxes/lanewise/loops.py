@@ -92,10 +92,8 @@ def looped(tracer: Tracer, step: Any, condition: Any, starts: list[Rows], length
         finally:
             tracer.region = outside
         known = None if going is None else table.values[going]
-        if known is not None:
-            if not known:
-                return starts
-            raise UnsupportedError("a loop without an end")
+        if known is not None and not known:
+            return starts
         moved = changed | (nexts != rows)
         pairs = {}
         refined = np.array(
@@ -107,6 +105,8 @@ def looped(tracer: Tracer, step: Any, condition: Any, starts: list[Rows], length
         if (moved == changed).all() and len(set(refined.tolist())) == len(set(groups.tolist())):
             break
         groups, changed = refined, moved
+    if known is not None:
+        raise UnsupportedError("a loop without an end")
     turns = 1 if length is None else length
     tracer.before = counted[0] + (tracer.before - counted[0]) * turns
     first = dict((g, i) for i, g in _firsts(groups, changed))

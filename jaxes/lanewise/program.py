@@ -93,7 +93,9 @@ def _read(values: dict, rows: np.ndarray, aval: Any) -> Any:
     return jax.random.wrap_key_data(x, impl="threefry2x32") if is_key(aval.dtype) else x
 
 
-def _computed(program: Program, lanes: int, at_hand: list, wanted: list[np.ndarray], target: Target, pairs: dict) -> dict:
+def _computed(
+    program: Program, lanes: int, at_hand: list, wanted: list[np.ndarray], target: Target, pairs: dict
+) -> dict:
     """Arrays of rows: those that are there, constants, and the rest by one kernel."""
     table = program.table
     values = {_key(rows): array for rows, array in at_hand}

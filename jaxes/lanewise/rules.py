@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxes.lanewise import indexing, keys
+from jaxes.lanewise import indexing, keys, sorting
 from jaxes.lanewise.loops import cond, scan, while_
 from jaxes.lanewise.table import BOOL
 from jaxes.lanewise.trace import Rule, Tracer, UnsupportedError
@@ -376,6 +376,8 @@ RULES: dict[str, Rule] = {
     "scatter-max": partial(indexing.scatter, "max"),
     "scatter_add": partial(indexing.scatter, "add"),
     **keys.RULES,
+    "sort": sorting.sort,
+    "top_k": sorting.top_k,
     "cholesky": cholesky,
     "triangular_solve": triangular_solve,
     "call_hi_primitive": of_jax,
