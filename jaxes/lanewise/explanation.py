@@ -49,13 +49,10 @@ def left(program: Program) -> Counter[str]:
     table = program.table
     read = [*program.outputs, *(value for fallback in program.fallbacks for value in fallback.inputs)]
     needed = table.needed(int(row) for value in read if not isinstance(value, Opaque) for row in value.flat)
-    turns = [1] * len(table.depths)
-    for region in range(1, len(turns)):
-        loop = table.loop_of.get(region)
-        turns[region] = turns[table.parents[region]] * ((loop.length or 1) if loop else 1)
+    turns = table.turns()
     out: Counter[str] = Counter()
     for row in needed:
-        if table.operations[row] not in ("input", "constant", "carried", "result", "loop"):
+        if table.operations[row] not in ("input", "constant", "carried", "result", "loop", "product"):
             out[table.operations[row]] += turns[table.regions[row]]
     return out
 

@@ -41,6 +41,7 @@ class _Lanewise:
         function: a function of trees of arrays, pure.
         finite: take every number for finite when folding: `0 * x` is 0 even if x could be NaN or infinite. Then fewer
             operations are left, and NaN and infinities may get lost.
+        whole: leave all of the function to `vmap` where a part of it would be.
         quiet: say nothing of what is left to `vmap`.
         fast: approximate sines, roots and divisions on NVIDIA cards (`--use_fast_math`).
         choosy: leave to `vmap` as a whole what is likely to be as fast by it: programs of a few operations, and those
@@ -65,13 +66,14 @@ class _Lanewise:
         function: Callable[..., Any],
         *,
         finite: bool = False,
+        whole: bool = False,
         quiet: bool = False,
         fast: bool = False,
         choosy: bool = False,
     ) -> Callable[..., Any]:
         if not callable(function):
             raise TypeError(f"function must be a function of one lane, not {type(function).__name__}")
-        return _lanewise(function, finite, quiet, fast, choosy)
+        return _lanewise(function, finite, 0 if whole else MOST_FALLBACKS, quiet, fast, choosy)
 
     def explain(self, function: Callable[..., Any], *arguments: Any, finite: bool = False) -> Explanation:
         """What becomes of a function.
@@ -112,10 +114,10 @@ def unavailable(platform: str) -> str | None:
     return None if platform == "cpu" else f"there are no kernels for {platform}"
 
 
-def _whole(program: Program) -> str | None:
+def _whole(program: Program, most: int = MOST_FALLBACKS) -> str | None:
     """Why a program is better left to `vmap` as a whole; None where it is not."""
-    if len(program.fallbacks) > MOST_FALLBACKS:
-        return f"{len(program.fallbacks)} operations without a rule"
+    if len(program.fallbacks) > most:
+        return f"{len(program.fallbacks)} operations without a rule: {_names(program)}"
     if not any(not isinstance(value, Opaque) and value.size for value in program.outputs):
         return f"nothing is left to lanes: {_names(program)}" if program.fallbacks else "it computes nothing"
     return None
@@ -147,7 +149,9 @@ def _nexts(arguments: tuple[Any, ...], outs: Any) -> dict[int, int]:
     return {j: j for j in range(tree.num_leaves)} if jax.tree.structure(arguments) == tree else {}
 
 
-def _lanewise(function: Callable[..., Any], finite: bool, quiet: bool, fast: bool, choosy: bool) -> Callable[..., Any]:
+def _lanewise(
+    function: Callable[..., Any], finite: bool, most: int, quiet: bool, fast: bool, choosy: bool
+) -> Callable[..., Any]:
     programs: dict[Any, Program | None] = {}
     said: set[str] = set()
 
@@ -166,7 +170,7 @@ def _lanewise(function: Callable[..., Any], finite: bool, quiet: bool, fast: boo
         if key not in programs or key is None:
             try:
                 program = traced(closed, finite=finite, platform=platform)
-                reason = _whole(program) or (_hardly_faster(program) if choosy else None)
+                reason = _whole(program, most) or (_hardly_faster(program) if choosy else None)
             except UnsupportedError as error:
                 program, reason = None, str(error)
             if program is not None and reason is None and program.fallbacks:

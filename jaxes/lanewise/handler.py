@@ -1,67 +1,16 @@
 """The function that XLA calls: it deals lanes to `@chunk`, a vector's worth at a time.
 
-Its one argument is XLA's call frame (`xla/ffi/api/c_api.h`), read at the offsets of version 0 of that interface. Arrays
-of JAX have the lane first, a chunk wants it last: the handler turns every array around in a buffer of its own.
+Arrays of JAX have the lane first, a chunk wants it last: every array is turned around in a buffer of its own.
 """
 
-import re
-from functools import cache
-from pathlib import Path
-
-import jax
-
-from jaxes.lanewise import turning
-from jaxes.lanewise.llvm import Array, room
-
-# Offsets of fields, in bytes: of the call frame,
-EXTENSION, STAGE, ARGUMENTS, RESULTS = 8, 32, 72, 112
-# of the extension by which XLA asks for the version that a handler speaks, and of what is filled in,
-KIND, METADATA, MAJOR, MINOR, TRAITS = 8, 24, 24, 28, 32
-# and of a buffer.
-DATA, RANK, DIMENSIONS = 24, 32, 40
-EXECUTE = 3
+from jaxes.lanewise import threads, turning
+from jaxes.lanewise.frame import CONTEXT, DATA, DIMENSIONS, INTERFACE, RANK, entered, load, store
+from jaxes.lanewise.llvm import Array, Use, room
 
 
-@cache
-def version() -> tuple[int, int]:
-    """The version of XLA's interface for foreign functions that this jaxlib has."""
-    text = (Path(jax.ffi.include_dir()) / "xla" / "ffi" / "api" / "c_api.h").read_text()
-    number = lambda name: int(re.search(rf"#define {name} (\d+)", text).group(1))  # pyrefly: ignore
-    return number("XLA_FFI_API_MAJOR"), number("XLA_FFI_API_MINOR")
-
-
-def entered(symbol: str, traits: int = 0) -> list[str]:
-    """The beginning of a handler, up to where it is asked to run: what XLA asks about it, and its arrays."""
-    major, minor = version()
-    return [
-        f"define ptr @{symbol}(ptr %frame) {{",
-        "entry:",
-        *load("extension", "ptr", "%frame", EXTENSION),
-        "  %asked = icmp ne ptr %extension, null",
-        "  br i1 %asked, label %extended, label %staged",
-        "extended:",
-        *load("kind", "i32", "%extension", KIND),
-        "  %is_metadata = icmp eq i32 %kind, 1",
-        "  br i1 %is_metadata, label %metadata, label %staged",
-        "metadata:",
-        *load("about", "ptr", "%extension", METADATA),
-        *store("i32", str(major), "%about", MAJOR),
-        *store("i32", str(minor), "%about", MINOR),
-        *store("i32", str(traits), "%about", TRAITS),
-        "  ret ptr null",
-        "staged:",
-        *load("stage", "i32", "%frame", STAGE),
-        f"  %runs = icmp eq i32 %stage, {EXECUTE}",
-        "  br i1 %runs, label %run, label %nothing",
-        "nothing:",
-        "  ret ptr null",
-        "run:",
-        *load("arguments", "ptr", "%frame", ARGUMENTS),
-        *load("results", "ptr", "%frame", RESULTS),
-    ]
-
-
-def handler(symbol: str, inputs: list[tuple[Array, int]], outputs: list[Array], width: int) -> str:
+def handler(
+    symbol: str, inputs: list[tuple[Array, int]], outputs: list[Array], width: int, how: Use, operations: int
+) -> str:
     """The handler's source.
 
     Args:
@@ -70,18 +19,11 @@ def handler(symbol: str, inputs: list[tuple[Array, int]], outputs: list[Array], 
             all of them.
         outputs: arrays.
         width: lanes in a vector.
+        how: how the chunk reads its inputs.
+        operations: of a chunk.
     """
     lines = entered(symbol)
-    sizes_in = [room(len(a.rows) * width * a.dtype.itemsize) for a, _ in inputs]
-    sizes_out = [room(len(a.rows) * width * a.dtype.itemsize) for a in outputs]
-    lines += [
-        f"  %memory = call ptr @malloc(i64 {sum(sizes_in) + sum(sizes_out) + 64})",
-        "  %address = ptrtoint ptr %memory to i64",
-        "  %beyond = add i64 %address, 63",
-        "  %aligned = and i64 %beyond, -64",
-        "  %in = inttoptr i64 %aligned to ptr",
-        f"  %out = getelementptr i8, ptr %in, i64 {sum(sizes_in)}",
-    ]
+    fields: list[tuple[str, str]] = []  # of the job, by type and name
     for k, (array, rank) in enumerate(inputs):
         lines += load(f"argument{k}", "ptr", "%arguments", 8 * k)
         lines += load(f"from{k}", "ptr", f"%argument{k}", DATA)
@@ -90,30 +32,80 @@ def handler(symbol: str, inputs: list[tuple[Array, int]], outputs: list[Array], 
             f"  %by_lane{k} = icmp ugt i64 %rank{k}, {rank}",
             f"  %stride{k} = select i1 %by_lane{k}, i64 {len(array.rows)}, i64 0",
         ]
+        fields += [("ptr", f"from{k}"), ("i64", f"stride{k}")]
     for k in range(len(outputs)):
         lines += load(f"result{k}", "ptr", "%results", 8 * k)
         lines += load(f"to{k}", "ptr", f"%result{k}", DATA)
+        fields.append(("ptr", f"to{k}"))
     lines += load("dimensions", "ptr", "%result0", DIMENSIONS)
     lines += load("lanes", "i64", "%dimensions", 0)
+    lines += load("interface", "ptr", "%frame", INTERFACE)
+    lines += load("context", "ptr", "%frame", CONTEXT)
     lines += [
-        "  br label %chunks",
-        "chunks:",
-        "  %lane = phi i64 [ 0, %run ], [ %next, %chunks ]",
+        f"  %beyond = add i64 %lanes, {width - 1}",
+        f"  %chunks = udiv i64 %beyond, {width}",
+        f"  %job = call ptr @malloc(i64 {threads.FIELDS + 8 * len(fields) + 8})",
+        *store("i64", "%lanes", "%job", threads.FIELDS),
+    ]
+    for at, (kind, name) in enumerate(fields, 1):
+        lines += store(kind, f"%{name}", "%job", threads.FIELDS + 8 * at)
+    lines += [
+        f"  call void @shared_out(ptr %job, i64 %chunks, i64 {operations}, ptr %interface, ptr %context)",
+        "  ret ptr null",
+        "}",
+        threads.shared_out(),
+        _worker(fields, inputs, outputs, width, how),
+    ]
+    return "\n".join(lines)
+
+
+def _worker(
+    fields: list[tuple[str, str]], inputs: list[tuple[Array, int]], outputs: list[Array], width: int, how: Use
+) -> str:
+    """`@work(job, chunks, counter, last)`: do chunks until all are taken; from the `last` one down, or from 0 up."""
+    turned = [(k, array) for k, (array, _) in enumerate(inputs) if k in how.turned]
+    sizes_in = {k: room(len(array.rows) * width * array.dtype.itemsize) for k, array in turned}
+    sizes_out = [room(len(a.rows) * width * a.dtype.itemsize) for a in outputs]
+    lines = [
+        "define internal void @work(ptr %job, i64 %chunks, i1 %backwards) noinline {",
+        "entry:",
+        f"  %memory = call ptr @malloc(i64 {sum(sizes_in.values()) + sum(sizes_out) + 64})",
+        "  %address = ptrtoint ptr %memory to i64",
+        "  %beyond = add i64 %address, 63",
+        "  %aligned = and i64 %beyond, -64",
+        "  %in = inttoptr i64 %aligned to ptr",
+        f"  %out = getelementptr i8, ptr %in, i64 {sum(sizes_in.values())}",
+        *load("lanes", "i64", "%job", threads.FIELDS),
+    ]
+    for at, (kind, name) in enumerate(fields, 1):
+        lines += load(name, kind, "%job", threads.FIELDS + 8 * at)
+    lines += [
+        "  br label %chunks.next",
+        "chunks.next:",
+        "  %number = call i64 @taken(ptr %job, i64 %chunks, i1 %backwards)",
+        "  %some = icmp ult i64 %number, %chunks",
+        "  br i1 %some, label %chunk, label %done",
+        "chunk:",
+        f"  %lane = mul i64 %number, {width}",
         "  %left = sub i64 %lanes, %lane",
         f"  %count = call i64 @llvm.umin.i64(i64 %left, i64 {width})",
     ]
     at = 0
-    for k, ((array, _), size) in enumerate(zip(inputs, sizes_in)):
-        bytes_ = array.dtype.itemsize
+    for k, (array, _) in enumerate(inputs):
         lines += [
             f"  %first{k} = mul i64 %lane, %stride{k}",
-            f"  %source{k} = getelementptr i{8 * bytes_}, ptr %from{k}, i64 %first{k}",
+            f"  %source{k} = getelementptr i{8 * array.dtype.itemsize}, ptr %from{k}, i64 %first{k}",
+        ]
+    for k, array in turned:
+        bytes_ = array.dtype.itemsize
+        lines += [
             f"  %stagein{k} = getelementptr i8, ptr %in, i64 {at}",
             f"  call void @{turning.name('lanes_last', 8 * bytes_, len(array.rows))}"
             f"(ptr %source{k}, ptr %stagein{k}, i64 %stride{k}, i64 %count)",
         ]
-        at += size
-    lines.append(f"  call <{width} x i1> @chunk(ptr %in, ptr %out)")
+        at += sizes_in[k]
+    matrices = [f", ptr %source{k}, i64 %stride{k}" for k in sorted(how.direct)]
+    lines.append(f"  call <{width} x i1> @chunk(ptr %in, ptr %out, i64 %count{''.join(matrices)})")
     at = 0
     for k, (array, size) in enumerate(zip(outputs, sizes_out)):
         bytes_ = array.dtype.itemsize
@@ -126,28 +118,13 @@ def handler(symbol: str, inputs: list[tuple[Array, int]], outputs: list[Array], 
         ]
         at += size
     lines += [
-        f"  %next = add i64 %lane, {width}",
-        "  %more = icmp ult i64 %next, %lanes",
-        "  br i1 %more, label %chunks, label %done",
+        "  call void @finished(ptr %job)",
+        "  br label %chunks.next",
         "done:",
         "  call void @free(ptr %memory)",
-        "  ret ptr null",
+        "  ret void",
         "}",
         "declare ptr @malloc(i64)",
         "declare void @free(ptr)",
     ]
-    size = lambda array: (8 * array.dtype.itemsize, len(array.rows))
-    lines += [turning.lanes_last(*of, width) for of in sorted({size(array) for array, _ in inputs})]
-    lines += [turning.lanes_first(*of, width) for of in sorted({size(array) for array in outputs})]
     return "\n".join(lines)
-
-
-def load(name: str, kind: str, base: str, offset: int) -> list[str]:
-    """Read a field."""
-    return [f"  %at.{name} = getelementptr i8, ptr {base}, i64 {offset}", f"  %{name} = load {kind}, ptr %at.{name}"]
-
-
-def store(kind: str, value: str, base: str, offset: int) -> list[str]:
-    """Write a field."""
-    place = f"%place.{base.strip('%')}.{offset}"
-    return [f"  {place} = getelementptr i8, ptr {base}, i64 {offset}", f"  store {kind} {value}, ptr {place}"]

@@ -8,10 +8,10 @@ import jax
 import numpy as np
 from jax import numpy as jnp
 
-from jaxes.lanewise import card, turning
+from jaxes.lanewise import card, products, threads, turning
 from jaxes.lanewise.functions import NAMES, defined
 from jaxes.lanewise.handler import handler
-from jaxes.lanewise.llvm import Array, chunk_function, guarded_chunk
+from jaxes.lanewise.llvm import Array, chunk_function, guarded_chunk, operations, use
 from jaxes.lanewise.machine import compiled, processor
 from jaxes.lanewise.relaxed import Relaxed, relaxed
 from jaxes.lanewise.table import Table
@@ -49,16 +49,25 @@ def source(part: Part, symbol: str, width: int) -> str:
     inputs, outputs = part.flat(part.inputs), part.flat(part.outputs)
     guarded = part.relaxed()
     name = "chunk" if guarded is None else "strict"
-    text, emitter = chunk_function(name, part.table, inputs, outputs, width, NAMES)
+    how = use(part.table, inputs, outputs)
+    text, emitter = chunk_function(name, part.table, inputs, outputs, how, width, NAMES)
     chunks, emitters = [text], [emitter]
     if guarded is not None:
-        text, emitter = chunk_function("relaxed", guarded.table, *guarded.arrays, width, NAMES, guarded.failed)
+        text, emitter = chunk_function("relaxed", guarded.table, *guarded.arrays, how, width, NAMES, guarded.failed)
         chunks += [text, guarded_chunk(outputs, width)]
         emitters.append(emitter)
     called = defined(set().union(*(e.used for e in emitters)), width)
     ranks = [rows.ndim for rows in part.inputs]
-    text = [*chunks, handler(symbol, list(zip(inputs, ranks)), outputs, width), *called.bodies]
-    declared = set().union(turning.declared(width), called.declared, *(e.declared for e in emitters))
+    work = operations(part.table, inputs, outputs) if guarded is None else operations(guarded.table, *guarded.arrays)
+    text = [*chunks, handler(symbol, list(zip(inputs, ranks)), outputs, width, how, work), *called.bodies]
+    calls = sorted(emitters[0].products)
+    text += [products.product(*of, width) for of in calls]
+    size = lambda array: (8 * array.dtype.itemsize, len(array.rows))
+    turned = {size(inputs[k]) for k in how.turned} | {products.turned(*of) for of in calls}
+    text += [turning.lanes_last(*of, width) for of in sorted(turned)]
+    text += [turning.lanes_first(*of, width) for of in sorted({size(array) for array in outputs})]
+    declared = turning.declared(width) | threads.declared() | called.declared
+    declared = declared.union(*(e.declared for e in emitters), *(products.declared(*of, width) for of in calls))
     return "\n".join([*text, *sorted(declared - {line for part in text for line in part.splitlines()})])
 
 

@@ -1,12 +1,11 @@
 """The function that XLA calls on an NVIDIA card: it launches a kernel on XLA's stream, and waits for nothing.
 
-It runs on the host, as machine code, and reads XLA's call frame as `jaxes.lanewise.handler` does.
+It runs on the host, as machine code, and reads XLA's call frame as `jaxes.lanewise.frame` tells.
 """
 
-from jaxes.lanewise.handler import DATA, DIMENSIONS, entered, load
+from jaxes.lanewise.frame import CONTEXT, DATA, DIMENSIONS, INTERFACE, entered, load
 
-# Offsets, in bytes: of the call frame's interface and context, and of two functions in that interface.
-INTERFACE, CONTEXT = 16, 24
+# Offsets, in bytes, of two functions in XLA's interface.
 ERROR_CREATE, STREAM_GET = 48, 80
 INTERNAL = 13  # XLA's code of an error
 CAPTURABLE = 1  # the trait of a handler that always launches the same, which may become part of a CUDA graph

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxes.lanewise import products
 from jaxes.lanewise.schedule import Block, Emitter, scheduled
-from jaxes.lanewise.table import Table
+from jaxes.lanewise.table import Matrix, Table
 
 FLOAT_COMPARISONS = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
 INSTRUCTIONS = {"add": "add", "sub": "sub", "mul": "mul", "and": "and", "or": "or", "xor": "xor"}
@@ -80,6 +81,9 @@ class Vectors(Emitter):
         self.used: set[tuple[str, str]] = set()
         self.declared: set[str] = set()
         self.pairs: dict[tuple[int, ...], str] = {}  # what has been drawn, by the operands
+        self.products: set[tuple[str, Matrix]] = set()  # functions that are called, by type and shape
+        self.places: dict[int, tuple[int, int]] = {}  # of matrices' first numbers: which array, which number of it
+        self.rooms: list[str] = []  # memory for all turns of a loop
         self._count = 0
 
     # Words.
@@ -114,6 +118,12 @@ class Vectors(Emitter):
     def compute(self, row: int) -> str:
         table, operation = self.table, self.table.operations[row]
         operands = table.operands[row]
+        if operation == "product":
+            return self.product(row)
+        if operation == "element":
+            at = row - operands[0] - 1
+            place = self.new(f"getelementptr {self.vector(table.dtypes[row])}, ptr {self.names[operands[0]]}, i64 {at}")
+            return self.new(f"load {self.vector(table.dtypes[row])}, ptr {place}")
         names = [self.name(i) for i in operands]
         first, result = table.dtypes[operands[0]], table.dtypes[row]
         vector = self.vector(first)
@@ -252,6 +262,28 @@ class Vectors(Emitter):
             return self.new(f"trunc {before} {x} to {after}")
         return self.new(f"{'sext' if old.kind == 'i' else 'zext'} {before} {x} to {after}")
 
+    def product(self, row: int) -> str:
+        """A call for a product; the place of its results."""
+        table, matrix = self.table, self.table.products[row]
+        dtype = table.dtypes[row]
+        vector, size = self.vector(dtype), self.width * dtype.itemsize
+        x, y = (self.room(n * size) for n in (matrix.lines, matrix.columns))
+        for i, operand in enumerate(table.operands[row][:-1]):
+            place = self.new(f"getelementptr {vector}, ptr {x}, i64 {i}")
+            self.lines.append(f"  store {vector} {self.name(operand)}, ptr {place}")
+        array, number = self.places[matrix.first]
+        first = self.new(f"getelementptr {scalar(dtype)}, ptr %array{array}, i64 {number}")
+        self.products.add((scalar(dtype), matrix._replace(first=0)))
+        name = products.name(scalar(dtype), matrix)
+        self.lines.append(f"  call void @{name}(ptr {x}, ptr {first}, i64 %apart{array}, i64 %count, ptr {y})")
+        return y
+
+    def room(self, size: int) -> str:
+        """Memory of so many bytes, for all turns of a loop."""
+        self._count += 1
+        self.rooms.append(f"  %room{self._count} = alloca i8, i64 {size}, align 64")
+        return f"%room{self._count}"
+
     # Loops.
 
     def loop(self, block: Block) -> None:
@@ -330,31 +362,67 @@ def library_function(operation: str, kind: str, width: int) -> str:
     return "\n".join(lines)
 
 
+class Use(NamedTuple):
+    """How a chunk reads its input arrays, by their numbers."""
+
+    turned: frozenset[int]  # element by element, a vector of lanes each: these are turned around before
+    direct: frozenset[int]  # as matrices, from where they lie
+
+
+def use(table: Table, inputs: list[Array], outputs: list[Array]) -> Use:
+    """How some rows are made of others."""
+    results, given = ([row for array in arrays for row in array.rows] for arrays in (outputs, inputs))
+    computed = table.needed(results, given).difference(given)
+    firsts = {table.products[row].first for row in computed if row in table.products}
+    read = set(results)
+    for row in computed:
+        read.update(table.operands[row][:-1] if row in table.products else table.before(row))
+    holding = lambda rows: frozenset(k for k, array in enumerate(inputs) if not rows.isdisjoint(array.rows))
+    return Use(holding(read), holding(firsts))
+
+
+def operations(table: Table, inputs: list[Array], outputs: list[Array]) -> int:
+    """About how many operations on vectors a chunk takes; a loop of unknown length counts for one turn."""
+    results, given = ([row for array in arrays for row in array.rows] for arrays in (outputs, inputs))
+    turns = table.turns()
+    rows = table.needed(results, given).difference(given)
+    sums = (table.products[row] for row in rows if row in table.products)
+    return sum(turns[table.regions[row]] for row in rows) + sum(2 * m.lines * m.columns for m in sums)
+
+
 def chunk_function(
     name: str,
     table: Table,
     inputs: list[Array],
     outputs: list[Array],
+    how: Use,
     width: int,
     functions: dict[tuple[str, str], str],
     failed: int | None = None,
 ) -> tuple[str, Vectors]:
-    """`@name(ptr in, ptr out)`: all rows for one chunk of lanes. It returns the lanes whose row `failed` is true.
+    """`@name(ptr in, ptr out, i64 count, ptr array, i64 apart, ...)`: all rows for one chunk of lanes.
+
+    It returns the lanes whose row `failed` is true.
 
     In memory a row of an array is a vector of `width` numbers; arrays follow each other, each from a multiple of 64
-    bytes on.
+    bytes on. Arrays that hold matrices are given as they are, where the chunk's first lane has its own, and by how many
+    numbers lanes are apart.
     """
     emitter = Vectors(table, width, functions)
     results, given = ([row for array in arrays for row in array.rows] for arrays in (outputs, inputs))
     results += [] if failed is None else [failed]
     needed = table.needed(results, given)
     at = 0
-    for array in inputs:
+    for k, array in enumerate(inputs):
+        if k in how.direct:
+            emitter.places.update((row, (k, e)) for e, row in enumerate(array.rows))
+        if k not in how.turned:
+            continue
         memory = f"<{width} x {stored(array.dtype)}>"
         size = width * array.dtype.itemsize
-        for k, row in enumerate(array.rows):
+        for e, row in enumerate(array.rows):
             if row in needed and row not in emitter.names:
-                place = emitter.new(f"getelementptr i8, ptr %in, i64 {at + k * size}")
+                place = emitter.new(f"getelementptr i8, ptr %in, i64 {at + e * size}")
                 value = emitter.new(f"load {memory}, ptr {place}, align {min(size, 64)}")
                 emitter.names[row] = (
                     value if array.dtype.kind != "b" else emitter.new(f"icmp ne {memory} {value}, zeroinitializer")
@@ -373,24 +441,25 @@ def chunk_function(
             emitter.lines.append(f"  store {memory} {value}, ptr {place}, align {min(size, 64)}")
         at += room(len(array.rows) * size)
     mask = f"<{width} x i1>"
-    lines = [f"define internal {mask} @{name}(ptr noalias %in, ptr noalias %out) noinline {{", "entry:", *emitter.lines]
-    lines += [f"  ret {mask} {'zeroinitializer' if failed is None else emitter.name(failed)}", "}"]
-    return "\n".join(lines), emitter
+    matrices = "".join(f", ptr noalias %array{k}, i64 %apart{k}" for k in sorted(how.direct))
+    head = f"define internal {mask} @{name}(ptr noalias %in, ptr noalias %out, i64 %count{matrices}) noinline {{"
+    end = f"  ret {mask} {'zeroinitializer' if failed is None else emitter.name(failed)}"
+    return "\n".join([head, "entry:", *emitter.rooms, *emitter.lines, end, "}"]), emitter
 
 
 def guarded_chunk(outputs: list[Array], width: int) -> str:
-    """`@chunk(ptr in, ptr out)`: `@relaxed`, and where that fails, in the lanes that failed, `@strict`."""
+    """`@chunk(ptr in, ptr out, i64 count)`: `@relaxed`, and where that fails, in the lanes that failed, `@strict`."""
     mask = f"<{width} x i1>"
     some = f"@llvm.vector.reduce.or.v{width}i1"
     size = sum(room(len(a.rows) * width * a.dtype.itemsize) for a in outputs)
     lines = [
-        f"define internal {mask} @chunk(ptr noalias %in, ptr noalias %out) noinline {{",
-        f"  %failed = call {mask} @relaxed(ptr %in, ptr %out)",
+        f"define internal {mask} @chunk(ptr noalias %in, ptr noalias %out, i64 %count) noinline {{",
+        f"  %failed = call {mask} @relaxed(ptr %in, ptr %out, i64 %count)",
         f"  %some = call i1 {some}({mask} %failed)",
         "  br i1 %some, label %again, label %done",
         "again:",
         f"  %memory = alloca i8, i64 {size}, align 64",
-        f"  call {mask} @strict(ptr %in, ptr %memory)",
+        f"  call {mask} @strict(ptr %in, ptr %memory, i64 %count)",
     ]
     at, before = 0, "again"
     for k, array in enumerate(outputs):

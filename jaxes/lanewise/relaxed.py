@@ -36,11 +36,14 @@ class Relaxed(NamedTuple):
 
 
 def relaxed(table: Table, inputs: list[Array], outputs: list[Array]) -> Relaxed | None:
-    """The relaxed program; None where nothing is gained, or where a loop of unknown length might not end."""
+    """The relaxed program; None where nothing is gained, or where a loop of unknown length might not end.
+
+    Nothing is gained in policies, whose numbers are not known: a program with products of matrices is left as it is.
+    """
     given = [row for array in inputs for row in array.rows]
     results = [row for array in outputs for row in array.rows]
     needed = table.needed(results, given)
-    if any(loop.length is None for row, loop in table.loops.items() if row in needed):
+    if any(loop.length is None for row, loop in table.loops.items() if row in needed) or needed & table.products.keys():
         return None
     still: set[int] = set()  # carried rows that every turn leaves as they are
     while (folding := _Folding(table, needed, given, results, still)).unchanged:

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxes.lanewise import indexing, keys, sorting
+from jaxes.lanewise import indexing, keys, products, sorting
 from jaxes.lanewise.loops import cond, scan, while_
 from jaxes.lanewise.table import BOOL
 from jaxes.lanewise.trace import Rule, Tracer, UnsupportedError
@@ -275,9 +275,13 @@ def dot_general(tracer: Tracer, eqn: Any, a: Rows, b: Rows) -> Rows:
     b = b.transpose([*right_batch, *right_free, *right]).reshape(*batch, 1, -1, inner) if b.size else b
     if not inner or not a.size or not b.size:
         return np.broadcast_to(np.int64(tracer.table.constant(0, out.dtype)), out.shape)
-    products = [tracer.table.rows("mul", a[..., k], b[..., k]) for k in range(inner)]
-    total = products[0]
-    for product in products[1:]:
+    if not batch and tracer.platform == "cpu":
+        found = products.found(tracer.table, tracer.starts, a[:, 0], b[0].T)
+        if found is not None:
+            return found.reshape(out.shape)
+    terms = [tracer.table.rows("mul", a[..., k], b[..., k]) for k in range(inner)]
+    total = terms[0]
+    for product in terms[1:]:
         total = tracer.table.rows("add", total, product)
     return total.reshape(out.shape)
 

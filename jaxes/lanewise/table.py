@@ -36,6 +36,15 @@ class Loop(NamedTuple):
     nexts: tuple[int, ...]  # rows inside, one a carry
 
 
+class Matrix(NamedTuple):
+    """A part of an array that comes from outside: [lines, columns], where columns are neighbors in memory."""
+
+    first: int  # row of its first number; the other numbers of the array are the rows around it
+    stride: int  # rows from line to line
+    lines: int
+    columns: int
+
+
 class Table:
     """Rows of operations.
 
@@ -65,6 +74,7 @@ class Table:
         self.finites: list[bool] = []
         self.loops: dict[int, Loop] = {}  # by the row "loop"
         self.loop_of: dict[int, Loop] = {}  # by the region
+        self.products: dict[int, Matrix] = {}  # by the row "product"
         self.depths = [0]  # of regions
         self.parents = [0]
         self.assumed: list[int] = []  # rows that have been taken for finite; whoever reads them, empties it
@@ -124,6 +134,18 @@ class Table:
         columns = zip(*(a.reshape(-1).tolist() for a in arrays))
         out = [row(operation, *column, dtype=dtype) for column in columns]
         return np.array(out, np.int64).reshape(arrays[0].shape)
+
+    def product(self, vector: Sequence[int], matrix: Matrix) -> list[int]:
+        """Rows of the product of a vector, `matrix.lines` rows, and a matrix: a row "product" and one an element."""
+        key = ("product", tuple(vector), matrix)
+        known = self._known.get(key)
+        if known is None:
+            dtype = self.dtypes[matrix.first]
+            known = self._known[key] = self._write("product", (*vector, matrix.first), dtype)
+            self.products[known] = matrix
+            for _ in range(matrix.columns):
+                self._write("element", (known,), dtype)
+        return list(range(known + 1, known + 1 + matrix.columns))
 
     def _write(self, operation: str, operands: tuple[int, ...], dtype: np.dtype, value=None) -> int:
         row = len(self.operations)
@@ -215,6 +237,14 @@ class Table:
         return result
 
     # Reading.
+
+    def turns(self) -> list[int]:
+        """How often the rows of each region are computed; once where nobody knows."""
+        turns = [1] * len(self.depths)
+        for region in range(1, len(turns)):
+            loop = self.loop_of.get(region)
+            turns[region] = turns[self.parents[region]] * ((loop.length or 1) if loop else 1)
+        return turns
 
     def needed(self, outputs: Iterable[int], given: Iterable[int] = ()) -> set[int]:
         """All rows that some rows depend on, up to rows that are given."""

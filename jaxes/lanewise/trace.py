@@ -84,6 +84,7 @@ class Tracer:
         self.before = 0
         self.inside = 0  # how many loops and branches deep
         self.region = 0
+        self.starts: list[int] = []  # the first row of every array that comes from outside
         self._slots = itertools.count()
 
     def program(self, closed: core.ClosedJaxpr) -> Program:
@@ -117,6 +118,7 @@ class Tracer:
             return Opaque(next(self._slots), stage, aval)
         shape, dtype = elements_of(aval)
         rows = [self.table.input(dtype, stage) for _ in range(int(np.prod(shape)))]
+        self.starts.extend(rows[:1])
         return np.array(rows, np.int64).reshape(shape)
 
     def known(self, array: Any) -> np.ndarray:
