@@ -40,6 +40,7 @@ class Setup(NamedTuple):
 
     env: Env
     policy: Policy
+    act: Callable[..., Any]  # see `play`
     members: Callable[..., Any]  # see `play`
     common: Any  # what members of low rank share; None before the first lanes are made
     keys: jax.Array  # key[n]: of each slot's first episode; the slots of a member lie next to each other
@@ -131,6 +132,7 @@ def play(
     probe: jax.Array | None = None,
     watch: float = 1.0,
     training: bool = False,
+    act: Callable[..., Any] | None = None,
 ) -> Episodes:
     """Play `e` slots of each of `m` members; to be jitted.
 
@@ -151,6 +153,7 @@ def play(
             of a generation; None for no moments.
         watch: the share of the episodes whose observations are summed; which ones, their keys decide.
         training: give a random policy a key for each action, derived from the episode's own key and the step.
+        act: what `policy.act` does, for lanes that have a member of their own each, none of low rank.
 
     Returns:
         `Episodes`, leaves [m, e].
@@ -170,6 +173,7 @@ def play(
     setup = Setup(
         env=contract.checked(env),
         policy=policy,
+        act=policy.act if act is None else act,
         members=members,
         common=None,
         keys=keys.reshape(count),
@@ -348,6 +352,8 @@ def key_of(setup: Setup, slot: jax.Array, again: jax.Array) -> jax.Array:
 
 def _act(setup: Setup, params: Any, memory: Any, seen: Any, keys: jax.Array | None) -> tuple[jax.Array, Any]:
     """The actions and memories of all lanes; those that share a member's parameters are one batch of it."""
+    if setup.share == 1 and not jax.tree.leaves(setup.common):
+        return jax.vmap(setup.act)(params, memory, setup.see(seen), keys)
     groups = (setup.lanes // setup.share, setup.share)
     grouped = lambda tree: jax.tree.map(lambda x: x.reshape(*groups, *x.shape[1:]), tree)
     keys = grouped(keys)

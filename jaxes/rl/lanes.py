@@ -7,6 +7,7 @@ from typing import Any
 from jaxes.envs import contract
 from jaxes.envs.protocol import Env
 from jaxes.lanewise import lanewise, platform, unavailable
+from jaxes.rl.policies.policy import Policy
 
 # Functions that have been made so far, so that a program is made once for a function.
 _MADE: OrderedDict[tuple[int, str], tuple[Callable[..., Any], Callable[..., Any]]] = OrderedDict()
@@ -24,6 +25,16 @@ def in_lanes(env: Env, how: str) -> Env:
     if env.lanes is not None or how == "off" or (how == "auto" and unavailable(platform()) is not None):
         return env
     return contract.known(env._replace(reset=_made(env.reset, how), step=_made(env.step, how)))
+
+
+def acting(policy: Policy, how: str) -> Callable[..., Any]:
+    """What a policy does on lanes that have a member of their own each: one program on CPUs, if that is asked for.
+
+    Where something in a policy has no rule, all of it is left to `vmap`.
+    """
+    if how == "off" or platform() != "cpu":
+        return policy.act
+    return lanewise(policy.act, whole=True, quiet=True)
 
 
 def _made(function: Callable[..., Any], how: str) -> Callable[..., Any]:

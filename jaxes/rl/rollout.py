@@ -12,7 +12,7 @@ from jaxes.rl import accounting, settings
 from jaxes.rl import normalizer as norm
 from jaxes.rl.accounting import State, Sums
 from jaxes.rl.episodes import play
-from jaxes.rl.lanes import in_lanes
+from jaxes.rl.lanes import acting, in_lanes
 from jaxes.rl.policies.policy import Policy, checked
 from jaxes.schedules import Number
 from jaxes.support import keys
@@ -120,7 +120,7 @@ def rollout(
         workers=workers,
         ray=ray,
     )
-    env = in_lanes(env, lanewise)
+    env, act = in_lanes(env, lanewise), acting(policy, lanewise)
 
     def init(key):
         del key
@@ -150,6 +150,7 @@ def rollout(
             probe=keys.stream(key, Stream.PROBE),
             watch=given.watch,
             training=True,
+            act=act,
         )
         return accounting.settle(out)
 
