@@ -39,6 +39,8 @@ CASES: dict[str, tuple] = {}
 UNARY = "exp exp2 expm1 log log1p sqrt rsqrt cbrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc"
 for name in (UNARY + " floor ceil sign abs neg is_finite logistic square").split():
     CASES[name] = (getattr(lax, name), np.concatenate([floats(7), special(20)], 1))
+CASES["round away from zero"] = (lambda x: lax.round(x, lax.RoundingMethod.AWAY_FROM_ZERO), special(20) * 0.5)
+CASES["power by ints"] = (lambda x, n: (x**n, (x + 0.5) ** n), floats(9), ints(9, low=-4, high=5))
 CASES["round"] = (lambda x: lax.round(x, lax.RoundingMethod.TO_NEAREST_EVEN), floats(9) * 3)
 for name in ["add", "sub", "mul", "div", "rem", "max", "min", "atan2", "pow", "lt", "le", "gt", "ge", "eq", "ne"]:
     CASES[name] = (getattr(lax, name), *[np.concatenate([floats(7), special(30)], 1) for _ in "ab"])
@@ -145,6 +147,7 @@ def put(x, y, i, j, some):
             x.at[i.astype(jnp.int8)].set(y),
             x.at[i].set(y, mode="drop"),
         ),
+        *(x.at[i].apply(jnp.sin), x.at[1, 1:3].apply(lambda z: z * z), x.at[some].subtract(2.0), x.at[some].power(2.0)),
         *(lax.dynamic_update_slice(x, y[None, :2], (i, j)), lax.dynamic_update_slice(x, x[:4, :3] * 2, (0, j))),
         *(jnp.zeros(5, jnp.int32).at[some].add(1), jnp.zeros((4, 6), bool).at[i, j].set(True)),
         jax.vmap(lambda row, k: row.at[k].set(9.0))(x[:3], some),

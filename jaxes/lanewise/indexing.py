@@ -14,6 +14,7 @@ from jax import lax
 
 from jaxes.lanewise.table import Table
 from jaxes.lanewise.trace import Tracer, UnsupportedError
+from jaxes.support.jaxprs import closed
 
 Rows = np.ndarray
 # Choices that one operation may take.
@@ -86,12 +87,26 @@ def scatter(operation: str | None, tracer: Tracer, eqn: Any, x: Rows, at: Rows, 
     moved = updates.transpose([*batch_dims, *window_dims])
     clip = lax.GatherScatterMode.from_any(p["mode"]) == lax.GatherScatterMode.CLIP
     maps = (d.scatter_dims_to_operand_dims, d.operand_batching_dims, d.scatter_indices_batching_dims)
-    combine = None if operation is None else lambda old, new: table.rows(operation, old, new)
+    combine = _by(tracer, p["update_jaxpr"]) if operation is None else lambda a, b: table.rows(operation, a, b)
     times = int(np.prod(indices.shape[:-1]))
     for where in np.ndindex(*indices.shape[:-1]):
         start, new = _start(indices, where, x.ndim, *maps), moved[where].reshape(sizes)
         put(table, out, start, new, clip=clip, combine=combine, times=times)
     return out
+
+
+def _by(tracer: Tracer, update: Any) -> Callable[[Rows, Rows], Rows] | None:
+    """How an update that has a function of its own makes elements of old ones; None where it takes their place."""
+    body = None if update is None else closed(update)
+    if body is None or body.jaxpr.outvars[0] is body.jaxpr.invars[1]:
+        return None
+
+    def combine(old: Rows, new: Rows) -> Rows:
+        pairs = zip(old.reshape(-1), new.reshape(-1))
+        rows = [tracer.nested(body, [np.asarray(a), np.asarray(b)])[0].reshape(()) for a, b in pairs]
+        return np.array(rows, np.int64).reshape(old.shape)
+
+    return combine
 
 
 def part(

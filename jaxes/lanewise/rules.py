@@ -47,7 +47,9 @@ def same(tracer: Tracer, eqn: Any, *operands: Rows) -> Rows:
     out = eqn.outvars[0].aval
     operation = SAME[eqn.primitive.name]
     if operation == "pow" and eqn.invars[1].aval.dtype.kind != "f":
-        raise UnsupportedError("a power by integers")
+        if out.dtype.kind != "f":
+            raise UnsupportedError("a power of integers")
+        operands = (operands[0], tracer.table.rows("convert", operands[1], dtype=out.dtype))
     rows = tracer.table.rows(operation, *operands)
     return np.broadcast_to(rows, out.shape)
 
@@ -165,9 +167,14 @@ def _bitcast(table, eqn, x):
 
 
 def _round(table, eqn, x):
-    if eqn.params["rounding_method"].name != "TO_NEAREST_EVEN":
-        raise UnsupportedError("rounding away from zero")
-    return table.row("round", x)
+    if eqn.params["rounding_method"].name == "TO_NEAREST_EVEN":
+        return table.row("round", x)
+    row, constant = table.row, lambda value: table.constant(value, table.dtypes[x])
+    size = row("abs", x)
+    whole = row("floor", size)
+    half = row("ge", row("sub", size, whole), constant(0.5))
+    away = row("select", half, whole, row("add", whole, constant(1)))
+    return row("select", row("lt", x, constant(0)), away, row("neg", away))
 
 
 def select_n(tracer: Tracer, eqn: Any, which: Rows, *cases: Rows) -> Rows:
@@ -379,6 +386,7 @@ RULES: dict[str, Rule] = {
     "scatter-min": partial(indexing.scatter, "min"),
     "scatter-max": partial(indexing.scatter, "max"),
     "scatter_add": partial(indexing.scatter, "add"),
+    "scatter-sub": partial(indexing.scatter, "sub"),
     **keys.RULES,
     "sort": sorting.sort,
     "top_k": sorting.top_k,
