@@ -271,13 +271,19 @@ def curves() -> Iterable[Row]:
 
 def trained() -> Iterable[Row]:
     """`make train`."""
-    for env, score, seconds in (("brax/inverted_pendulum", 950, 60), ("brax/hopper", 1800, 240)):
-        worst = lambda results, env=env: min(run["evaluation"] for run in results[env]["runs"])
-        longest = lambda results, env=env: max(run["training_seconds"] for run in results[env]["runs"])
-        yield Row(f"`make train ENV={env}`: score of the worst seed", at_least(score, OWN), worst)
-        yield Row(
-            f"`make train ENV={env}`: seconds of the longest run, compiling included", at_most(seconds, OWN), longest
-        )
+    asked = {
+        "brax/inverted_pendulum": (950, 12),
+        "brax/hopper": (1800, 60),
+        "brax/halfcheetah": (2000, 180),
+        "brax/walker2d": (1000, 180),
+    }
+    score_of = lambda run: run["evaluation"] if run["confirmation"] is None else run["confirmation"]
+    for env, (score, seconds) in asked.items():
+        worst = lambda results, env=env: min(score_of(run) for run in results[env]["runs"])
+        median = lambda results, env=env: results[env]["median_training_seconds"]
+        what = f"`make train ENV={env} ARGS='--target {score}'`"
+        yield Row(f"{what}: score of the worst seed on fresh episodes", at_least(score, OWN), worst)
+        yield Row(f"{what}: seconds to it, compiling included, the median of the seeds", at_most(seconds, OWN), median)
 
 
 def bbob() -> Iterable[Row]:
@@ -516,7 +522,12 @@ SECTIONS = (
     Section(
         "Learning beside evosax", "curves", tuple(curves()), "One seed each, populations, networks and steps alike."
     ),
-    Section("From a cold start to a score", "train", tuple(trained())),
+    Section(
+        "From a cold start to a score",
+        "train",
+        tuple(trained()),
+        "From an empty compilation cache; the runs had priority over what else the machine did.",
+    ),
     Section(
         "MuJoCo as published",
         "salimans",
