@@ -106,6 +106,7 @@ def setup(**changes):
     given = episodes.Setup(
         env=clock(life=(3, 9)),
         policy=POLICY,
+        act=POLICY.act,
         members=lambda ids=None: PARAMS[:3] if ids is None else PARAMS[ids],
         common=None,
         keys=KEYS[:3].reshape(SLOTS),

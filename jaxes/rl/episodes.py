@@ -153,7 +153,8 @@ def play(
             of a generation; None for no moments.
         watch: the share of the episodes whose observations are summed; which ones, their keys decide.
         training: give a random policy a key for each action, derived from the episode's own key and the step.
-        act: what `policy.act` does, for lanes that have a member of their own each, none of low rank.
+        act: what `policy.act` does, for lanes that have a member of their own each, none of low rank. It is for one slot
+            a member: of several, some modes make one batch, and all modes are to round alike.
 
     Returns:
         `Episodes`, leaves [m, e].
@@ -352,7 +353,7 @@ def key_of(setup: Setup, slot: jax.Array, again: jax.Array) -> jax.Array:
 
 def _act(setup: Setup, params: Any, memory: Any, seen: Any, keys: jax.Array | None) -> tuple[jax.Array, Any]:
     """The actions and memories of all lanes; those that share a member's parameters are one batch of it."""
-    if setup.share == 1 and not jax.tree.leaves(setup.common):
+    if setup.episodes == 1 and not jax.tree.leaves(setup.common):
         return jax.vmap(setup.act)(params, memory, setup.see(seen), keys)
     groups = (setup.lanes // setup.share, setup.share)
     grouped = lambda tree: jax.tree.map(lambda x: x.reshape(*groups, *x.shape[1:]), tree)
