@@ -233,3 +233,30 @@ def test_physics(name):
             if w.dtype.kind == "f" and w.size:
                 assert jnp.abs(w - g).max() <= 1e-4 * max(1.0, float(jnp.abs(w).max()))
         state = want
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["brax/hopper", "brax/humanoid"])
+def test_errors_beside_double_precision_are_those_of_vmap(name):
+    """The root mean square over all that five steps of 16 lanes give, beside the size of each leaf."""
+    env = envs.make(name)
+    low, high = env.action.low, env.action.high
+    action = jax.random.uniform(jax.random.key(1), (16, *low.shape), minval=low, maxval=high)
+    state = jax.jit(jax.vmap(env.reset))(jax.random.split(jax.random.key(0), 16))
+    slow, fast = (jax.jit(jax.vmap(f)) for f in (env.step, jaxes.lanewise(env.step)))
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
+        exact = jax.jit(jax.vmap(envs.make(name).step))
+    squares = np.zeros(2)
+    for _ in range(5):
+        both = slow(state, action), fast(state, action)
+        with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
+            wide = jax.tree.map(lambda x: np.asarray(x, np.float64) if x.dtype == np.float32 else x, (state, action))
+            want = exact(*wide)
+        for leaves in zip(*map(jax.tree.leaves, (want, *both))):
+            w, *results = (np.asarray(x) for x in leaves)
+            if w.dtype.kind == "f" and w.size:
+                size = max(1.0, float(np.abs(w).max()))
+                squares += [np.mean(np.square((x - w.astype(np.float64)) / size)) for x in results]
+        state = both[0]
+    vmap, ours = np.sqrt(squares)
+    assert ours <= 1.5 * vmap, (ours, vmap)

@@ -97,8 +97,10 @@ def scatter(operation: str | None, tracer: Tracer, eqn: Any, x: Rows, at: Rows, 
 
 def _by(tracer: Tracer, update: Any) -> Callable[[Rows, Rows], Rows] | None:
     """How an update that has a function of its own makes elements of old ones; None where it takes their place."""
-    body = None if update is None else closed(update)
-    if body is None or body.jaxpr.outvars[0] is body.jaxpr.invars[1]:
+    if update is None:
+        return None
+    body = closed(update)
+    if body.jaxpr.outvars[0] is body.jaxpr.invars[1]:
         return None
 
     def combine(old: Rows, new: Rows) -> Rows:
