@@ -16,13 +16,15 @@ from jaxes.lanewise.program import traced
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a compiler of C")
 OTHERS = ("loop", "nested loops", "while", "cond", "switch", "scan", "swap", "bits", "linear algebra", "zero times")
+OTHERS += ("keys", "keys that move", "normal numbers", "places", "updates at places", "sorting", "counts of bits")
 
 
 def by_c(function, arguments, folder, name="lane"):
     """What the compiled source gives for all lanes, a leaf each; None for leaves without elements."""
     leaves, tree = jax.tree.flatten(arguments)
     shapes = [jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for x in leaves]
-    program = traced(jax.make_jaxpr(lambda *leaves: function(*tree.unflatten(leaves)))(*shapes))
+    closed = jax.make_jaxpr(lambda *leaves: function(*tree.unflatten(leaves)))(*shapes)
+    program = traced(closed, platform="cuda")
     array = lambda value, dtype: Array(tuple(value.reshape(-1).tolist()), np.dtype(dtype))
     inputs = [array(v, x.dtype) for v, x in zip(program.inputs, leaves) if v.size]
     outputs = [array(v, a.dtype) for v, a in zip(program.outputs, program.avals) if v.size]
