@@ -79,7 +79,8 @@ gave: the mean ± standard deviation over 64 episodes of other seeds, after so m
 Every run had one core (or as many as are named), with low priority, of a machine that did other work too
 (`benchmarks/results/presets.json`).
 
-A target ends a run; it is the score at which gymnasium's registry calls the task solved. Presets that are "untried" are
+A target ends a run; it is the score at which gymnasium's registry calls the task solved, or one that was reached. With
+`--target none` a run goes on for its seconds. Presets that are "untried" are
 guesses from their neighbors. What is not in the column of settings is the default: {default}.
 
 Made by `python benchmarks/presets.py --table`.

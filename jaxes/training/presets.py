@@ -36,8 +36,8 @@ _ARS: dict[str, Any] = {"normalize": "ars"}
 
 PRESETS: dict[str, dict[str, Any]] = {
     "brax/ant": _ARS,
-    "brax/halfcheetah": _ARS,
-    "brax/hopper": {**_ARS, "target": 2000.0, "seconds": 235.0},
+    "brax/halfcheetah": {**_ARS, "target": 2000.0, "seconds": 180.0},
+    "brax/hopper": {**_ARS, "target": 2000.0, "seconds": 180.0},
     "brax/humanoid": _ARS,
     "brax/humanoidstandup": _ARS,
     "brax/inverted_double_pendulum": {**_SOLVED, "target": 9100.0},
@@ -45,7 +45,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "brax/pusher": {"episodes": 4},
     "brax/reacher": {**_QUICK, "episodes": 8, "seconds": 300.0},
     "brax/swimmer": _ARS,
-    "brax/walker2d": _ARS,
+    "brax/walker2d": {**_ARS, "target": 2000.0, "seconds": 180.0},  # standing still gives 1000
     "gymnasium/Acrobot-v1": {**_SOLVED, "target": -100.0},
     "gymnasium/BipedalWalker-v3": _WALKER,
     "gymnasium/BipedalWalkerHardcore-v3": _WALKER,
