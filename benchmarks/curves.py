@@ -2,7 +2,7 @@
 
 python benchmarks/curves.py [--seeds 2]; writes benchmarks/results/curves.json after every run, and curves.png. A run
 that has a result is not repeated unless asked `--again`, and `--seeds 0` only draws. Each run has a process of its own,
-without a compilation cache, and takes two minutes of two cores.
+without a compilation cache, and takes one or two minutes of two cores.
 
 - *jaxes*: `open_es` with what `jaxes train` has by default (sigma, rate, seeds, normalizer), and the time limits below.
 - *evosax*: the settings of its own notebook on Brax (examples/02_rl): Adam at 0.01 falling to a tenth and sigma 0.05
@@ -10,8 +10,10 @@ without a compilation cache, and takes two minutes of two cores.
   default of its problem, instead of 16, of which this budget would not pay for two generations.
 - *evosax, numbers of jaxes*: the same with the sigma, the rate and the time limit of the first.
 
-All start from the same parameters. The budget is in simulated steps, those after an episode's end included. The score
-is the mean return of full episodes of the mean's policy without noise, played by one evaluator while the clock stands.
+All start from the same parameters. evosax has a budget of simulated steps, those after an episode's end included, over
+which its rate and sigma fall; jaxes, which takes those in some seconds, trains for about as long as evosax does. The
+score is the mean return of full episodes of the mean's policy without noise, played by one evaluator while the clock
+stands.
 """
 
 import argparse
@@ -34,7 +36,7 @@ from jaxes.training.presets import DEFAULT, PRESETS
 
 
 class Budget(NamedTuple):
-    steps: int  # simulated
+    steps: int  # simulated, of evosax
     episode_length: int  # the time limit of jaxes in training
 
 
@@ -47,7 +49,8 @@ SAME = "evosax, numbers of jaxes"
 SIDES = {"jaxes": _racing.jaxes_side, "evosax": _racing.evosax_side, SAME: _racing.evosax_side}
 ROLLOUT = ("seeds", "normalize")  # settings of `jaxes.rl.rollout` that presets have
 EPISODES = 16  # of an evaluation
-EVERY = 10.0  # seconds between two
+EVERY = 5.0  # seconds between two
+SECONDS = 60.0  # of jaxes
 
 
 def task(env: str, side: str, seed: int) -> Task:
@@ -67,7 +70,8 @@ def task(env: str, side: str, seed: int) -> Task:
 def piece(env: str, side: str, seed: int) -> dict[str, Any]:
     """One run."""
     settings = task(env, side, seed)
-    track = Track(_racing.evaluator(settings, EPISODES), Limits(steps=BUDGETS[env].steps), EVERY)
+    limits = Limits(seconds=SECONDS) if side == "jaxes" else Limits(steps=BUDGETS[env].steps)
+    track = Track(_racing.evaluator(settings, EPISODES), limits, EVERY)
     SIDES[side](settings, track)
     return {"task": dataclasses.asdict(settings), **track.figures()}
 
