@@ -382,12 +382,15 @@ def use(table: Table, inputs: list[Array], outputs: list[Array]) -> Use:
 
 
 def operations(table: Table, inputs: list[Array], outputs: list[Array]) -> int:
-    """About how many operations on vectors a chunk takes; a loop of unknown length counts for one turn."""
+    """About how many operations on vectors a chunk takes; a loop of unknown length counts for one turn.
+
+    A product waits for its matrix: it takes about the time of four operations a number.
+    """
     results, given = ([row for array in arrays for row in array.rows] for arrays in (outputs, inputs))
     turns = table.turns()
     rows = table.needed(results, given).difference(given)
-    sums = (table.products[row] for row in rows if row in table.products)
-    return sum(turns[table.regions[row]] for row in rows) + sum(2 * m.lines * m.columns for m in sums)
+    cost = lambda m: 4 * m.lines * m.columns
+    return sum(turns[table.regions[row]] * (cost(table.products[row]) if row in table.products else 1) for row in rows)
 
 
 def chunk_function(

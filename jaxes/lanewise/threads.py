@@ -1,25 +1,34 @@
 """Chunks of lanes shared out among the threads of XLA's pool.
 
 The thread that XLA called takes chunks from the first one up, others take them from the last one down, so that each
-meets much the same memory from call to call. Nobody waits for a thread that has not begun: where the others are busy,
-the first one does everything. What a lane computes does not depend on who does it.
+meets much the same memory from call to call. Nobody waits for a thread that has not begun, but a thread that has begun
+may lose its processor to another program, and the others wait then. So both ways are timed: a kernel takes the one that
+has been faster, and now and then the other one. What a lane computes does not depend on who does it.
 """
 
-import sys
+import time
 
 from jaxes.lanewise.frame import function, load, store
 
-# Operations on vectors that are worth a thread: some 30 microseconds, several times what it takes to wake one.
-ENOUGH = 100_000
+# Operations on vectors that are worth a thread: some 15 microseconds. To wake one takes about 10.
+ENOUGH = 50_000
 # Fields of a job, offsets in bytes: chunks taken so far, by the first thread, by others, and done; how many threads
 # know of the job, of which the last one frees it; how many chunks there are. Others follow from `FIELDS` on.
 TAKEN, UP, DOWN, DONE, HOLDERS, CHUNKS, FIELDS = 0, 8, 16, 24, 32, 40, 48
-YIELDS = sys.platform != "win32"
+# Calls that try both ways by turns; later every such call tries the slower one. A time counts for its share in the
+# mean; a time beyond so many means counts as that many.
+FIRST_CALLS, EVERY, SHARE, MOST = 8, 32, 1 / 16, 8.0
+TIMED = hasattr(time, "CLOCK_MONOTONIC")  # not on Windows, where one thread does everything
 
 
 def declared() -> set[str]:
     """What the functions call."""
-    return {"declare i64 @llvm.umin.i64(i64, i64)", *(["declare i32 @sched_yield()"] if YIELDS else [])}
+    return {
+        "declare i64 @llvm.umin.i64(i64, i64)",
+        "declare double @llvm.minnum.f64(double, double)",
+        "declare i32 @sched_yield()",
+        "declare i32 @clock_gettime(i32, ptr)",
+    }
 
 
 def shared_out() -> str:
@@ -31,48 +40,22 @@ def shared_out() -> str:
         *(line for field in (TAKEN, UP, DOWN, DONE) for line in store("i64", "0", "%job", field)),
         *store("i64", "1", "%job", HOLDERS),
         *store("i64", "%chunks", "%job", CHUNKS),
-        "  %all = mul i64 %chunks, %operations",
-        f"  %worth = udiv i64 %all, {ENOUGH}",
-        "  %useful = call i64 @llvm.umin.i64(i64 %worth, i64 %chunks)",
-        "  %several = icmp ugt i64 %useful, 1",
-        "  br i1 %several, label %ask, label %begin",
-        "ask:",
-        "  %pool = alloca i64",
-        "  store i64 1, ptr %pool",
-        *_asked("ThreadPool_NumThreads", "threads", "%pool"),
-        "  br i1 %threads.refused, label %unknown, label %enlist",
-        "unknown:",
-        "  call void @dropped(ptr %threads.error, ptr %interface)",
-        "  br label %begin",
-        "enlist:",
-        "  %there = load i64, ptr %pool",
-        "  %wanted = call i64 @llvm.umin.i64(i64 %useful, i64 %there)",
-        "  %some = icmp sgt i64 %wanted, 1",
-        "  br i1 %some, label %helpers, label %begin",
-        "helpers:",
-        "  %helper = phi i64 [ 1, %enlist ], [ %helper.next, %helped ]",
-        f"  %held = getelementptr i8, ptr %job, i64 {HOLDERS}",
-        "  %before = atomicrmw add ptr %held, i64 1 monotonic",
-        *_asked("ThreadPool_Schedule", "schedule", "@task", "%job"),
-        "  br i1 %schedule.refused, label %unhelped, label %helped",
-        "unhelped:",
-        "  %after = atomicrmw sub ptr %held, i64 1 monotonic",
-        "  call void @dropped(ptr %schedule.error, ptr %interface)",
-        "  br label %begin",
-        "helped:",
-        "  %helper.next = add i64 %helper, 1",
-        "  %more = icmp ult i64 %helper.next, %wanted",
-        "  br i1 %more, label %helpers, label %begin",
-        "begin:",
+        *(_helped() if TIMED else ["  br label %alone"]),
+        "alone:",
+        "  call void @done(ptr %job, i64 %chunks)",
+        "  ret void",
+        "}",
+        *(_learning() if TIMED else []),
+        "define internal void @done(ptr %job, i64 %chunks) noinline {",
         "  call void @work(ptr %job, i64 %chunks, i1 false)",
         f"  %finished = getelementptr i8, ptr %job, i64 {DONE}",
         "  br label %wait",
         "wait:",
         "  %done = load atomic i64, ptr %finished acquire, align 8",
-        "  %all.done = icmp eq i64 %done, %chunks",
-        "  br i1 %all.done, label %end, label %again",
+        "  %all = icmp eq i64 %done, %chunks",
+        "  br i1 %all, label %end, label %again",
         "again:",
-        *(["  %yielded = call i32 @sched_yield()"] if YIELDS else []),
+        *(["  %yielded = call i32 @sched_yield()"] if TIMED else []),
         "  br label %wait",
         "end:",
         "  call void @released(ptr %job)",
@@ -123,6 +106,105 @@ def shared_out() -> str:
         "}",
     ]
     return "\n".join(lines)
+
+
+def _helped() -> list[str]:
+    """Ask other threads to help, if the job is worth it."""
+    return [
+        "  %all = mul i64 %chunks, %operations",
+        f"  %worth = udiv i64 %all, {ENOUGH}",
+        "  %useful = call i64 @llvm.umin.i64(i64 %worth, i64 %chunks)",
+        "  %several = icmp ugt i64 %useful, 1",
+        "  br i1 %several, label %ask, label %alone",
+        "ask:",
+        "  %pool = alloca i64",
+        "  store i64 1, ptr %pool",
+        *_asked("ThreadPool_NumThreads", "threads", "%pool"),
+        "  br i1 %threads.refused, label %unknown, label %enlist",
+        "unknown:",
+        "  call void @dropped(ptr %threads.error, ptr %interface)",
+        "  br label %alone",
+        "enlist:",
+        "  %there = load i64, ptr %pool",
+        "  %wanted = call i64 @llvm.umin.i64(i64 %useful, i64 %there)",
+        "  %some = icmp sgt i64 %wanted, 1",
+        "  br i1 %some, label %choose, label %alone",
+        "choose:",
+        "  %helped = call i1 @chosen()",
+        "  %start = call i64 @now()",
+        "  br i1 %helped, label %helpers, label %begin",
+        "helpers:",
+        "  %helper = phi i64 [ 1, %choose ], [ %helper.next, %scheduled ]",
+        f"  %held = getelementptr i8, ptr %job, i64 {HOLDERS}",
+        "  %before = atomicrmw add ptr %held, i64 1 monotonic",
+        *_asked("ThreadPool_Schedule", "schedule", "@task", "%job"),
+        "  br i1 %schedule.refused, label %unhelped, label %scheduled",
+        "unhelped:",
+        "  %after = atomicrmw sub ptr %held, i64 1 monotonic",
+        "  call void @dropped(ptr %schedule.error, ptr %interface)",
+        "  br label %begin",
+        "scheduled:",
+        "  %helper.next = add i64 %helper, 1",
+        "  %more = icmp ult i64 %helper.next, %wanted",
+        "  br i1 %more, label %helpers, label %begin",
+        "begin:",
+        "  call void @done(ptr %job, i64 %chunks)",
+        "  %end = call i64 @now()",
+        "  %taken = sub i64 %end, %start",
+        "  call void @learned(i1 %helped, i64 %taken, i64 %chunks)",
+        "  ret void",
+    ]
+
+
+def _learning() -> list[str]:
+    """`@chosen`, `@learned` and `@now`: whether to have help, and what it took. Threads may overwrite each other's."""
+    return [
+        "@calls = internal global i64 0",
+        "@means = internal global [2 x double] zeroinitializer",  # nanoseconds a chunk: alone, and with help
+        "define internal i1 @chosen() noinline {",
+        "  %call = load i64, ptr @calls",
+        "  %next = add i64 %call, 1",
+        "  store i64 %next, ptr @calls",
+        "  %alone = load double, ptr @means",
+        "  %place = getelementptr double, ptr @means, i64 1",
+        "  %helped = load double, ptr %place",
+        "  %better = fcmp olt double %helped, %alone",
+        f"  %turn = urem i64 %call, {EVERY}",
+        "  %other = icmp eq i64 %turn, 0",
+        "  %later = xor i1 %better, %other",
+        "  %odd = trunc i64 %call to i1",
+        f"  %first = icmp ult i64 %call, {FIRST_CALLS}",
+        "  %choice = select i1 %first, i1 %odd, i1 %later",
+        "  ret i1 %choice",
+        "}",
+        "define internal void @learned(i1 %helped, i64 %taken, i64 %chunks) noinline {",
+        "  %all = uitofp i64 %taken to double",
+        "  %parts = uitofp i64 %chunks to double",
+        "  %each = fdiv double %all, %parts",
+        "  %at = zext i1 %helped to i64",
+        "  %place = getelementptr double, ptr @means, i64 %at",
+        "  %mean = load double, ptr %place",
+        f"  %most = fmul double %mean, {MOST:e}",
+        "  %counted = call double @llvm.minnum.f64(double %each, double %most)",
+        "  %apart = fsub double %counted, %mean",
+        f"  %part = fmul double %apart, {SHARE:e}",
+        "  %moved = fadd double %mean, %part",
+        "  %none = fcmp oeq double %mean, 0.0",
+        "  %new = select i1 %none, double %each, double %moved",
+        "  store double %new, ptr %place",
+        "  ret void",
+        "}",
+        "define internal i64 @now() noinline {",
+        "  %time = alloca { i64, i64 }",
+        f"  %said = call i32 @clock_gettime(i32 {time.CLOCK_MONOTONIC}, ptr %time)",
+        "  %seconds = load i64, ptr %time",
+        "  %place = getelementptr i8, ptr %time, i64 8",
+        "  %rest = load i64, ptr %place",
+        "  %scaled = mul i64 %seconds, 1000000000",
+        "  %now = add i64 %scaled, %rest",
+        "  ret i64 %now",
+        "}",
+    ]
 
 
 def _asked(name: str, label: str, *arguments: str) -> list[str]:

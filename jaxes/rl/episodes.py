@@ -153,8 +153,8 @@ def play(
             of a generation; None for no moments.
         watch: the share of the episodes whose observations are summed; which ones, their keys decide.
         training: give a random policy a key for each action, derived from the episode's own key and the step.
-        act: what `policy.act` does, for lanes that have a member of their own each, none of low rank. It is for one slot
-            a member: of several, some modes make one batch, and all modes are to round alike.
+        act: what `policy.act` does, for lanes that have a member of their own each, none of low rank. It is used where
+            a member has one slot: of several, some modes make one batch, and all modes are to round alike.
 
     Returns:
         `Episodes`, leaves [m, e].
