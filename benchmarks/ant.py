@@ -1,6 +1,6 @@
 """Brax ant (spring) to a return of 3000: jaxes, evosax's Open_ES, Brax's own ES trainer. Wants an accelerator.
 
-There is no result yet. python benchmarks/ant.py [--seconds 400]: runs one side, the next that has no result, for that
+python benchmarks/ant.py [--seconds 400]: runs one side, the next that has no result, for that
 many seconds at most; with the evaluations, for which the clock stands, that is under ten minutes, so three calls make
 the figure (`--side NAME` repeats one). Writes benchmarks/results/ant.json and ant.png: the score against seconds,
 compiling included.

@@ -48,9 +48,9 @@ FOR_C = """
 #define BITCAST(A, B, x) (((union { A a; B b; }){ x }).b)
 """
 FOR_CUDA = """
-typedef signed char int8_t; typedef short int16_t; typedef int int32_t; typedef long long int64_t;
+typedef signed char int8_t; typedef short int16_t; typedef int int32_t; typedef long int64_t;
 typedef unsigned char uint8_t; typedef unsigned short uint16_t; typedef unsigned uint32_t;
-typedef unsigned long long uint64_t;
+typedef unsigned long uint64_t;
 #define INFINITY __int_as_float(0x7f800000)
 #define NAN __int_as_float(0x7fffffff)
 #define FUNCTION __device__ inline
