@@ -143,6 +143,22 @@ def test_a_matrix_for_all_lanes_and_lanes_of_lanes():
         same(over(dense, outer, inner, w), over(fast, outer, inner, w))
 
 
+def test_what_varies_over_devices_is_told():
+    """In a loop of `shard_map` what is carried must be of the type that it began with."""
+    mesh = jax.make_mesh((1,), ("lanes",), axis_types=(jax.sharding.AxisType.Auto,))
+    on = jax.sharding.PartitionSpec("lanes")
+    x, w = floats(4, 16), floats(4, 16, 16)
+
+    def run(step):
+        def loop(x, w):
+            turn = lambda _, x: jax.vmap(step)(x, w) + 1e-3 * lax.psum(jnp.sum(x), "lanes")
+            return lax.fori_loop(0, 3, turn, x)
+
+        return jax.jit(jax.shard_map(loop, mesh=mesh, in_specs=(on, on), out_specs=on))(x, w)
+
+    same(run(dense), run(jaxes.lanewise(dense)), 1e-5)
+
+
 def test_nan_and_infinity_are_kept():
     x, w = floats(4, 16), floats(4, 16, 16)
     x[0], w[0, 3, 5], w[1, 2, 7], x[2, 4] = 0, np.nan, np.inf, np.inf

@@ -15,6 +15,7 @@ from jaxes.lanewise.llvm import Array, chunk_function, guarded_chunk, operations
 from jaxes.lanewise.machine import compiled, processor
 from jaxes.lanewise.relaxed import Relaxed, relaxed
 from jaxes.lanewise.table import Table
+from jaxes.support.jaxprs import varying_like
 
 _REGISTERED: set[str] = set()
 
@@ -113,10 +114,8 @@ def call(part: Part, lanes: int, arrays: list[Any], target: Target, places: dict
 
     @jax.custom_batching.custom_vmap
     def run(*arrays):
-        varying = frozenset().union(*(getattr(jax.typeof(x), "vma", frozenset()) for x in arrays))
-        how = {"vma": varying} if varying else {}
-        results = [jax.ShapeDtypeStruct((lanes, *s), d, **how) for s, d in zip(shapes, dtypes)]
-        return tuple(jax.ffi.ffi_call(name, results, **layouts)(*arrays))
+        results = [jax.ShapeDtypeStruct((lanes, *s), d) for s, d in zip(shapes, dtypes)]
+        return tuple(varying_like(jax.ffi.ffi_call(name, results, **layouts)(*arrays), arrays))
 
     @run.def_vmap
     def _(size, batched, *arrays):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 from jax.extend import core
 
 # Operations that call a jaxpr once, with their operands, by the names that one or another version of JAX gives them;
@@ -44,3 +45,17 @@ def parts_of_scan(params: dict[str, Any]) -> tuple[int, int] | None:
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
     return constants, carried
+
+
+def varying_like(outs: Any, operands: Any) -> list[Any]:
+    """Arrays, told to vary over those axes of `shard_map` over which one of some operands does."""
+    axes = set()
+    for x in operands:
+        kind = jax.typeof(x)
+        axes |= kind.vma if hasattr(kind, "vma") else getattr(getattr(kind, "manual_axis_type", None), "varying", set())
+    if not axes:
+        return outs
+    if hasattr(jax.lax, "pcast"):
+        return [jax.lax.pcast(x, tuple(axes), to="varying") for x in outs]
+    before = getattr(jax.lax, "pvary")  # of JAX before 0.9
+    return [before(x, tuple(axes)) for x in outs]
