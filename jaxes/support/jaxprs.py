@@ -55,7 +55,6 @@ def varying_like(outs: Any, operands: Any) -> list[Any]:
         axes |= kind.vma if hasattr(kind, "vma") else getattr(getattr(kind, "manual_axis_type", None), "varying", set())
     if not axes:
         return outs
-    if hasattr(jax.lax, "pcast"):
-        return [jax.lax.pcast(x, tuple(axes), to="varying") for x in outs]
-    before = getattr(jax.lax, "pvary")  # of JAX before 0.9
-    return [before(x, tuple(axes)) for x in outs]
+    if not hasattr(jax.lax, "pcast"):  # before JAX 0.9
+        return [jax.lax.pvary(x, tuple(axes)) for x in outs]  # pyrefly: ignore
+    return [jax.lax.pcast(x, tuple(axes), to="varying") for x in outs]
