@@ -205,6 +205,17 @@ def test_what_is_as_fast_by_vmap_may_be_left_to_it():
         jax.vmap(jaxes.lanewise(little))(jnp.ones((4, 3)))
 
 
+def test_places_are_looked_for_by_vmap_where_that_would_be_most_of_a_program():
+    """A map of 900 fields; not in a program that does much else, nor in a small map or one of constants."""
+    move = lambda x, i: (x.at[i].add(1.0), i + x[i].astype(jnp.int32))
+    much = lambda x, i: (*move(x, i), lax.fori_loop(0, 9, lambda _, y: jnp.sin(y + x[:600]), x[:600] * 2 + x[1:601]))
+    sines = lambda x, i: (x, x[0] + jnp.asarray(np.sin(np.arange(900.0)), jnp.float32)[i])
+    many, few, i = jnp.zeros(900), jnp.zeros(100), jnp.int32(0)
+    names = lambda *of: [name for name, _ in jaxes.lanewise.explain(*of).fallbacks]
+    assert names(move, many, i) == ["scatter-add", "dynamic_slice"]
+    assert names(move, few, i) == names(sines, few, i) == names(much, many, i) == []
+
+
 def test_without_llvmlite_vmap_does_it(monkeypatch):
     from jaxes.lanewise import function
 

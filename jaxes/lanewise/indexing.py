@@ -17,8 +17,13 @@ from jaxes.lanewise.trace import Tracer, UnsupportedError
 from jaxes.support.jaxprs import closed
 
 Rows = np.ndarray
-# Choices that one operation may take.
-MOST_CHOICES = 4096
+# Choices that one operation may take, and how many of all that take more are worth a thought: in a program that does
+# little else, each may only take few (benchmarks/lanewise_choices.py).
+MOST_CHOICES = 1024
+FEW_CHOICES = 128
+MANY_CHOICES = 400
+# Of arrays of constants, among which many choices need no operation.
+MOST_OF_CONSTANTS = 4096
 
 
 class Unknown(NamedTuple):
@@ -44,12 +49,12 @@ def places(table: Table, rows: Rows) -> np.ndarray:
 
 
 def dynamic_slice(tracer: Tracer, eqn: Any, x: Rows, *starts: Rows) -> Rows:
-    return part(tracer.table, x, list(places(tracer.table, np.array(starts, np.int64))), eqn.params["slice_sizes"])
+    return part(tracer, x, list(places(tracer.table, np.array(starts, np.int64))), eqn.params["slice_sizes"])
 
 
 def dynamic_update_slice(tracer: Tracer, eqn: Any, x: Rows, update: Rows, *starts: Rows) -> Rows:
     out = x.copy()
-    put(tracer.table, out, list(places(tracer.table, np.array(starts, np.int64))), update, clip=True)
+    put(tracer, out, list(places(tracer.table, np.array(starts, np.int64))), update, clip=True)
     return out
 
 
@@ -65,7 +70,7 @@ def gather(tracer: Tracer, eqn: Any, x: Rows, at: Rows) -> Rows:
     windows, times = np.empty((*batch_shape, *sizes), np.int64), int(np.prod(batch_shape))
     maps = (d.start_index_map, d.operand_batching_dims, d.start_indices_batching_dims)
     for where in np.ndindex(*batch_shape):
-        windows[where] = part(table, x, _start(indices, where, x.ndim, *maps), sizes, fill, times)
+        windows[where] = part(tracer, x, _start(indices, where, x.ndim, *maps), sizes, fill, times)
     gone = {*d.collapsed_slice_dims, *d.operand_batching_dims}
     kept = [k for axis, k in enumerate(sizes) if axis not in gone]
     windows = windows.reshape((*batch_shape, *kept))
@@ -91,7 +96,7 @@ def scatter(operation: str | None, tracer: Tracer, eqn: Any, x: Rows, at: Rows, 
     times = int(np.prod(indices.shape[:-1]))
     for where in np.ndindex(*indices.shape[:-1]):
         start, new = _start(indices, where, x.ndim, *maps), moved[where].reshape(sizes)
-        put(table, out, start, new, clip=clip, combine=combine, times=times)
+        put(tracer, out, start, new, clip=clip, combine=combine, times=times)
     return out
 
 
@@ -112,19 +117,19 @@ def _by(tracer: Tracer, update: Any) -> Callable[[Rows, Rows], Rows] | None:
 
 
 def part(
-    table: Table, x: Rows, starts: list[Place], sizes: tuple[int, ...], fill: int | None = None, times: int = 1
+    tracer: Tracer, x: Rows, starts: list[Place], sizes: tuple[int, ...], fill: int | None = None, times: int = 1
 ) -> Rows:
     """The part of an array that begins somewhere.
 
     Args:
-        table: where rows are written.
+        tracer: writes rows.
         x: the array.
         starts: one an axis.
         sizes: of the part.
         fill: the row that stands for what is outside; None for the nearest part that is inside.
         times: how many parts its operation takes.
     """
-    last = [n - k for n, k in zip(x.shape, sizes)]
+    table, last = tracer.table, [n - k for n, k in zip(x.shape, sizes)]
     if fill is not None and any(isinstance(s, int) and not 0 <= s <= m for s, m in zip(starts, last)):
         return np.full(sizes, fill, np.int64)
     inside = [_within(table, s, m) for s, m in zip(starts, last) if isinstance(s, Unknown)]
@@ -134,8 +139,9 @@ def part(
             x = _cut(x, axis, place, size)
         else:
             left.append((axis, place.row, most))
+    fixed = bool(left) and all(table.values[row] is not None for row in set(x.reshape(-1).tolist()))
     for axis, row, most in sorted(left, key=lambda one: sizes[one[0]] / x.shape[one[0]]):
-        _count(times * most * (x.size // x.shape[axis]) * sizes[axis])
+        _count(tracer, most * (x.size // x.shape[axis]) * sizes[axis], times, fixed)
         x = chosen(table, row, [_cut(x, axis, v, sizes[axis]) for v in range(most + 1)])
     if fill is not None:
         for known in inside:
@@ -144,7 +150,7 @@ def part(
 
 
 def put(
-    table: Table,
+    tracer: Tracer,
     out: Rows,
     starts: list[Place],
     new: Rows,
@@ -154,7 +160,7 @@ def put(
     times: int = 1,
 ) -> None:
     """Update a part of an array in place; what would be outside is left out, or moved inside with `clip`."""
-    last = [n - k for n, k in zip(out.shape, new.shape)]
+    table, last = tracer.table, [n - k for n, k in zip(out.shape, new.shape)]
     if clip:
         starts = [_clamped(table, s, m) for s, m in zip(starts, last)]
     if any(isinstance(s, int) and not 0 <= s <= m for s, m in zip(starts, last)):
@@ -162,7 +168,7 @@ def put(
     options = [[s] if isinstance(s, int) else range(m + 1) for s, m in zip(starts, last)]
     unknown = [(axis, s) for axis, s in enumerate(starts) if isinstance(s, Unknown)]
     if unknown:
-        _count(times * int(np.prod([len(o) for o in options])) * new.size)
+        _count(tracer, int(np.prod([len(o) for o in options])) * new.size, times)
     before = out.copy()
     for where in product(*options):
         window = tuple(slice(w, w + k) for w, k in zip(where, new.shape))
@@ -202,9 +208,11 @@ def _cut(x: Rows, axis: int, start: int, size: int) -> Rows:
     return x[(slice(None),) * axis + (slice(start, start + size),)]
 
 
-def _count(choices: int) -> None:
-    if choices > MOST_CHOICES:
-        raise UnsupportedError(f"indices that are not known while tracing: {choices:,} choices")
+def _count(tracer: Tracer, choices: int, times: int, fixed: bool = False) -> None:
+    whole = choices * times
+    if whole > (MOST_OF_CONSTANTS if fixed else tracer.most_choices):
+        raise UnsupportedError(f"indices that are not known while tracing: {whole:,} choices")
+    tracer.choices += choices if whole > FEW_CHOICES and not fixed else 0
 
 
 def _outside(table: Table, fill: Any, dtype: np.dtype) -> int:

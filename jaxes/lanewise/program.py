@@ -10,6 +10,7 @@ from jax import numpy as jnp
 from jax.extend import core
 
 from jaxes.lanewise import kernel
+from jaxes.lanewise.indexing import FEW_CHOICES, MANY_CHOICES, MOST_CHOICES
 from jaxes.lanewise.kernel import Part, Target
 from jaxes.lanewise.rules import RULES
 from jaxes.lanewise.trace import Fallback, Opaque, Program, Tracer, elements_of, is_key
@@ -17,8 +18,15 @@ from jaxes.support.jaxprs import bind
 
 
 def traced(closed: core.ClosedJaxpr, *, finite: bool = False, platform: str = "cpu") -> Program:
-    """The program of a jaxpr. Constants that are not known while tracing come first among its inputs."""
-    return Tracer(finite, platform, RULES).program(closed)
+    """The program of a jaxpr. Constants that are not known while tracing come first among its inputs.
+
+    Where looking for places in arrays would be most of what it does, `vmap` does that.
+    """
+    tracer = Tracer(finite, platform, RULES, MOST_CHOICES)
+    program = tracer.program(closed)
+    if tracer.choices > MANY_CHOICES and 3 * tracer.choices > sum(map(bool, tracer.table.operands)):
+        return Tracer(finite, platform, RULES, FEW_CHOICES).program(closed)
+    return program
 
 
 def run(

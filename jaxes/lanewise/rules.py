@@ -94,16 +94,17 @@ def _logistic(table, eqn, x):
 
 
 def _population_count(table, eqn, x):
-    """Sums of neighboring bits, of pairs, of fours, and so on."""
+    """Sums of neighboring bits, of pairs, of fours; a product then adds up all bytes in the highest one."""
     dtype = table.dtypes[x]
-    bits = 8 * dtype.itemsize
+    size = dtype.itemsize
+    row = table.row
     constant = lambda value: table.constant(np.array(value, np.uint64).astype(dtype), dtype)
-    width = 1
-    while width < bits:
-        mask = constant(sum(((1 << width) - 1) << at for at in range(0, bits, 2 * width)))
-        above = table.row("and", table.row("srl", x, constant(width)), mask)
-        x, width = table.row("add", table.row("and", x, mask), above), 2 * width
-    return x
+    of_bytes = lambda byte: constant(int.from_bytes(bytes([byte] * size), "little"))
+    above = lambda x, bits: row("srl", x, constant(bits))
+    x = row("sub", x, row("and", above(x, 1), of_bytes(0x55)))
+    x = row("add", row("and", x, of_bytes(0x33)), row("and", above(x, 2), of_bytes(0x33)))
+    x = row("and", row("add", x, above(x, 4)), of_bytes(0x0F))
+    return above(row("mul", x, of_bytes(1)), 8 * size - 8) if size > 1 else x
 
 
 def _clz(table, eqn, x):

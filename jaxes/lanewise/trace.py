@@ -73,14 +73,17 @@ class Tracer:
         finite: take every number for finite when folding.
         platform: where the program will run, "cpu" or "cuda".
         rules: functions of this object, an equation and its operands, by the operation's name.
+        most_choices: what one operation may take to look for a place that is not known (`jaxes.lanewise.indexing`).
     """
 
-    def __init__(self, finite: bool, platform: str, rules: dict[str, Rule]):
+    def __init__(self, finite: bool, platform: str, rules: dict[str, Rule], most_choices: int = 0):
         self.table = Table(finite)
         self.platform = platform
         self.rules = rules
         self.fallbacks: list[Fallback] = []
         self.loops: list[tuple[int | None, int, int]] = []
+        self.most_choices = most_choices
+        self.choices = 0  # of operations that take many
         self.before = 0
         self.inside = 0  # how many loops and branches deep
         self.region = 0
