@@ -216,6 +216,17 @@ def test_places_are_looked_for_by_vmap_where_that_would_be_most_of_a_program():
     assert names(move, few, i) == names(sines, few, i) == names(much, many, i) == []
 
 
+def test_large_products_with_constants_are_those_of_vmap():
+    """64 by 64 is more than a chunk of lanes does well; 32 by 32, and what has hardly another number than 0, is not."""
+    matrix = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+    apply = lambda m: lambda x: jnp.tanh(x @ jnp.asarray(m))
+    told = lambda m: jaxes.lanewise.explain(apply(m), jnp.zeros(len(m))).fallbacks
+    assert told(matrix) == (("dot_general", "a product with 4,096 constants"),)
+    assert told(matrix[:32, :32]) == told(np.triu(np.tril(matrix))) == ()
+    x = jnp.asarray(matrix)
+    same(jax.vmap(apply(matrix))(x), jax.vmap(jaxes.lanewise(apply(matrix), quiet=True))(x), 1e-5)
+
+
 def test_without_llvmlite_vmap_does_it(monkeypatch):
     from jaxes.lanewise import function
 

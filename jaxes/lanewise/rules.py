@@ -33,6 +33,8 @@ SAME = {
     "shift_right_arithmetic": "sra",
 }
 
+# Multiplications by constants that a product of matrices may have: beyond, `vmap` has one large product for all lanes.
+MOST_CONSTANTS = 2_000
 ERF_INV_NEAR = (
     *(2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087),
     *(-0.00125372503, -0.00417768164, 0.246640727, 1.50140941),
@@ -287,11 +289,23 @@ def dot_general(tracer: Tracer, eqn: Any, a: Rows, b: Rows) -> Rows:
         found = products.found(tracer.table, tracer.starts, a[:, 0], b[0].T)
         if found is not None:
             return found.reshape(out.shape)
+    if not tracer.inside and not batch and (count := _constants(tracer, a, b)) > MOST_CONSTANTS:
+        raise UnsupportedError(f"a product with {count:,} constants")
     terms = [tracer.table.rows("mul", a[..., k], b[..., k]) for k in range(inner)]
     total = terms[0]
     for product in terms[1:]:
         total = tracer.table.rows("add", total, product)
     return total.reshape(out.shape)
+
+
+def _constants(tracer: Tracer, a: Rows, b: Rows) -> int:
+    """Multiplications by constants other than 0, where one of the factors is known; a: [m, 1, k], b: [1, n, k]."""
+    counts = [0]
+    for x, others in ((a, b.shape[1]), (b, a.shape[0])):
+        values = [tracer.table.values[row] for row in x.reshape(-1).tolist()]
+        if all(value is not None for value in values):
+            counts.append(others * sum(value != 0 for value in values))
+    return max(counts)
 
 
 def cholesky(tracer: Tracer, eqn: Any, a: Rows) -> Rows:
