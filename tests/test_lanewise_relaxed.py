@@ -9,6 +9,7 @@ from lanewise_cases import LANES
 
 import jaxes
 from jaxes import envs
+from jaxes.lanewise import relaxed as module
 from jaxes.lanewise.llvm import Array
 from jaxes.lanewise.program import traced
 from jaxes.lanewise.relaxed import relaxed
@@ -57,6 +58,12 @@ FUNCTIONS = [times_zero, hidden_in_a_loop, after_a_loop, quotient, in_loops, une
 NUMBERS = [0.0, 1.0, -2.5, 1e-30, 1e12, HUGE, -HUGE, np.inf, -np.inf, np.nan]
 
 
+@pytest.fixture
+def whatever_it_saves(monkeypatch):
+    """These functions are too short for two programs of them to be worth it."""
+    monkeypatch.setattr(module, "worth", lambda saved, more: True)
+
+
 def program_of(function, *shapes):
     program = traced(jax.make_jaxpr(function)(*shapes))
     array = lambda rows: Array(tuple(rows.reshape(-1).tolist()), program.table.dtypes[int(rows.flat[0])])
@@ -65,7 +72,7 @@ def program_of(function, *shapes):
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
-def test_what_is_not_finite_is_what_vmap_gives(function):
+def test_what_is_not_finite_is_what_vmap_gives(function, whatever_it_saves):
     x = np.array(np.meshgrid(NUMBERS, NUMBERS), np.float32).reshape(2, -1).T
     want = jax.jit(jax.vmap(function))(x)
     got = jax.jit(jax.vmap(jaxes.lanewise(function)))(x)
@@ -74,11 +81,11 @@ def test_what_is_not_finite_is_what_vmap_gives(function):
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
-def test_these_functions_are_relaxed(function):
+def test_these_functions_are_relaxed(function, whatever_it_saves):
     assert relaxed(*program_of(function, jnp.zeros(2))) is not None
 
 
-def test_a_loop_that_may_not_end_is_not_relaxed():
+def test_a_loop_that_may_not_end_is_not_relaxed(whatever_it_saves):
     endless = lambda x: lax.while_loop(lambda c: c[0] < 3, lambda c: (c[0] + 1 + 0 * c[1], c[1] * 2), (x[0], x[1]))
     assert relaxed(*program_of(endless, jnp.zeros(2))) is None
 
@@ -121,3 +128,7 @@ def test_a_lane_that_is_not_finite_changes_no_bit_of_another(pendulum, number):
     for w, c, g in zip(*map(jax.tree.leaves, (want, clean, got)), strict=True):
         np.testing.assert_array_equal(g[others], c[others])
         np.testing.assert_array_equal(np.isfinite(g), np.isfinite(w))
+
+
+def test_what_has_no_loop_is_compiled_once():
+    assert relaxed(*program_of(times_zero, jnp.zeros(2))) is None

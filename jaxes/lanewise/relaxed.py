@@ -51,7 +51,25 @@ def relaxed(table: Table, inputs: list[Array], outputs: list[Array]) -> Relaxed 
     if not folding.relied:
         return None
     new = lambda arrays: [Array(tuple(folding.rows[row] for row in rows), dtype) for rows, dtype in arrays]
-    return Relaxed(folding.table, new(inputs), new(outputs), _failed(folding, [folding.rows[row] for row in results]))
+    short = Relaxed(folding.table, new(inputs), new(outputs), _failed(folding, [folding.rows[row] for row in results]))
+    ends = [row for array in short.outputs for row in array.rows]
+    starts = [row for array in short.inputs for row in array.rows]
+    strict, less = scheduled(table, results, given), scheduled(short.table, [*ends, short.failed], starts)
+    return short if worth(_work(strict) - _work(less), _work(less, once=True)) else None
+
+
+def worth(saved: int, more: int) -> bool:
+    """Whether a run saves enough operations for what is to be compiled more: loops do, a reset does not."""
+    return saved > more
+
+
+def _work(items: list[int | Block], *, once: bool = False) -> int:
+    """Operations of a run, or, if every loop is run through once, those that are written down."""
+    turns = lambda item: 1 if once else item.loop.length or 1
+    inside = lambda item: _work(item.tested, once=once) + _work(item.body, once=once)
+    return sum(
+        turns(item) * inside(item) + _work(item.rest, once=once) if isinstance(item, Block) else 1 for item in items
+    )
 
 
 class _Folding:
