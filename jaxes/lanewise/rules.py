@@ -349,6 +349,17 @@ def platform_index(tracer: Tracer, eqn: Any) -> Rows:
     return tracer.table.constants(np.asarray(at, np.int32))
 
 
+def custom_linear_solve(tracer: Tracer, eqn: Any, *operands: Rows) -> list[Any]:
+    """The solution by the program's own solver; its other functions are for derivatives."""
+    try:
+        lengths, solve = eqn.params["const_lengths"], closed(eqn.params["jaxprs"].solve)
+        start = lengths.matvec + lengths.vecmat
+        constants = operands[start : start + lengths.solve]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise UnsupportedError("no rule for custom_linear_solve") from error
+    return tracer.inner(solve, [*constants, *operands[sum(lengths) :]])
+
+
 def of_jax(tracer: Tracer, eqn: Any, *operands: Rows) -> list[Any]:
     """What newer versions of JAX write as one operation and can take apart (`searchsorted`)."""
     primitive: Any = eqn.params.get("_prim")
@@ -407,6 +418,7 @@ RULES: dict[str, Rule] = {
     "top_k": sorting.top_k,
     "cholesky": cholesky,
     "triangular_solve": triangular_solve,
+    "custom_linear_solve": custom_linear_solve,
     "call_hi_primitive": of_jax,
     "platform_index": platform_index,
     "scan": scan,
