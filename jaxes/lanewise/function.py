@@ -99,7 +99,7 @@ lanewise = _Lanewise()
 
 def platform() -> str:
     """Where functions run that are not told where: "cpu", "cuda", or another name of JAX's."""
-    device = jax.config.jax_default_device
+    device = getattr(jax.config, "jax_default_device", None)
     name = getattr(device, "platform", device) or jax.default_backend()
     return "cuda" if name == "gpu" and jax.devices(name)[0].client.platform_version.startswith("cuda") else name
 

@@ -55,7 +55,7 @@ def run(
 
     for value, array in zip(program.inputs, arrays):
         keep(value, array)
-    pairs = {_key(program.inputs[i]): _key(program.outputs[j]) for i, j in nexts.items() if _alike(program, i, j)}
+    pairs = _pairs(program, nexts)
     values: dict[tuple, Any] = {}
     stages = 1 + max((f.stage + 1 for f in program.fallbacks), default=0)
     for stage in range(stages):
@@ -84,12 +84,16 @@ def run(
     return outs
 
 
-def _alike(program: Program, i: int, j: int) -> bool:
-    """Whether an input and an output are arrays of rows of the same shape and type."""
-    given, made = program.inputs[i], program.outputs[j]
-    if isinstance(given, Opaque) or isinstance(made, Opaque) or not made.size or given.shape != made.shape:
-        return False
-    return program.table.dtypes[int(given.flat[0])] == program.table.dtypes[int(made.flat[0])]
+def _pairs(program: Program, nexts: Mapping[int, int]) -> dict[tuple, tuple]:
+    """Inputs, and outputs of the same shape and type that come next in their place, by their rows."""
+    out = {}
+    for i, j in nexts.items():
+        given, made = program.inputs[i], program.outputs[j]
+        if isinstance(given, Opaque) or isinstance(made, Opaque) or not made.size or given.shape != made.shape:
+            continue
+        if program.table.dtypes[int(given.flat[0])] == program.table.dtypes[int(made.flat[0])]:
+            out[_key(given)] = _key(made)
+    return out
 
 
 def _key(rows: np.ndarray) -> tuple:
