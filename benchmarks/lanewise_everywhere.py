@@ -1,4 +1,4 @@
-"""Resets and steps of many environments, by `vmap` and as one program: where is which one faster?
+"""Resets and steps of many environments, by `vmap` and as rollouts do them: where is which one faster?
 
 python benchmarks/lanewise_everywhere.py [NAME ...]; writes benchmarks/results/lanewise_everywhere.json, where rows of
 other names stay as they are. `--show` prints the table of the results.
@@ -85,19 +85,22 @@ def measured(name: str, lanes: int, rounds: int) -> dict:
         "reset": (env.reset, again, (keys, state), (keys,)),
     }
     for what, (function, repeated, arguments, given) in kinds.items():
-        told = jaxes.lanewise.explain(function, *(one(x) for x in given))
+        operations = jaxes.lanewise.explain(function, *(one(x) for x in given)).after
         rows, calls = {}, {}
-        for way, it in {"vmap": function, "lanewise": jaxes.lanewise(function, quiet=True)}.items():
-            start = time.perf_counter()
-            program = jax.jit(repeated(jax.vmap(it), count)).lower(*arguments).compile()
-            rows[way] = {"seconds to trace and compile": time.perf_counter() - start}
-            calls[way] = functools.partial(program, *arguments)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            for way, it in {"vmap": function, "lanewise": jaxes.lanewise(function, choosy=True)}.items():
+                start = time.perf_counter()
+                program = jax.jit(repeated(jax.vmap(it), count)).lower(*arguments).compile()
+                rows[way] = {"seconds to trace and compile": time.perf_counter() - start}
+                calls[way] = functools.partial(program, *arguments)
         for way, row in _measure.interleaved(calls, rounds).items():
             rows[way] |= {**row, f"{what}s a second": count * lanes / row["median"]}
+        messages = [str(w.message) for w in told if "by vmap" in str(w.message)]
         out[what] = {
             **rows,
-            "operations": told.after,
-            "left to vmap": told.whole or sorted({name for name, _ in told.fallbacks}),
+            "operations": operations,
+            "left to vmap": "; ".join(message.partition("is done by vmap, ")[2] for message in messages),
             "times as fast": 1 / rows["lanewise"]["ratio"],
         }
     return out
@@ -111,12 +114,11 @@ def shown(figures: dict) -> None:
                 continue
             step, reset = row["step"], row["reset"]
             seconds = [step[way]["seconds to trace and compile"] for way in ("vmap", "lanewise")]
-            left = step["left to vmap"]
             print(
                 f"{name:38} {lanes:>5}  {step['vmap']['steps a second']:11,.0f}"
                 f" {step['lanewise']['steps a second']:12,.0f} {step['times as fast']:6.2f}"
                 f" {reset['times as fast']:7.2f} {seconds[1] / seconds[0]:9.2f}"
-                f"  {left if isinstance(left, str) else ', '.join(left)}"
+                f"  {step['left to vmap']}"
             )
 
 
