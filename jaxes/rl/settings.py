@@ -21,7 +21,7 @@ LANEWISE = ("auto", "on", "fast", "off")
 
 # Lanes by default where episodes wait: on a CPU the parameters of so many members and their states stay in the caches,
 # and few lanes wait for the longest episode. More lanes are slower where most episodes are short or policies larger, up
-# to twice; about as fast on Brax later in training; faster, up to twice, only where policy and step cost next to nothing
+# to twice; about as fast on Brax later in training; up to twice as fast where policy and step cost next to nothing
 # (benchmarks/lanewise.py, "lanes"). An accelerator takes about as long for a thousand lanes as for ten.
 LANES = {"cpu": 64}
 LANES_OF_ACCELERATORS = 8192
