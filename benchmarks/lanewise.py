@@ -120,14 +120,47 @@ def generations(rounds: int) -> dict:
     return out
 
 
+LANES = (64, 128, 256, 512)
+# environment: (hidden layers, steps of an episode at most, generations before the one that is measured)
+BY_LANES = {
+    "brax/hopper": ((32, 32), 1000, 0),  # all fall soon
+    "brax/hopper, later": ((32, 32), 1000, 25),  # some fall soon, some never
+    "brax/ant": ((64, 64), 200, 0),
+    "brax/halfcheetah": ((32, 32), 200, 0),
+    "brax/inverted_pendulum": ((32, 32), 1000, 5),
+    "gymnax/CartPole-v1": ((32, 32), 500, 5),
+    "gymnax/CartPole-v1, 64-64": ((64, 64), 500, 5),
+    "jaxes/CyclicMDP": ((32,), 200, 0),
+    "jaxes/cartpole_swingup": ((32, 32), 200, 0),
+}
+
+
 def by_lanes(rounds: int) -> dict:
-    """Generations of 512 members by the number of lanes."""
+    """Generations by the number of members and of lanes."""
     out = {}
-    for name, hidden in (("hopper", (32, 32)), ("ant", (64, 64))):
-        env = jaxes.envs.make(f"brax/{name}", terminate_when_unhealthy=False)
-        calls = {f"{n} lanes": generation(env, hidden, 512, 50, "auto", n)[0] for n in (64, 128, 256, 512)}
-        out[name] = _measure.interleaved(calls, rounds)
-        print(name, {what: round(row["median"], 4) for what, row in out[name].items()}, flush=True)
+    for what, (hidden, steps, before) in BY_LANES.items():
+        env = jaxes.envs.make(what.partition(",")[0])
+        policy = rl.mlp(env, hidden=hidden)
+        for members in LANES[1:]:
+            strategy = jaxes.open_es(members, 0.05, learning_rate=0.02)
+            programs = {}
+            for lanes in (n for n in LANES if n <= members):
+                problem = rl.rollout(env, policy, max_steps=steps, lanes=lanes, seeds="generation")
+                if not programs:
+                    carry = (strategy.init(KEY, policy.init(KEY)), problem.init(KEY))
+                made = jax.jit(jaxes.generation(strategy, problem)).lower(carry).compile()
+                programs[f"{lanes} lanes"] = made
+            for _ in range(before):
+                carry, _ = programs["64 lanes"](carry)
+            calls = {name: functools.partial(program, carry) for name, program in programs.items()}
+            out[f"{what}, {members} members"] = rows = _measure.interleaved(calls, rounds)
+            for name, row in rows.items():
+                after = programs[name](carry)[0][1]
+                played, stepped = (
+                    int(getattr(after, of)) - int(getattr(carry[1], of)) for of in ("steps", "lane_steps")
+                )
+                row |= {"mean length": played / members, "utilization": played / stepped}
+            print(what, members, {name: round(row["ratio"], 3) for name, row in rows.items()}, rows, flush=True)
     return out
 
 
