@@ -51,7 +51,7 @@ def curves(axes: Axes, sides: dict[str, Any]) -> None:
         x, y = ([row[what] for row in rows] for what in ("seconds", "evaluation"))
         axes.plot(x, y, color=color, marker="o", markersize=3.5, linewidth=2, label=name)
     axes.set_xlim(0)
-    axes.set_ylim(0)
+    axes.set_ylim(0, 1.4 * max(row["evaluation"] for side in LINES for row in sides[side]["0"]["rows"]))  # the legend
     axes.set_xlabel("seconds, compiling included", fontsize=9, color=INK)
     axes.legend(loc="upper left", frameon=False, fontsize=8.5, handlelength=1.2, borderaxespad=0.2)
     axes.grid(axis="y", color="0.92")

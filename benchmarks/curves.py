@@ -4,11 +4,12 @@ python benchmarks/curves.py [--seeds 2]; writes benchmarks/results/curves.json a
 that has a result is not repeated unless asked `--again`, and `--seeds 0` only draws. Each run has a process of its own,
 without a compilation cache, and takes one or two minutes of two cores.
 
-- *jaxes*: `open_es` with what `jaxes train` has by default (sigma, rate, seeds, normalizer), and the time limits below.
+- *jaxes*: `open_es` with what `jaxes train` has by default (sigma, rate, seeds, normalizer, episodes of 1000 steps).
 - *evosax*: the settings of its own notebook on Brax (examples/02_rl): Adam at 0.01 falling to a tenth and sigma 0.05
   falling to a fifth during the run, episodes of 1000 steps, normalized observations; but one episode a member, the
   default of its problem, instead of 16, of which this budget would not pay for two generations.
-- *evosax, numbers of jaxes*: the same with the sigma, the rate and the time limit of the first.
+- *evosax, numbers of jaxes*: the same with the sigma and the rate of the first, and shorter episodes where its budget
+  would pay for few generations.
 
 All start from the same parameters. evosax has a budget of simulated steps, those after an episode's end included, over
 which its rate and sigma fall; jaxes, which takes those in some seconds, trains for about as long as evosax does. The
@@ -37,7 +38,7 @@ from jaxes.training.presets import DEFAULT, PRESETS
 
 class Budget(NamedTuple):
     steps: int  # simulated, of evosax
-    episode_length: int  # the time limit of jaxes in training
+    episode_length: int  # of evosax with the numbers of jaxes, in training
 
 
 BUDGETS = {
@@ -57,14 +58,14 @@ def task(env: str, side: str, seed: int) -> Task:
     """The settings of a run."""
     steps, length = BUDGETS[env]
     size = DEFAULT["population_size"]
-    given = Task(env, DEFAULT["hidden"], size, DEFAULT["sigma"], DEFAULT["learning_rate"], length, seed)
+    given = Task(env, DEFAULT["hidden"], size, DEFAULT["sigma"], DEFAULT["learning_rate"], seed=seed)
     if side == "jaxes":
         preset = {**DEFAULT, **PRESETS.get(env, {})}
         return dataclasses.replace(given, rollout={name: preset[name] for name in ROLLOUT if name in preset})
     if side == SAME:
-        return given
+        return dataclasses.replace(given, episode_length=length)
     generations = -(-steps // (size * 1000))
-    return dataclasses.replace(given, sigma=0.05, learning_rate=0.01, episode_length=1000, falling=generations)
+    return dataclasses.replace(given, sigma=0.05, learning_rate=0.01, falling=generations)
 
 
 def piece(env: str, side: str, seed: int) -> dict[str, Any]:
