@@ -6,6 +6,7 @@ may lose its processor to another program, and the others wait then. So both way
 has been faster, and now and then the other one. What a lane computes does not depend on who does it.
 """
 
+import struct
 import time
 
 from jaxes.lanewise.frame import function, load, store
@@ -15,9 +16,12 @@ ENOUGH = 50_000
 # Fields of a job, offsets in bytes: chunks taken so far, by the first thread, by others, and done; how many threads
 # know of the job, of which the last one frees it; how many chunks there are. Others follow from `FIELDS` on.
 TAKEN, UP, DOWN, DONE, HOLDERS, CHUNKS, FIELDS = 0, 8, 16, 24, 32, 40, 48
-# Calls that try both ways by turns; later every such call tries the slower one. A time counts for its share in the
-# mean; a time beyond so many means counts as that many.
-FIRST_CALLS, EVERY, SHARE, MOST = 8, 32, 1 / 16, 8.0
+# Calls that try both ways by turns; later every such call tries the one that is not taken.
+FIRST_CALLS, EVERY = 8, 32
+# Help is taken where it is shorter than so much of the time alone. A time counts for its share in the mean. The first
+# thread can lose its processor either way, so alone long times hardly count: no more than twice the mean, and less than
+# short ones. With help they count in full, for then there is one more thread to wait for.
+WORTH, SHARE, SHORT_SHARE, MOST = 0.9, 1 / 32, 1 / 4, 2.0
 TIMED = hasattr(time, "CLOCK_MONOTONIC")  # not on Windows, where one thread does everything
 
 
@@ -168,7 +172,8 @@ def _learning() -> list[str]:
         "  %alone = load double, ptr @means",
         "  %place = getelementptr double, ptr @means, i64 1",
         "  %helped = load double, ptr %place",
-        "  %better = fcmp olt double %helped, %alone",
+        f"  %limit = fmul double %alone, {_double(WORTH)}",
+        "  %better = fcmp olt double %helped, %limit",
         f"  %turn = urem i64 %call, {EVERY}",
         "  %other = icmp eq i64 %turn, 0",
         "  %later = xor i1 %better, %other",
@@ -184,10 +189,14 @@ def _learning() -> list[str]:
         "  %at = zext i1 %helped to i64",
         "  %place = getelementptr double, ptr @means, i64 %at",
         "  %mean = load double, ptr %place",
-        f"  %most = fmul double %mean, {MOST:e}",
-        "  %counted = call double @llvm.minnum.f64(double %each, double %most)",
+        f"  %most = fmul double %mean, {_double(MOST)}",
+        "  %less = call double @llvm.minnum.f64(double %each, double %most)",
+        "  %counted = select i1 %helped, double %each, double %less",
         "  %apart = fsub double %counted, %mean",
-        f"  %part = fmul double %apart, {SHARE:e}",
+        "  %short = fcmp olt double %apart, 0.0",
+        f"  %usual = select i1 %short, double {_double(SHORT_SHARE)}, double {_double(SHARE)}",
+        f"  %share = select i1 %helped, double {_double(SHARE)}, double %usual",
+        "  %part = fmul double %apart, %share",
         "  %moved = fadd double %mean, %part",
         "  %none = fcmp oeq double %mean, 0.0",
         "  %new = select i1 %none, double %each, double %moved",
@@ -223,3 +232,7 @@ def _call(name: str, label: str, *arguments: str) -> list[str]:
     for at, pointer in enumerate(["null", *arguments], 1):
         lines += store("ptr", pointer, f"%{label}", 8 * at)
     return [*lines, *load(f"{label}.function", "ptr", "%interface", function(name))]
+
+
+def _double(value: float) -> str:
+    return f"0x{struct.unpack('>Q', struct.pack('>d', value))[0]:016X}"
