@@ -112,6 +112,24 @@ def lanewise() -> Iterable[Row]:
         yield row(f"{name}: a generation's time / vmap's", at_most(1.03, OWN))
 
 
+def card() -> Iterable[Row]:
+    """One program a lane on a card."""
+    strict = "that kernel takes 0 * x for 0; ours looks whether x was finite, and computes a lane anew where it was not"
+    for name in ("hopper", "ant"):
+        for what, how in (("kernel", ""), ("fast", ", fast mathematics")):
+            text = f"brax/{name}, 8192 lanes{how}: time of a step in a scan / a bare kernel outside JAX"
+            yield Row(text, at_most(1.2, OWN), f"{name}, 8192 lanes: a step, {what} / the prototype's", strict)
+    speeds = {"ant, 32 x 4, 8192 lanes": 15e6, "hopper, 32-32, 65536 lanes": 150e6}
+    for name, least in speeds.items():
+        key = f"generation, {name}: steps a second"
+        yield Row(
+            f"brax, {key}",
+            at_least(least, OWN),
+            key,
+            "three quarters of a step are the kernel; the rest are policies, the normalizer and launches",
+        )
+
+
 def lowrank() -> Iterable[Row]:
     """Populations of low rank."""
     again = (
@@ -462,6 +480,12 @@ SECTIONS = (
         "lanewise",
         tuple(lanewise()),
         "Environments alone, generations of 64 members on 64 lanes, and evosax's `BraxProblem`, on two CPU cores.",
+    ),
+    Section(
+        "One program a lane on a card",
+        "lanewise_card",
+        tuple(card()),
+        "Environments alone, in a scan of 32 steps, and generations of dense members, a lane each.",
     ),
     Section("The same bits on any number of devices", "scaling", tuple(scaling())),
     Section(

@@ -66,7 +66,8 @@ def made_on(results: dict[str, Any]) -> str:
     """When and on what a script's results were measured."""
     machine = results["machine"]
     cores = "1 core" if machine["cores"] == 1 else f"{machine['cores']} cores"
-    return f"{machine['date']}, {cores} of {machine['cpu']}, JAX {machine['jax']}"
+    card = "" if machine["backend"] == "cpu" else f"{machine['device']}, "
+    return f"{machine['date']}, {card}{cores} of {machine['cpu']}, JAX {machine['jax']}"
 
 
 def section(section: Section, results: dict[str, Any]) -> str:
