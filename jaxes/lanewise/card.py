@@ -2,6 +2,7 @@
 
 import ctypes
 import hashlib
+import threading
 
 import jax
 
@@ -17,6 +18,7 @@ from jaxes.lanewise.table import Table
 BLOCK = 32
 
 _REGISTERED: set[str] = set()
+_LOCK = threading.Lock()
 
 
 def registered(
@@ -35,10 +37,11 @@ def registered(
     text = c.cuda(table, inputs, outputs, "lanewise", shared, relaxed)
     architecture = nvidia.architecture()
     name = "jaxes_lanewise_" + hashlib.sha256(f"{text} {architecture} {fast} {BLOCK}".encode()).hexdigest()[:24]
-    if name not in _REGISTERED:
-        kernel = nvidia.loaded(nvidia.kept(text, name, architecture, fast=fast), "lanewise")
-        host = launcher(name, len(inputs), len(outputs), kernel=kernel, launch=nvidia.launch(), block=BLOCK)
-        capsule = jax.ffi.pycapsule(ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(compiled(host, name)))
-        jax.ffi.register_ffi_target(name, capsule, platform="CUDA")
-        _REGISTERED.add(name)
+    with _LOCK:
+        if name not in _REGISTERED:
+            kernel = nvidia.loaded(nvidia.kept(text, name, architecture, fast=fast), "lanewise")
+            host = launcher(name, len(inputs), len(outputs), kernel=kernel, launch=nvidia.launch(), block=BLOCK)
+            capsule = jax.ffi.pycapsule(ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(compiled(host, name)))
+            jax.ffi.register_ffi_target(name, capsule, platform="CUDA")
+            _REGISTERED.add(name)
     return name

@@ -44,7 +44,8 @@ def _divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return a / b
     safe = np.where(b == 0, np.ones_like(b), b)
     if a.dtype.kind == "i":
-        quotient = np.where(b == -1, -a, np.sign(a) * np.sign(safe) * (np.abs(a) // np.abs(safe)))
+        down = a // np.where(b == -1, np.ones_like(b), safe)
+        quotient = np.where(b == -1, -a, down + ((a % safe != 0) & ((a < 0) != (safe < 0))))
     else:
         quotient = a // safe
     return np.where(b == 0, ~np.zeros_like(a), quotient)
@@ -65,7 +66,8 @@ def _shift(left: bool, arithmetic: bool) -> Callable[[np.ndarray, np.ndarray], n
         amount = np.minimum(raw, np.uint64(width - 1)).astype(np.int64)
         unsigned = a.view(f"u{a.itemsize}")
         if arithmetic:
-            return a >> amount.astype(a.dtype)
+            signed = a.view(f"i{a.itemsize}")
+            return (signed >> amount.astype(signed.dtype)).view(a.dtype)
         out = unsigned << amount.astype(unsigned.dtype) if left else unsigned >> amount.astype(unsigned.dtype)
         return np.where(raw >= width, np.zeros_like(unsigned), out).view(a.dtype)
 

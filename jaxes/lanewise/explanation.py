@@ -40,7 +40,7 @@ class Explanation(NamedTuple):
             lines.append(f"{turns}: carries {loop.after:,} of {loop.before:,} elements")
         for (name, reason), count in Counter(self.fallbacks).items():
             times = f" ({count} times)" if count > 1 else ""
-            lines.append(f"by vmap: {name}{times}, for {reason}")
+            lines.append(f"by vmap: {name}{times}, because of {reason}")
         return "\n".join(lines)
 
 

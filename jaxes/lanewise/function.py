@@ -1,5 +1,6 @@
 """`jaxes.lanewise`: a function of one lane whose `vmap` is one program for all lanes."""
 
+import functools
 import importlib.util
 import warnings
 from collections.abc import Callable
@@ -8,12 +9,13 @@ from typing import Any
 
 import jax
 from jax import lax
+from jax import numpy as jnp
 
 from jaxes.lanewise import nvidia
 from jaxes.lanewise.explanation import Explanation, explained, left
 from jaxes.lanewise.kernel import Target
 from jaxes.lanewise.program import run, traced
-from jaxes.lanewise.trace import Opaque, Program, UnsupportedError
+from jaxes.lanewise.trace import Opaque, Program, UnsupportedError, inlined
 
 # A program that falls back more often is better left to `vmap` as a whole.
 MOST_FALLBACKS = 32
@@ -33,9 +35,12 @@ class _Lanewise:
     data done while tracing, and what is left is one kernel that goes through vectors of lanes.
 
     The values are those of `vmap` up to rounding, NaN and infinities too. Operations without a rule (callbacks, keys of
-    other generators than JAX's default, sorting of more than 64 elements, indices that a lane computes into large
-    arrays, arrays of more than 20,000 elements) are done by `vmap`, between kernels; a warning says so, once a
-    function. Derivatives are those of `vmap`.
+    other generators than JAX's default, numbers of 16 bits and complex ones, decompositions of matrices, sorting of
+    more than 64 elements, indices that a lane computes into large arrays, arrays of more than 20,000 elements) are done
+    by `vmap`, between kernels; a warning says so, once a function. Derivatives are those of `vmap`, but for functions
+    with a `custom_vjp` inside, which have none in reverse. Use it inside `jax.jit`: the function is traced anew at
+    every call outside of it. What is mapped or differentiated has to be an argument, not a value that the function
+    closes over.
 
     Args:
         function: a function of trees of arrays, pure.
@@ -54,7 +59,7 @@ class _Lanewise:
     >>> def step(position, velocity):
     ...     velocity = velocity - 0.1 * position
     ...     return position + 0.1 * velocity, velocity
-    >>> fast = jax.vmap(jaxes.lanewise(step))
+    >>> fast = jax.jit(jax.vmap(jaxes.lanewise(step)))
     >>> fast(jnp.ones((4, 3)), jnp.zeros((4, 3)))[1].shape
     (4, 3)
     >>> print(jaxes.lanewise.explain(step, jnp.ones(3), jnp.zeros(3)))
@@ -73,25 +78,38 @@ class _Lanewise:
     ) -> Callable[..., Any]:
         if not callable(function):
             raise TypeError(f"function must be a function of one lane, not {type(function).__name__}")
+        for name, value in {"finite": finite, "whole": whole, "quiet": quiet, "fast": fast, "choosy": choosy}.items():
+            if not isinstance(value, bool):
+                raise TypeError(f"{name} must be True or False; got {value!r}")
         return _lanewise(function, finite, 0 if whole else MOST_FALLBACKS, quiet, fast, choosy)
 
-    def explain(self, function: Callable[..., Any], *arguments: Any, finite: bool = False) -> Explanation:
+    def explain(
+        self, function: Callable[..., Any], *arguments: Any, finite: bool = False, choosy: bool = False
+    ) -> Explanation:
         """What becomes of a function.
 
+        Operations are counted on single elements, those in a loop once for every turn; one that is left is an
+        instruction for a vector of lanes (a random number is a hundred of them). Fewer are faster, and so are loops
+        that carry little; what is done by `vmap` is not.
+
         Args:
-            function: a function of one lane.
-            *arguments: one lane's arguments, arrays or their shapes (`jax.ShapeDtypeStruct`).
+            function: a function of one lane, such as `env.step`.
+            *arguments: one lane's arguments, arrays or their shapes (`jax.ShapeDtypeStruct`, `jax.eval_shape`).
             finite: as for `lanewise`.
+            choosy: likewise; rollouts are.
 
         Returns:
             Operations before and after, what falls back and why, and what loops carry.
         """
+        if not callable(function):
+            raise TypeError(f"function must be a function of one lane, not {type(function).__name__}")
         closed = jax.make_jaxpr(function)(*arguments)
         try:
             program = traced(closed, finite=finite, platform=platform())
         except UnsupportedError as error:
             return Explanation(0, 0, (), (), str(error))
-        return explained(program)._replace(whole=_whole(program))
+        whole = _whole(program) or (_hardly_faster(program) if choosy else None)
+        return explained(program)._replace(whole=whole)
 
 
 lanewise = _Lanewise()
@@ -154,19 +172,22 @@ def _lanewise(
 ) -> Callable[..., Any]:
     programs: dict[Any, Program | None] = {}
     said: set[str] = set()
+    name = getattr(function, "__name__", type(function).__name__)
 
     def say(reason: str) -> None:
-        name = getattr(function, "__name__", type(function).__name__)
         if not quiet and reason not in said:
             said.add(reason)
             warnings.warn(f"jaxes.lanewise: {name} is done by vmap, {reason}", stacklevel=2)
 
-    def program_of(shapes: Any, platform: str) -> tuple[Program | None, list[Any]]:
-        closed = jax.make_jaxpr(jax.jit(function))(*shapes)
+    def whole(arguments, named):
+        return function(*arguments, **named)
+
+    def program_of(shapes: Any, platform: str) -> tuple[Program | None, Any, list[Any]]:
+        closed, outs = jax.make_jaxpr(jax.jit(whole), return_shape=True)(*shapes)
         unknown = [c for c in closed.consts if isinstance(c, jax.core.Tracer)]
         leaves, tree = jax.tree.flatten(shapes)
         settings = tuple(getattr(jax.config, name) for name in SETTINGS)
-        key = None if unknown else (tree, tuple((x.shape, x.dtype) for x in leaves), platform, settings)
+        key = None if unknown else (tree, tuple((x.shape, x.dtype, x.weak_type) for x in leaves), platform, settings)
         if key not in programs or key is None:
             try:
                 program = traced(closed, finite=finite, platform=platform)
@@ -179,46 +200,51 @@ def _lanewise(
                 program = None
                 say(reason)
             programs[key] = program
-        return programs[key], unknown
+        return programs[key], outs, unknown
 
     @jax.custom_batching.custom_vmap
-    def called(*arguments):
-        return function(*arguments)
+    def called(arguments, named):
+        return whole(arguments, named)
 
     @called.def_vmap
-    def _(lanes, batched, *arguments):
-        leaves, tree = jax.tree.flatten(arguments)
+    @inlined
+    def _(lanes, batched, *given):
+        leaves, tree = jax.tree.flatten(given)
         flags = jax.tree.leaves(batched)
-        shapes = [jax.ShapeDtypeStruct(x.shape[1:] if b else x.shape, x.dtype) for x, b in zip(leaves, flags)]
-        axes = tree.unflatten([0 if b else None for b in flags])
-        by_vmap = jax.vmap(function, in_axes=axes, axis_size=lanes)
-        outs = jax.eval_shape(function, *tree.unflatten(shapes))
-
+        kinds = [jax.typeof(x) for x in leaves]
+        one = lambda kind, b: kind.shape[1:] if b else kind.shape
+        shapes = [jax.ShapeDtypeStruct(one(k, b), k.dtype, weak_type=k.weak_type) for k, b in zip(kinds, flags)]
+        by_vmap = jax.vmap(whole, in_axes=tree.unflatten([0 if b else None for b in flags]), axis_size=lanes)
         here = platform()
 
-        def by_kernel(*arguments):
-            program, unknown = program_of(tree.unflatten(shapes), here)
+        def by_kernel(*given):
+            program, outs, unknown = program_of(tree.unflatten(shapes), here)
             if program is None:
-                return by_vmap(*arguments)
-            nexts = {len(unknown) + i: j for i, j in _nexts(arguments, outs).items()}
-            leaves = run(program, lanes, [*unknown, *jax.tree.leaves(arguments)], Target(here, fast), nexts)
+                return by_vmap(*given)
+            nexts = {len(unknown) + i: j for i, j in _nexts(given[0], outs).items()}
+            arrays = [*unknown, *map(jnp.asarray, jax.tree.leaves(given))]
+            leaves = run(program, lanes, arrays, Target(here, fast), nexts)
             return jax.tree.unflatten(jax.tree.structure(outs), leaves)
 
         if (reason := unavailable(here)) is not None:
             say(reason)
-            out = by_vmap(*arguments)
+            out = by_vmap(*given)
         elif jax.default_backend() == "cpu":
-            out = by_kernel(*arguments)
+            out = by_kernel(*given)
         else:
-            out = lax.platform_dependent(*arguments, **{here: by_kernel}, default=by_vmap)
-        return out, jax.tree.map(lambda _: True, outs)
+            out = lax.platform_dependent(*given, **{here: by_kernel}, default=by_vmap)
+        return out, jax.tree.map(lambda _: True, out)
 
     @jax.custom_jvp
-    def differentiable(*arguments):
-        return called(*arguments)
+    def differentiable(arguments, named):
+        return called(arguments, named)
 
     @differentiable.defjvp
     def _(primals, tangents):
-        return jax.jvp(function, primals, tangents)
+        return jax.jvp(whole, primals, tangents)
 
-    return differentiable
+    @functools.wraps(function)
+    def made(*arguments, **named):
+        return differentiable(arguments, named)
+
+    return made

@@ -130,7 +130,8 @@ def tanh(x):
         *(1.48572235717979e-05, 6.37261928875436e-04, 4.89352455891786e-03),
     )
     q = _polynomial(z, 1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03, 4.89352518554385e-03)
-    return jnp.where(jnp.abs(x) < jnp.float32(0.0004), x, y * p / q)
+    out = jnp.where(jnp.abs(x) < jnp.float32(0.0004), x, y * p / q)
+    return jnp.where(x > 9, jnp.float32(1), jnp.where(x < -9, jnp.float32(-1), out))
 
 
 def atan(x):
@@ -215,23 +216,26 @@ def _source(operation: str, width: int) -> tuple[str, frozenset[str]]:
     vector, names = f"<{width} x float>", [f"%x{i}" for i in range(count)]
     head = ", ".join(f"{vector} {name}" for name in names)
     lines = [f"define internal {vector} @{NAMES[operation, 'float']}({head}) noinline {{", "entry:"]
-    declared: set[str] = set()
-    if function.domain is not None:
-        inside, body, more = _instructions(function.domain, names, width, "d")
-        every = f"@llvm.vector.reduce.and.v{width}i1"
-        declared |= more | {f"declare i1 {every}(<{width} x i1>)"}
-        lines += [
-            *body,
-            f"  %all = call i1 {every}(<{width} x i1> {inside})",
-            "  br i1 %all, label %fast, label %slow",
-            "slow:",
-            f"  %called = call {vector} @{library_name(operation, 'float')}({head})",
-            f"  ret {vector} %called",
-            "fast:",
-        ]
-    out, body, more = _instructions(function.compute, names, width, "f")
-    lines += [*body, f"  ret {vector} {out}", "}"]
-    return "\n".join(lines), frozenset(declared | more)
+    out, body, declared = _instructions(function.compute, names, width, "f")
+    lines += body
+    if function.domain is None:
+        return "\n".join([*lines, f"  ret {vector} {out}", "}"]), frozenset(declared)
+    # Lanes do not depend on each other: the library's value is taken only where it is needed.
+    inside, body, more = _instructions(function.domain, names, width, "d")
+    mask, every = f"<{width} x i1>", f"@llvm.vector.reduce.and.v{width}i1"
+    lines += [
+        *body,
+        f"  %all = call i1 {every}({mask} {inside})",
+        "  br i1 %all, label %fast, label %slow",
+        "fast:",
+        f"  ret {vector} {out}",
+        "slow:",
+        f"  %called = call {vector} @{library_name(operation, 'float')}({head})",
+        f"  %chosen = select {mask} {inside}, {vector} {out}, {vector} %called",
+        f"  ret {vector} %chosen",
+        "}",
+    ]
+    return "\n".join(lines), frozenset(declared | more | {f"declare i1 {every}({mask})"})
 
 
 @cache

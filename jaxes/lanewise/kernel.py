@@ -2,6 +2,7 @@
 
 import ctypes
 import hashlib
+import threading
 from typing import Any, NamedTuple
 
 import jax
@@ -15,9 +16,11 @@ from jaxes.lanewise.llvm import Array, chunk_function, guarded_chunk, operations
 from jaxes.lanewise.machine import compiled, processor
 from jaxes.lanewise.relaxed import Relaxed, relaxed
 from jaxes.lanewise.table import Table
+from jaxes.lanewise.trace import inlined
 from jaxes.support.jaxprs import varying_like
 
 _REGISTERED: set[str] = set()
+_LOCK = threading.Lock()
 
 
 class Target(NamedTuple):
@@ -77,11 +80,12 @@ def registered(part: Part) -> str:
     width = processor()[2]
     text = source(part, "HANDLER", width)
     name = "jaxes_lanewise_" + hashlib.sha256("\n".join([text, *map(str, processor())]).encode()).hexdigest()[:24]
-    if name not in _REGISTERED:
-        address = compiled(text.replace("@HANDLER", f"@{name}"), name)
-        capsule = jax.ffi.pycapsule(ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(address))
-        jax.ffi.register_ffi_target(name, capsule, platform="cpu")
-        _REGISTERED.add(name)
+    with _LOCK:
+        if name not in _REGISTERED:
+            address = compiled(text.replace("@HANDLER", f"@{name}"), name)
+            capsule = jax.ffi.pycapsule(ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(address))
+            jax.ffi.register_ffi_target(name, capsule, platform="cpu")
+            _REGISTERED.add(name)
     return name
 
 
@@ -118,6 +122,7 @@ def call(part: Part, lanes: int, arrays: list[Any], target: Target, places: dict
         return tuple(varying_like(jax.ffi.ffi_call(name, results, **layouts)(*arrays), arrays))
 
     @run.def_vmap
+    @inlined
     def _(size, batched, *arrays):
         """More lanes: all of them in one row."""
 

@@ -309,18 +309,22 @@ def _constants(tracer: Tracer, a: Rows, b: Rows) -> int:
 
 
 def cholesky(tracer: Tracer, eqn: Any, a: Rows) -> Rows:
-    """Row by row (Cholesky-Banachiewicz), of the lower triangle."""
+    """Row by row (Cholesky-Banachiewicz), of the lower triangle; NaN if the matrix is not positive definite."""
     rows, dtype = tracer.table.rows, eqn.outvars[0].aval.dtype
     n = a.shape[-1]
     zero = np.int64(tracer.table.constant(0, dtype))
     out = np.full(a.shape, zero)
+    definite = np.full(a.shape[:-2], tracer.table.constant(True, np.dtype(bool)))
     for i in range(n):
         for j in range(i + 1):
             rest = a[..., i, j]
             for k in range(j):
                 rest = rows("sub", rest, rows("mul", out[..., i, k], out[..., j, k]))
+            if i == j:
+                definite = rows("and", definite, rows("gt", rest, zero))
             out[..., i, j] = rows("sqrt", rest) if i == j else rows("div", rest, out[..., j, j])
-    return out
+    nan = np.int64(tracer.table.constant(np.nan, dtype))
+    return rows("select", definite[..., None, None], nan, out)
 
 
 def triangular_solve(tracer: Tracer, eqn: Any, a: Rows, b: Rows) -> Rows:

@@ -178,7 +178,8 @@ class Table:
         row = self._write(operation, operands, result)
         if result.kind == "f":
             numbers = operands[1:] if operation == "select" else operands
-            self.finites[row] = operation in BOUNDED and all(self.finites[i] for i in numbers)
+            narrower = operation == "convert" and self.dtypes[operands[0]].itemsize > result.itemsize
+            self.finites[row] = operation in BOUNDED and not narrower and all(self.finites[i] for i in numbers)
         return row
 
     def result(self, operation: str, operands: tuple[int, ...], dtype: np.dtype | None = None) -> np.dtype:
@@ -315,7 +316,7 @@ def _sub(table: Table, operands, values, result):
         return operands[0]
     if operands[0] == operands[1] and (result.kind != "f" or table.known_finite(operands[0])):
         return table.constant(0, result)
-    if _is(values[0], 0):
+    if _is(values[0], 0) and result.kind != "f":
         return table.row("neg", operands[1])
     if table.operations[operands[1]] == "neg":
         return table.row("add", operands[0], table.operands[operands[1]][0])
@@ -374,7 +375,7 @@ def _neg(table: Table, operands, values, result):
     inner = operands[0]
     if table.operations[inner] == "neg":
         return table.operands[inner][0]
-    if table.operations[inner] == "sub":
+    if table.operations[inner] == "sub" and result.kind != "f":
         return table.row("sub", *reversed(table.operands[inner]))
     return None
 

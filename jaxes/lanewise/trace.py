@@ -50,6 +50,12 @@ class Fallback(NamedTuple):
     reason: str
 
 
+def inlined(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a rule of `custom_vmap` that gives what `vmap` of the function itself gives, as lanewise's own do."""
+    rule.inlined = True  # pyrefly: ignore
+    return rule
+
+
 class UnsupportedError(Exception):
     """An operation has no rule, or none for its operands."""
 
@@ -172,6 +178,10 @@ class Tracer:
     def equation(self, eqn: Any, inputs: list[Value]) -> list[Value]:
         written, fallen = len(self.fallbacks), self.before
         try:
+            if eqn.primitive.name == "custom_vmap_call" and not hasattr(
+                getattr(eqn.params["rule"], "rule", None), "inlined"
+            ):
+                raise UnsupportedError("a rule of its own for vmap")
             if (inner := called(eqn)) is not None:
                 return self.inner(inner, inputs)
             return self.elements(eqn, inputs)

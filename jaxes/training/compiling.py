@@ -31,11 +31,13 @@ class Compiling:
         function: jitted, or a plain one.
         *args: its arguments.
         since: when the clock that a person sees began (`time.monotonic()`): one for all that is compiled together.
+        bar: what shows that the function is traced, which this thread does itself.
     """
 
-    def __init__(self, function, *args, since: float | None = None):
+    def __init__(self, function, *args, since: float | None = None, bar: Progress | None = None):
         began = time.monotonic()
-        lowered = function.lower(*args) if hasattr(function, "lower") else _Plain(function)
+        with contextlib.nullcontext() if bar is None else _ticking(bar, "tracing", began if since is None else since):
+            lowered = function.lower(*args) if hasattr(function, "lower") else _Plain(function)
         self.waited = time.monotonic() - began
         self._result: Any = None
         self._error: BaseException | None = None
@@ -69,6 +71,24 @@ class Compiling:
         if self._error is not None:
             raise self._error
         return self._result
+
+
+@contextlib.contextmanager
+def _ticking(bar: Progress, what: str, since: float):
+    """Show how long something takes that this thread is busy with."""
+    over = threading.Event()
+
+    def tick():
+        while not over.wait(0.5):
+            bar.say(f"{what}, {time.monotonic() - since:.0f} s")
+
+    ticker = threading.Thread(target=tick, daemon=True)
+    ticker.start()
+    try:
+        yield
+    finally:
+        over.set()
+        ticker.join()
 
 
 class _Plain(NamedTuple):

@@ -112,10 +112,10 @@ class Run:
             with interruption:
                 self._carry = self.devices.everywhere(self.here)
                 since = time.monotonic()
-                self._chunk = Compiling(self.chunk, self._carry, np.int32(1), since=since)
+                self._chunk = Compiling(self.chunk, self._carry, np.int32(1), since=since, bar=self.bar)
                 self._scores = None
                 if self.scores is not None:
-                    self._scores = Compiling(self.scores, self.here, self.key, since=since)
+                    self._scores = Compiling(self.scores, self.here, self.key, since=since, bar=self.bar)
                 if self.folder is not None:
                     self.folder.open()
         except BaseException as error:

@@ -199,8 +199,8 @@ class _Runs:
                 self._bar.say(f"tracing {len(self._settings)} settings with {len(self._seeds)} seeds each")
                 carry, keys_of_all = self._start()
                 since = time.monotonic()
-                chunk = Compiling(jax.jit(self._chunk), carry, np.int32(1), since=since)
-                score = Compiling(jax.jit(self._evaluated), carry, keys_of_all, since=since)
+                chunk = Compiling(jax.jit(self._chunk), carry, np.int32(1), since=since, bar=self._bar)
+                score = Compiling(jax.jit(self._evaluated), carry, keys_of_all, since=since, bar=self._bar)
                 advance, evaluate = chunk.wait(self._bar, interruption), score.wait(self._bar, interruption)
                 interruption.at_once = False
                 while True:
