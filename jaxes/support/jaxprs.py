@@ -49,12 +49,18 @@ def parts_of_scan(params: dict[str, Any]) -> tuple[int, int] | None:
 
 def varying_like(outs: Any, operands: Any) -> list[Any]:
     """Arrays, told to vary over those axes of `shard_map` over which one of some operands does."""
-    axes = set()
-    for x in operands:
-        kind = jax.typeof(x)
-        axes |= kind.vma if hasattr(kind, "vma") else getattr(getattr(kind, "manual_axis_type", None), "varying", set())
+    axes = set().union(*map(_varying, operands))
+    return [_told(x, tuple(sorted(axes - _varying(x)))) for x in outs]
+
+
+def _varying(x: Any) -> set[str]:
+    kind = jax.typeof(x)
+    return set(kind.vma if hasattr(kind, "vma") else getattr(getattr(kind, "manual_axis_type", None), "varying", ()))
+
+
+def _told(x: Any, axes: tuple[str, ...]) -> Any:
     if not axes:
-        return outs
+        return x
     if not hasattr(jax.lax, "pcast"):  # before JAX 0.9
-        return [jax.lax.pvary(x, tuple(axes)) for x in outs]  # pyrefly: ignore
-    return [jax.lax.pcast(x, tuple(axes), to="varying") for x in outs]
+        return jax.lax.pvary(x, axes)  # pyrefly: ignore
+    return jax.lax.pcast(x, axes, to="varying")
