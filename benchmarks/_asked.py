@@ -435,7 +435,7 @@ SECTIONS = (
                 "brax/hopper, 1024 members: time if all are stepped to the limit at once / with refilled lanes",
                 at_least(8, OWN),
                 "hopper, 1024 members, 1000 steps: scan / refill",
-                "both are faster than they were, but one program a lane speeds up 1024 lanes at once more than 64 refilled ones",
+                "one program a lane speeds up 1024 lanes at once by more than it does 64 lanes that are refilled",
             ),
             Row(
                 "the same, where stepping ends with the last member's episode",
