@@ -47,6 +47,18 @@ def summary(taken: dict[str, list[float]]) -> dict[str, dict[str, float]]:
     }
 
 
+class Bounds(dict[str, dict[str, Any]]):
+    """What was asked of figures, and whether it was reached."""
+
+    def at_least(self, name: str, measured: float, bound: float) -> None:
+        """The larger the better."""
+        self[name] = {"measured": measured, "at_least": bound, "reached": measured >= bound}
+
+    def at_most(self, name: str, measured: float, bound: float) -> None:
+        """The smaller the better."""
+        self[name] = {"measured": measured, "at_most": bound, "reached": measured <= bound}
+
+
 def compiled(fn: Callable, *args: Any) -> tuple[Any, float, int]:
     """The compiled program of `fn(*args)`, seconds it took to compile, bytes of temporary memory it needs."""
     lowered = jax.jit(fn).lower(*args)

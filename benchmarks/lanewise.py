@@ -339,32 +339,27 @@ def main():
 
 def bounds(figures: dict) -> dict:
     """What was asked, of the parts that there are."""
-    out = {}
-
-    def at_least(name, measured, bound):
-        out[name] = {"measured": measured, "at_least": bound, "reached": measured >= bound}
-
-    def at_most(name, measured, bound):
-        out[name] = {"measured": measured, "at_most": bound, "reached": measured <= bound}
-
+    out = _measure.Bounds()
     for name, rows in figures.get("alone", {}).items():
         kind = name.split(",")[0]
-        at_least(f"{name}: steps a second / vmap's", 1 / rows["lanewise"]["ratio"], ASKED.get(kind, 5))
+        out.at_least(f"{name}: steps a second / vmap's", 1 / rows["lanewise"]["ratio"], ASKED.get(kind, 5))
         total = {k: row["trace_s"] + row["compile_s"] for k, row in rows.items()}
         most = 2 if kind == "humanoid" else 1.5
-        at_most(f"{name}: seconds to compile / vmap's", total["lanewise"] / total["vmap"], most)
+        out.at_most(f"{name}: seconds to compile / vmap's", total["lanewise"] / total["vmap"], most)
     for name, worst in figures.get("differences", {}).items():
-        at_most(f"{name}: largest difference in 10 steps from 100 states", worst["lanewise"], 1e-4)
+        out.at_most(f"{name}: largest difference in 10 steps from 100 states", worst["lanewise"], 1e-4)
     for name, row in figures.get("returns", {}).items():
-        at_most(f"{name}: mean returns of 512 policies, apart / standard error", row["difference / standard error"], 1)
+        out.at_most(
+            f"{name}: mean returns of 512 policies, apart / standard error", row["difference / standard error"], 1
+        )
     for name, rows in figures.get("generations", {}).items():
-        at_least(f"generation, {name}: vmap's time / ours", 1 / rows["auto"]["ratio"], 5)
+        out.at_least(f"generation, {name}: vmap's time / ours", 1 / rows["auto"]["ratio"], 5)
     for name, rows in figures.get("small", {}).items():
-        at_most(f"{name}: a generation's time / vmap's", rows["auto"]["ratio"], 1.03)
+        out.at_most(f"{name}: a generation's time / vmap's", rows["auto"]["ratio"], 1.03)
     for name, rows in figures.get("evosax", {}).items():
-        at_least(f"generation, {name}: evosax's time / ours", rows["evosax"]["ratio"], 5)
+        out.at_least(f"generation, {name}: evosax's time / ours", rows["evosax"]["ratio"], 5)
     for name, rows in figures.get("brax es", {}).items():
-        at_least(f"generation, {name}: time of Brax's ES trainer / ours", rows["brax"]["ratio"], 5)
+        out.at_least(f"generation, {name}: time of Brax's ES trainer / ours", rows["brax"]["ratio"], 5)
     return out
 
 

@@ -232,27 +232,22 @@ def main():
 
 def bounds(figures: dict) -> dict:
     """What was asked, of the parts that there are."""
-    out = {}
-
-    def at_least(name, measured, bound):
-        out[name] = {"measured": measured, "at_least": bound, "reached": measured >= bound}
-
-    def at_most(name, measured, bound):
-        out[name] = {"measured": measured, "at_most": bound, "reached": measured <= bound}
-
+    out = _measure.Bounds()
     for name, rows in figures.get("alone", {}).items():
         if name in PROTOTYPE:
             for what, prototype in zip(("kernel", "fast"), PROTOTYPE[name], strict=True):
-                at_most(f"{name}: a step, {what} / the prototype's", rows[what]["milliseconds a step"] / prototype, 1.2)
+                out.at_most(
+                    f"{name}: a step, {what} / the prototype's", rows[what]["milliseconds a step"] / prototype, 1.2
+                )
     asked = {"ant, 32 x 4, 8192": 15e6, "humanoid, 256-256 low rank, 8192": 8e6, "hopper, 32-32, 65536": 150e6}
     for name, rows in figures.get("generations", {}).items():
         for start, least in asked.items():
             if name.startswith(start):
-                at_least(f"generation, {name}: steps a second", rows["kernel"]["steps a second"], least)
+                out.at_least(f"generation, {name}: steps a second", rows["kernel"]["steps a second"], least)
     for name, row in figures.get("returns", {}).items():
         for what in ("kernel", "fast"):
             apart = row[f"{what}: difference / standard error"]
-            at_most(f"{name}: mean returns of 512 policies apart, {what} / standard error", apart, 1)
+            out.at_most(f"{name}: mean returns of 512 policies apart, {what} / standard error", apart, 1)
     return out
 
 
