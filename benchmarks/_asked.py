@@ -119,7 +119,7 @@ def card() -> Iterable[Row]:
     for name in ("hopper", "ant"):
         for what, how in (("kernel", ""), ("fast", ", fast mathematics")):
             text = f"brax/{name}, 8192 lanes{how}: time of a step in a scan / a bare kernel outside JAX"
-            yield Row(text, at_most(1.2, OWN), f"{name}, 8192 lanes: a step, {what} / the prototype's", strict)
+            yield Row(text, at_most(1.2, OWN), f"{name}, 8192 lanes: a step, {what} / a bare kernel's", strict)
     speeds = {"ant, 32 x 4, 8192 lanes": 15e6, "hopper, 32-32, 65536 lanes": 150e6}
     for name, least in speeds.items():
         key = f"generation, {name}: steps a second"

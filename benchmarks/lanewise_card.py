@@ -26,7 +26,7 @@ HOWS = {"vmap": "off", "kernel": "on", "fast": "fast"}
 LANES = {"hopper": (1024, 8192, 65536, 262144), "ant": (1024, 8192, 65536), "humanoid": (1024, 8192, 65536)}
 # Milliseconds of a step of a bare kernel, which takes 0 * x for 0 and was launched without JAX: plain, and with fast
 # mathematics (H100).
-PROTOTYPE = {
+BARE = {
     "hopper, 1024 lanes": (0.042, 0.021),
     "hopper, 8192 lanes": (0.044, 0.022),
     "hopper, 262144 lanes": (0.410, 0.230),
@@ -234,10 +234,10 @@ def bounds(figures: dict) -> dict:
     """What was asked, of the parts that there are."""
     out = _measure.Bounds()
     for name, rows in figures.get("alone", {}).items():
-        if name in PROTOTYPE:
-            for what, prototype in zip(("kernel", "fast"), PROTOTYPE[name], strict=True):
+        if name in BARE:
+            for what, bare in zip(("kernel", "fast"), BARE[name], strict=True):
                 out.at_most(
-                    f"{name}: a step, {what} / the prototype's", rows[what]["milliseconds a step"] / prototype, 1.2
+                    f"{name}: a step, {what} / a bare kernel's", rows[what]["milliseconds a step"] / bare, 1.2
                 )
     asked = {"ant, 32 x 4, 8192": 15e6, "humanoid, 256-256 low rank, 8192": 8e6, "hopper, 32-32, 65536": 150e6}
     for name, rows in figures.get("generations", {}).items():
