@@ -236,9 +236,7 @@ def bounds(figures: dict) -> dict:
     for name, rows in figures.get("alone", {}).items():
         if name in BARE:
             for what, bare in zip(("kernel", "fast"), BARE[name], strict=True):
-                out.at_most(
-                    f"{name}: a step, {what} / a bare kernel's", rows[what]["milliseconds a step"] / bare, 1.2
-                )
+                out.at_most(f"{name}: a step, {what} / a bare kernel's", rows[what]["milliseconds a step"] / bare, 1.2)
     asked = {"ant, 32 x 4, 8192": 15e6, "humanoid, 256-256 low rank, 8192": 8e6, "hopper, 32-32, 65536": 150e6}
     for name, rows in figures.get("generations", {}).items():
         for start, least in asked.items():
