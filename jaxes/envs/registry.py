@@ -5,14 +5,12 @@ import functools
 import importlib
 import importlib.util
 import inspect
-import os
-import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from jaxes.envs import contract
 from jaxes.envs.protocol import Discrete, Env
-from jaxes.support import checks
+from jaxes.support import checks, modules
 from jaxes.support.numerals import plain
 
 
@@ -171,34 +169,8 @@ def _found(name: str) -> Any:
     module_name, colon, short = name.partition(":")
     if not colon or "/" in module_name:
         return None
-    module = _imported(name, module_name)
-    if short in _own:
-        return _own[short]
-    found = module
-    for part in short.split("."):
-        if not hasattr(found, part):
-            near = difflib.get_close_matches(part, [x for x in dir(found) if not x.startswith("_")], n=3)
-            hint = f"; did you mean {', '.join(near)}?" if near else ""
-            raise ValueError(f"environment {name!r}: the module {module_name} has no {short}{hint}")
-        found = getattr(found, part)
-    return found
-
-
-def _imported(name: str, module: str) -> Any:
-    """A module, also of the current folder, which the scripts of a package do not look into."""
-    if not all(part.isidentifier() for part in module.split(".")):
-        raise ValueError(f"environment {name!r}: {module!r} is no name of a module")
-    if os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.append(os.getcwd())
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-            raise
-        raise ValueError(
-            f"environment {name!r}: there is no module {module} here or among those installed; run in the folder of "
-            f"{module.partition('.')[0]}.py, or put that folder into PYTHONPATH"
-        ) from None
+    modules.imported(name, "environment")  # which may register it
+    return _own[short] if short in _own else modules.found(name, "environment")
 
 
 def _made(name: str, found: Any, options: dict[str, Any]) -> Env:
