@@ -1,14 +1,11 @@
 """Workers on this machine: processes that are given a pipe and end when it closes."""
 
-import contextlib
 import os
-import pickle
-import signal
-import subprocess
 import sys
-from collections.abc import Iterator
 from multiprocessing import connection as connections
 from typing import Any
+
+from jaxes.support import processes
 
 # A worker computes a policy's actions on one core, beside others that do the same.
 ENVIRONMENT = {"JAX_PLATFORMS": "cpu", "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
@@ -20,7 +17,7 @@ class Here:
 
     def default(self) -> int:
         """How many workers there are by default: one for each core that this process may use."""
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return processes.cores()
 
     def room(self) -> int:
         """How many more workers could start now."""
@@ -43,47 +40,26 @@ class Process:
     """A worker in a process of its own."""
 
     def __init__(self, lanes: bytes, count: int):
-        ours, theirs = connections.Pipe()
         flags = f"{os.environ.get('XLA_FLAGS', '')} {XLA_FLAGS}".strip()
         paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
         environment = {**os.environ, **ENVIRONMENT, "XLA_FLAGS": flags, "PYTHONPATH": paths}
-        command = [sys.executable, "-m", "jaxes.rl.host.worker", str(theirs.fileno())]
-        with _blocked(signal.SIGINT):  # Ctrl-C goes to all processes of a terminal: the parent decides
-            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment)
-        theirs.close()
-        self.connection, self.loaded = ours, 0
-        """`loaded`: how many programs it knows."""
+        self._process = processes.Process([sys.executable, "-m", "jaxes.rl.host.worker"], environment)
+        self.connection = self._process.connection
+        self.pid = self._process.pid
+        self.loaded = 0
+        """How many programs it knows."""
         self.send("make", sys.path, lanes, count)
 
     def send(self, name: str, *arguments: Any) -> None:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has died, which `receive` will tell
-            self.connection.send((name, arguments))
+        self._process.send((name, arguments))
 
     def receive(self) -> Any:
         """The next answer; raises EOFError if the process has died, RuntimeError if it failed."""
-        try:
-            state, answer = self.connection.recv()
-        except (ConnectionResetError, BrokenPipeError, pickle.UnpicklingError):
-            raise EOFError from None
+        state, answer = self._process.receive()
         if state == "error":
             raise RuntimeError(f"a worker process failed:\n{answer}")
         return answer
 
     def close(self) -> str:
         """End the process; a description of how it ended."""
-        self.connection.close()
-        try:
-            self._process.wait(0.5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-        return f"exit status {self._process.wait()}"
-
-
-@contextlib.contextmanager
-def _blocked(number: int) -> Iterator[None]:
-    """Processes that are started here do not get this signal, from their first instruction on."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return f"exit status {self._process.close()}"
