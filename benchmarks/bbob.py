@@ -52,7 +52,7 @@ def ours(function: int, instance: int, n: int, target: float, restarts: str, rep
         budget=BUDGET * n,
         restarts=restarts,
         seed=instance + 1000 * repeat,
-        progress=False,
+        verbose=0,
     )
     return result.nfev, result.fun, bool(np.isfinite(result.history["mean"]).all())
 

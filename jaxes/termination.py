@@ -29,9 +29,9 @@ REASONS = (
     "flat",  # this generation and the one before had the same value everywhere
     "invalid",  # no member had a value, as many times as `tolfun` looks back
 )
-_RECORD = 1024  # generations at most that stagnation looks back
-_STAGNATION_EVERY = 16  # generations between two looks at it: it takes sorting
-_AXES_EVERY = 10  # generations between two looks at the axes, or a fifth of the dimension: they take a decomposition
+RECORD = 1024  # generations at most that stagnation looks back
+STAGNATION_EVERY = 16  # generations between two looks at it: it takes sorting
+AXES_EVERY = 10  # generations between two looks at the axes, or a fifth of the dimension: they take a decomposition
 
 
 class Tolerances(NamedTuple):
@@ -68,7 +68,7 @@ def start(params: Any, population_size: int) -> Monitor:
     0
     """
     dtype = trees.number_dtype(params)
-    record = min(_RECORD, 2 * _stagnation_least(trees.size(params), population_size))
+    record = min(RECORD, 2 * stagnation_least(trees.size(params), population_size))
     old, zero, one = jnp.full(record, -jnp.inf, dtype), jnp.zeros((), dtype), jnp.ones((), dtype)
     shortest = jnp.ones(trees.size(params), dtype)
     return Monitor(jnp.int32(0), old, old, zero, one, shortest, jnp.int32(0), jnp.int32(0))
@@ -109,7 +109,7 @@ def watch(
     bests, medians = push(monitor.best, best), push(monitor.median, median)
     told = monitor.told + some.astype(jnp.int32)
 
-    back = min(10 + math.ceil(30 * n / size), bests.shape[0])
+    back = min(look_back(n, size), bests.shape[0])
     recent = bests[-back:]
     long_enough = told >= back
     history = jnp.max(recent) - jnp.min(recent)
@@ -130,7 +130,7 @@ def watch(
     limit = jnp.minimum(jnp.asarray(tolerances.condition, dtype), 4 / jnp.finfo(dtype).eps)
     if deviations is not None and deviations.root is not None:
         root = deviations.root
-        look = told % max(_AXES_EVERY, n // 5) == 0
+        look = told % max(AXES_EVERY, n // 5) == 0
         seen = (condition, shortest)
         condition, shortest = jax.lax.cond(look, lambda: _extent(root.astype(dtype)), lambda: seen)
         axis = 0.1 * deviations.sigma.astype(dtype) * shortest
@@ -139,8 +139,8 @@ def watch(
     flat = jnp.where(some & (best == worst), monitor.flat + 1, 0)
     invalid = jnp.where(some, 0, monitor.invalid + 1)
     stagnant = jax.lax.cond(
-        told % _STAGNATION_EVERY == 0,
-        lambda: _stagnant(bests, medians, told, _stagnation_least(n, size)),
+        told % STAGNATION_EVERY == 0,
+        lambda: _stagnant(bests, medians, told, stagnation_least(n, size)),
         lambda: jnp.zeros((), bool),
     )
     met = jnp.stack(
@@ -167,7 +167,13 @@ def _extent(root: jax.Array) -> tuple[jax.Array, jax.Array]:
     return ratio**2, lengths[-1] * axes[:, -1]
 
 
-def _stagnation_least(n: int, size: int) -> int:
+def look_back(n: int, size: int) -> int:
+    """How many generations have to be alike before a search of n coordinates has ended."""
+    return 10 + math.ceil(30 * n / size)
+
+
+def stagnation_least(n: int, size: int) -> int:
+    """How many generations at least a look at stagnation goes back."""
     return 120 + math.ceil(30 * n / size)
 
 

@@ -87,7 +87,7 @@ def test_stagnation():
 def test_a_search_in_float32_ends_and_stays_finite(function):
     scale = jnp.ones(4) if function == "sphere" else 10.0 ** (6 * jnp.arange(4) / 3)
     result = jaxes.minimize_function(
-        lambda x: float(jnp.sum(scale * (jnp.asarray(x) - 1) ** 2)), np.zeros(4), 1.0, budget=20_000, progress=False
+        lambda x: float(jnp.sum(scale * (jnp.asarray(x) - 1) ** 2)), np.zeros(4), 1.0, budget=20_000, verbose=0
     )
     assert result.stop not in ("budget", "") and result.fun < 1e-6
     assert np.isfinite(result.history["mean"]).all()

@@ -251,7 +251,7 @@ def test_three_whole_and_two_real_numbers_are_found(bounds):
             target=1e-9,
             budget=5000,
             seed=seed,
-            progress=False,
+            verbose=0,
             strategy=lambda size, sigma: wrappers.integer(jaxes.cma_es(size, sigma), MIXED),
             **bounds,
         )
@@ -379,7 +379,7 @@ def test_wrapped_strategies_in_minimize_function(names):
         population_size=8,
         budget=900,
         strategy=lambda size, sigma: stacked(names)(size),
-        progress=False,
+        verbose=0,
     )
     assert result.nfev == len(seen) <= 900 and result.fun < 0.1, result
     assert min(seen) >= -4.5 and max(seen) <= 5

@@ -1,17 +1,25 @@
 """A stateful ask/tell loop for plain NumPy objectives."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxes.lowrank.population import materialize
 from jaxes.search import spellings
-from jaxes.search.doubles import factory_of, in_doubles, made, positive, start_of
+from jaxes.search.bounds import box_of, check_start, ravel, sigmas, whole_of
+from jaxes.search.doubles import factory_of, start_of
+from jaxes.search.engines import engine_of
+from jaxes.search.evaluation import Evaluation
+from jaxes.search.history import History, row_of
+from jaxes.search.result import Result, sentence
+from jaxes.search.settings import Settings
 from jaxes.strategy import Strategy
 from jaxes.support import checks
-from jaxes.support.numerals import in_order, values_of
+from jaxes.support.numerals import values_of
+from jaxes.support.vectors import is_vector
+from jaxes.termination import Tolerances
 
 
 class ESOpt:
@@ -21,22 +29,24 @@ class ESOpt:
 
     Args:
         x0: where to start: float[n], a list or tuple of n numbers (or any tree of them).
-        sigma: initial standard deviation, in units of `x0`.
+        sigma: initial standard deviation in units of `x0`; one number, or one for each coordinate.
         population_size: candidates per generation.
-        maximize: True if higher values are better, False if lower values are; it must be given.
+        maximize, minimize: `maximize=True` (or `minimize=False`) if higher values are better, `minimize=True` (or
+            `maximize=False`) if lower values are; one of both must be given.
         strategy: a factory such as `jaxes.cma_es`, or its name; `jaxes.open_es` by default.
+        bounds, integer, tolerances: as for `jaxes.minimize_function`.
         seed: seed of all randomness, an int of 0 or more.
         **options: options of the factory (`learning_rate=0.1`, ...).
 
     Raises:
-        TypeError: without `maximize`, and at `tell`, if the values are no real numbers.
+        TypeError: unless it is told which values are better, and at `tell`, if the values are no real numbers.
         ValueError: at `tell`, if there are not as many values as candidates.
         RuntimeError: at `tell`, if no candidates have been asked for since the last one.
 
     It can be pickled, between two generations too, if the strategy is a factory's of this library.
 
     >>> import numpy as np
-    >>> opt = ESOpt(np.ones(3), sigma=0.1, population_size=50, maximize=False, learning_rate=0.1)
+    >>> opt = ESOpt(np.ones(3), sigma=0.1, population_size=50, minimize=True, learning_rate=0.1)
     >>> for _ in range(60):
     ...     candidates = opt.ask()  # float[50, 3]
     ...     opt.tell(np.sum(candidates**2, axis=1))
@@ -47,85 +57,166 @@ class ESOpt:
     def __init__(
         self,
         x0: Any,
-        sigma: float = 0.1,
+        sigma: Any = 0.1,
         population_size: int = 50,
         *,
         maximize: bool | None = None,
+        minimize: bool | None = None,
         strategy: Callable[..., Strategy] | str = "open_es",
+        bounds: Any = None,
+        integer: Any = None,
+        tolerances: Tolerances | None = None,
         seed: int = 0,
         **options: Any,
     ):
-        if not isinstance(maximize, bool | np.bool_):
-            raise TypeError(
-                "maximize must be given: True if higher values are better (a score), False if lower values are "
-                f"(a cost); got {maximize!r}"
-            )
-        sigma, start = positive("sigma", sigma), start_of(x0)
+        self._sign = _sign(maximize, minimize)
         factory = factory_of(strategy)
         spellings.check(options, factory, loop=True)
         checks.integer("seed", seed, 0, 2**63 - 1)
-        self.strategy = in_doubles(made)(factory, population_size, sigma, options)
-        self.state = in_doubles(lambda: self.strategy.init(jax.random.key(seed), start))()
-        self.best: Any = None
-        """The best candidate told so far, None before the first."""
-        self.best_value: float | None = None
-        """The value that `best` was told with, None before the first."""
-        self.info: Any = None
-        """The `Info` of the last generation, in terms of fitness (higher is better)."""
-        self._sign = 1.0 if maximize else -1.0
+        if tolerances is not None and not isinstance(tolerances, Tolerances):
+            raise TypeError(f"tolerances must be jaxes.termination.Tolerances(...), got {tolerances!r}")
+        start = start_of(x0)
+        one, units = sigmas(sigma, start)
+        box, whole = box_of(bounds, start), whole_of(integer, start)
+        check_start(start, box, whole)
+        settings = Settings(factory, options, one, units, box, whole, tolerances or Tolerances(), int(seed))
+        self._name = getattr(factory, "__name__", "strategy")
+        self._engine = engine_of(settings, 0, population_size, one, start)
+        self._start, self._box, self._whole = start, box, whole
+        self._history = History(ravel(start).size)
+        self._evaluation = Evaluation(_none, False, None, None)
+        self._met: list[str] = []
         self._asked: Any = None
-        self._compile()
+        self._began = time.time()
 
-    def _compile(self) -> None:
-        strategy = self.strategy
-        self._ask = in_doubles(jax.jit(lambda state: materialize(strategy.ask(state))))
-        self._tell = in_doubles(jax.jit(strategy.tell))
+    @property
+    def population_size(self) -> int:
+        """Candidates per generation."""
+        return self._engine.size
+
+    @property
+    def best(self) -> Any:
+        """The best candidate told so far, None before the first."""
+        return self._evaluation.best[0][1] if self._evaluation.best else None
+
+    @property
+    def best_value(self) -> float | None:
+        """The value that `best` was told with, None before the first."""
+        return self._told(self._evaluation.fun) if self._evaluation.best else None
+
+    @property
+    def info(self) -> Any:
+        """The `Info` of the last generation, in terms of fitness (higher is better); None before the first."""
+        return self._engine.info
+
+    @property
+    def mean(self) -> Any:
+        """What the strategy recommends: the distribution's mean, as NumPy arrays like `x0`."""
+        return jax.tree.map(np.array, self._engine.mean)
+
+    @property
+    def sigma(self) -> float:
+        """The step size."""
+        return self._engine.sigma
 
     def ask(self) -> Any:
         """The candidates of this generation: float[population_size, n] for a vector `x0`."""
-        self._asked = jax.tree.map(np.asarray, self._ask(self.state))
+        self._asked = self._engine.ask()
         return jax.tree.map(np.array, self._asked)  # the caller may change them
 
     def tell(self, values: Any) -> None:
         """Tell one value per candidate, in the order of `ask`; NaN marks a failed evaluation."""
         if self._asked is None:
             raise RuntimeError("tell must follow ask: no candidates have been asked for")
-        fitness = self._sign * values_of(values, self.strategy.population_size, "values")
-        self.state, self.info = self._tell(self.state, in_order(fitness, np.float64))
-        if not np.isnan(fitness).all():
-            i = int(np.nanargmax(fitness))
-            if self.best_value is None or fitness[i] > self._sign * self.best_value:
-                self.best_value = float(self._sign * fitness[i])
-                self.best = jax.tree.map(lambda x: np.array(x[i]), self._asked)
+        costs = -self._sign * values_of(values, self._engine.size, "values")
+        evaluation = self._evaluation
+        evaluation.nfev += costs.size
+        for i, cost in enumerate(costs.tolist()):
+            evaluation.keep(self._asked, i, cost)
+        self._met, row = self._engine.tell(costs)
+        self._history.add({**row_of(costs, evaluation.nfev, evaluation.fun), "run": 0, **row})
         self._asked = None
 
+    def stop(self) -> list[str]:
+        """The criteria that are met, by their names in `jaxes.termination`; empty while the search should go on.
+
+        >>> opt = ESOpt([0.0], 1.0, 6, minimize=True, strategy="cma_es")
+        >>> while not opt.stop():
+        ...     opt.tell([(x[0] - 3) ** 2 for x in opt.ask()])
+        >>> round(opt.best[0], 4)
+        3.0
+        """
+        return list(self._met)
+
+    def inject(self, *points: Any) -> None:
+        """Make points, such as good ones that are known, the first candidates of the next generation.
+
+        Args:
+            *points: like `x0`, within the bounds; at most a generation of them.
+
+        Raises:
+            TypeError: if the strategy is another than `cma_es`.
+            RuntimeError: between `ask` and `tell`.
+        """
+        if self._asked is not None:
+            raise RuntimeError("inject must come before ask: candidates have been asked for and not told")
+        if len(points) == 1 and not is_vector(points[0]) and np.ndim(points[0]) == 2:
+            points = tuple(points[0])
+        if len(points) > self._engine.size:
+            raise ValueError(f"points must be at most {self._engine.size}, one generation, got {len(points)}")
+        starts = [start_of(x) for x in points]
+        shapes = lambda x: jax.tree.map(np.shape, x)
+        for x in starts:
+            if shapes(x) != shapes(self._start):
+                raise ValueError(f"points must be like x0, {shapes(self._start)}, got {shapes(x)}")
+            check_start(x, self._box, self._whole)
+        self._engine.inject(starts)
+
     @property
-    def mean(self) -> Any:
-        """What the strategy recommends: the distribution's mean, as NumPy arrays like `x0`."""
-        return jax.tree.map(np.asarray, in_doubles(self.strategy.recommend)(self.state))
+    def result(self) -> Result:
+        """What has been found, as `jaxes.minimize_function` returns it; values have the sign that they were told with."""
+        best, sign, stop = self._evaluation.best, self._told, ", ".join(self._met)
+        history = self._history.columns()
+        if self._sign > 0:
+            history |= {name: -history[name] for name in ("best", "median", "worst", "fun") if name in history}
+        return Result(
+            x=self.best,
+            fun=sign(self._evaluation.fun),
+            nfev=self._evaluation.nfev,
+            nit=self._history.generations,
+            stop=stop,
+            message=sentence(stop, 0) if stop else "The search goes on.",
+            xs=[x for _, x in best],
+            funs=np.array([sign(value) for value, _ in best]),
+            mean=self.mean,
+            sigma=self.sigma,
+            axis_lengths=self._engine.axis_lengths,
+            restarts=0,
+            seconds=time.time() - self._began,
+            history=history,
+        )
 
-    def __getstate__(self) -> dict[str, Any]:
-        kept = {name: value for name, value in self.__dict__.items() if name not in ("_ask", "_tell")}
-        return {**kept, **{name: jax.tree.map(_data, kept[name]) for name in ("state", "info")}}
+    def __repr__(self) -> str:
+        better = "maximize" if self._sign > 0 else "minimize"
+        return (
+            f"ESOpt({self._name}, n={ravel(self._start).size}, population_size={self.population_size}, {better}=True: "
+            f"{self._history.generations} generations, best_value={self.best_value}, sigma={self.sigma:.3g})"
+        )
 
-    def __setstate__(self, kept: dict[str, Any]) -> None:
-        self.__dict__.update(kept)
-        self.state, self.info = in_doubles(jax.tree.map)(_array, (self.state, self.info), is_leaf=_is_data)
-        self._compile()
-
-
-def _data(x: jax.Array) -> Any:
-    """A leaf as NumPy arrays, since JAX would read doubles as float32: of a key, its numbers and its implementation."""
-    if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
-        return {"key": np.asarray(jax.random.key_data(x)), "implementation": str(jax.random.key_impl(x))}
-    return np.asarray(x)
+    def _told(self, cost: float) -> float:
+        return -self._sign * cost
 
 
-def _array(x: Any) -> jax.Array:
-    if _is_data(x):
-        return jax.random.wrap_key_data(jax.numpy.asarray(x["key"]), impl=x["implementation"])
-    return jax.numpy.asarray(x)
+def _sign(maximize: Any, minimize: Any) -> float:
+    given = [x for x in (maximize, minimize) if x is not None]
+    if len(given) != 1 or not isinstance(given[0], bool | np.bool_):
+        got = f"maximize={maximize!r}" + ("" if minimize is None else f", minimize={minimize!r}")
+        raise TypeError(
+            "minimize=True or maximize=True must be given: maximize if higher values are better (a score), minimize if "
+            f"lower values are (a cost); got {got}"
+        )
+    return 1.0 if (maximize if minimize is None else not minimize) else -1.0
 
 
-def _is_data(x: Any) -> bool:
-    return isinstance(x, dict) and x.keys() == {"key", "implementation"}
+def _none(x: Any) -> float:
+    raise AssertionError("values are told")

@@ -4,36 +4,33 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-_BOUNDS = "low=... and high=..."
-_WRAPPED = "strategy=lambda size, sigma: jaxes.wrappers.{}(jaxes.cma_es(size, sigma), ...)"
+_BOUNDS = "bounds=(low, high)"
+_VERBOSE = "verbose=0, 1 or 2"
 _BUDGET = "budget=..., a number of evaluations of f"
 _SIZE = "population_size=..."
 _TOLERANCES = "tolerances=jaxes.termination.Tolerances(...)"
 
 _HERE = {
-    **dict.fromkeys(("bounds", "lb", "ub", "lower", "upper", "lower_bounds", "upper_bounds"), _BOUNDS),
+    **dict.fromkeys(("low", "high", "lb", "ub", "lower", "upper", "lower_bounds", "upper_bounds"), _BOUNDS),
     **dict.fromkeys(("xl", "xu", "lower_bound", "upper_bound"), _BOUNDS),
     **dict.fromkeys(("maxiter", "max_iter", "maxfun", "maxfev", "maxfevals", "max_evals", "max_evaluations"), _BUDGET),
     **dict.fromkeys(("n_iter", "generations", "max_generations", "n_trials", "iterations", "max_iterations"), _BUDGET),
-    **dict.fromkeys(("integer", "integers", "integrality", "integer_variables"), _WRAPPED.format("integer")),
+    **dict.fromkeys(("integers", "integrality", "integer_variables"), "integer=..."),
     **dict.fromkeys(("popsize", "pop_size", "popsize_factor", "population", "lambda_"), _SIZE),
     **dict.fromkeys(("sigma0", "sigma_init", "init_stdev", "stdev"), "sigma=..."),
     **dict.fromkeys(("random_state", "rng", "key", "rng_seed"), "seed=..."),
     **dict.fromkeys(("tol", "xtol", "ftol", "xatol", "fatol", "tolx", "tolfun", "tolfunhist"), _TOLERANCES),
     **dict.fromkeys(("ftarget", "stop_fitness", "f_target", "fitness_threshold"), "target=..."),
     **dict.fromkeys(("method", "optimizer_name", "algorithm"), "strategy=..., a factory or its name"),
-    **dict.fromkeys(("disp", "verbose", "verb_disp"), "progress=..."),
+    **dict.fromkeys(("disp", "progress", "verb_disp"), _VERBOSE),
     **dict.fromkeys(("restart", "n_restarts", "bipop"), "restarts=..."),
     "args": "a function of one argument, such as lambda x: f(x, *args)",
-    "constraints": "f that returns NaN, or a large value, where a constraint is broken",
 }
 
 _OF_ASK_AND_TELL = {
-    _BOUNDS: _WRAPPED.format("bounded"),
     _BUDGET: "a loop of as many generations as you want: it asks and tells",
-    _TOLERANCES: "a loop that ends when you want: it asks and tells",
     "target=...": "a loop that ends when best_value is good enough",
-    "progress=...": "a loop that prints what you want",
+    _VERBOSE: "a loop that prints what you want",
     "restarts=...": "jaxes.minimize_function(..., restarts=...)",
 }
 
@@ -55,8 +52,7 @@ def check(options: Mapping[str, Any], factory: Callable[..., Any], *, loop: bool
     known = inspect.signature(factory).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
         return
-    others = {**_HERE, "low": _BOUNDS, "high": _BOUNDS, "budget": _BUDGET, "target": "target=..."}
-    others |= {"tolerances": _TOLERANCES, "restarts": "restarts=...", "progress": "progress=..."}
+    others = {**_HERE, "budget": _BUDGET, "target": "target=...", "restarts": "restarts=...", "verbose": _VERBOSE}
     for name in options:
         use = (others if loop else _HERE).get(name)
         if use is not None and name not in known:

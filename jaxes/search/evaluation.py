@@ -1,0 +1,77 @@
+"""The values of members: of one after the other, of all at once, or by processes."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxes.search.workers import Workers
+from jaxes.support.numerals import value_of, values_of
+
+
+class Evaluation:
+    """Calls the user's function, and remembers the best points.
+
+    Args:
+        f: member -> number, or all members -> numbers.
+        vectorized: which of both.
+        workers: processes that evaluate, if any.
+        target: a value at which a generation need not go on.
+    """
+
+    BEST = 10  # points that are remembered
+
+    def __init__(self, f: Callable[[Any], Any], vectorized: bool, workers: Workers | None, target: float | None):
+        self._f, self._vectorized, self._workers, self.target = f, vectorized, workers, target
+        self.nfev = 0
+        self.best: list[tuple[float, Any]] = []
+        """The best values, rising, and their points."""
+
+    @property
+    def fun(self) -> float:
+        """The best value, NaN if there was none."""
+        return self.best[0][0] if self.best else math.nan
+
+    def values(self, members: Any, size: int) -> np.ndarray:
+        """float64[size]: the values of members, leaves float64[size, ...]; NaN where there is none."""
+        if self._vectorized:
+            values = values_of(self._f(jax.tree.map(np.array, members)), size, "what f returns with vectorized=True")
+            self.nfev += size
+            for i in np.flatnonzero(values <= (self.best[-1][0] if len(self.best) == self.BEST else np.inf)):
+                self.keep(members, i, float(values[i]))
+            return values
+        values = np.full(size, np.nan)
+        if self._workers is not None:
+            for i, value in self._workers.evaluate([_of(members, i) for i in range(size)]):
+                values[i] = value_of(value)
+                self.nfev += 1
+            for i in range(size):  # in their order, whichever came first
+                self.keep(members, i, values[i])
+            return values
+        for i in range(size):
+            value = value_of(self._f(_of(members, i)))  # an array of its own: f may change it
+            self.nfev += 1
+            values[i] = value
+            self.keep(members, i, value)
+            if self.target is not None and value <= self.target:
+                break  # the rest would be thrown away
+        return values
+
+    def keep(self, members: Any, i: int, value: float) -> None:
+        """Remember a point if it is one of the best, also of a generation that is interrupted."""
+        best = self.best
+        if math.isnan(value) or (len(best) == self.BEST and not value < best[-1][0]):
+            return
+        place = len(best)
+        while place and value < best[place - 1][0]:
+            place -= 1
+        best.insert(place, (float(value), _of(members, i)))
+        del best[self.BEST :]
+
+
+def _of(members: Any, i: int) -> Any:
+    if isinstance(members, np.ndarray):
+        return members[i].copy() if members.ndim > 1 else np.array(members[i])
+    return jax.tree.map(lambda x: np.array(x[i]), members)

@@ -1,0 +1,133 @@
+"""One run of `jaxes.cma_es` in NumPy."""
+
+import math
+import numbers
+from collections.abc import Mapping
+from itertools import starmap
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxes.search.bounds import ravel
+from jaxes.search.plain.cma import CMA, RATES
+from jaxes.search.plain.monitor import Monitor
+from jaxes.search.plain.noise import key_of
+from jaxes.search.plain.place import Place
+from jaxes.search.settings import Settings
+from jaxes.strategies.cma_es import cma_es
+from jaxes.strategy import Info
+from jaxes.support import checks
+
+
+def knows(settings: Settings) -> bool:
+    """Whether the search is one of plain numbers by `cma_es`."""
+    return settings.factory is cma_es and all(starmap(_is_plain, settings.options.items()))
+
+
+def _is_plain(name: str, value: Any) -> bool:
+    """Whether an option is right; what is wrong is told by `cma_es` itself."""
+    if name == "active":
+        return isinstance(value, bool)
+    if name == "interval":
+        return value is None or checks.is_integer(value, 1)
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    return name in RATES and (value is None or (number and value >= 0 and (value > 0 or name != "d_sigma")))
+
+
+class PlainEngine:
+    """See `jaxes.search.engines.Engine`."""
+
+    def __init__(self, settings: Settings, run: int, size: int, sigma: float, start: Any):
+        x, box = ravel(start), settings.box
+        checks.population_size(size)
+        self.size, self._start = size, start
+        low, high = (None, None) if box is None else box
+        self._place = Place(settings.units, low, high, settings.whole, margin=1 / (x.size * size))
+        options = settings.options | {"active": settings.options.get("active", True)}
+        self._search = CMA(key_of(settings.seed, run), self._place.point(x), sigma, size, **options)
+        self._monitor = Monitor(x.size, size, settings.tolerances)
+        self._injected: list[np.ndarray] = []
+        self._steps: np.ndarray | None = None
+        self.info: Info | None = None
+        leaves, self._tree = jax.tree.flatten(start)
+        self._shapes = [np.shape(leaf) for leaf in leaves]
+        self._is_vector = isinstance(start, np.ndarray) and start.ndim == 1
+        self._ends = np.cumsum([np.size(leaf) for leaf in leaves])[:-1]
+
+    @property
+    def mean(self) -> Any:
+        return self._unravel(self._place.members(self._search.mean))
+
+    @property
+    def sigma(self) -> float:
+        return self._search.sigma
+
+    @property
+    def axis_lengths(self) -> np.ndarray:
+        scaled = self._search.sigma * (self._place.units[:, None] * self._search.root)
+        return np.linalg.svd(scaled, compute_uv=False)[::-1]
+
+    def ask(self) -> Any:
+        members = self._place.members(self._search.ask())
+        self._steps = None
+        if self._injected:
+            points = np.stack(self._injected)
+            members[: len(points)] = points
+            self._steps = self._search.steps_to([self._place.point(x) for x in points])
+        return self._unravel(members)
+
+    def inject(self, points: list[Any]) -> None:
+        """Make points members of the next generation; see `CMA.steps_to`."""
+        self._injected = [ravel(x) for x in points]
+
+    def tell(self, values: np.ndarray) -> tuple[list[str], dict[str, Any]]:
+        search = self._search
+        mean, sigma = self._place.members(search.mean), search.sigma
+        search.tell(values, self._steps)
+        self._steps, self._injected = None, []
+        deviations = self._deviations()
+        self._place.correct(search, deviations)
+        met = self._monitor.look(search, deviations, values)
+        members, units = self._place.members(search.mean), self._place.units
+        self.info = _info(values, mean, members, sigma)
+        return met, {
+            "sigma": search.sigma,
+            "axis_ratio": math.sqrt(self._monitor.condition),
+            "mean": members,
+            "deviation": deviations * units,
+        }
+
+    def widen(self, factor: float) -> None:
+        self._search.sigma *= factor
+
+    def state(self) -> dict[str, np.ndarray]:
+        parts = {"search": self._search, "monitor": self._monitor, "place": self._place}
+        return {
+            f"{name} {field}": np.array(value) for name, part in parts.items() for field, value in part.state().items()
+        }
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        for name, part in (("search", self._search), ("monitor", self._monitor), ("place", self._place)):
+            part.restore({field.removeprefix(f"{name} "): value for field, value in state.items()})
+
+    def _deviations(self) -> np.ndarray:
+        """float64[n]: the standard deviation of each coordinate, in its unit."""
+        return self._search.sigma * np.sqrt(np.einsum("ij,ij->i", self._search.root, self._search.root))
+
+    def _unravel(self, flat: np.ndarray) -> Any:
+        if self._is_vector:
+            return flat
+        parts = np.split(flat, self._ends, axis=-1)
+        shaped = [part.reshape((*flat.shape[:-1], *shape)) for part, shape in zip(parts, self._shapes, strict=True)]
+        return self._tree.unflatten(shaped)
+
+
+def _info(values: np.ndarray, old: np.ndarray, new: np.ndarray, sigma: float) -> Info:
+    """What `jaxes.strategy.summarize` makes of a generation."""
+    fitness = -values[~np.isnan(values)]
+    best, mean, worst = (fitness.max(), fitness.mean(), fitness.min()) if fitness.size else (np.nan,) * 3
+    change, length = np.linalg.norm(new - old), np.linalg.norm(old)
+    ratio = change / length if length > 0 else (np.inf if change > 0 else 0.0)
+    elites, invalid = int((fitness > mean).sum()), values.size - fitness.size
+    return Info(best, mean, worst, elites, invalid, None, ratio, sigma)
