@@ -148,7 +148,7 @@ def programs(strategy: Strategy, has_bounds: bool, whole: tuple | None) -> _Prog
         spread = lambda: jax.tree.map(lambda x: jnp.std(x.astype(wide), axis=0), population)
         row = {
             "info": info,
-            "sigma": info.sigma,
+            "sigma": info.sigma if deviations is None else deviations.sigma,
             "axis_ratio": jnp.sqrt(monitor.condition),
             "deviation": trees.ravel(spread() if deviations is None else deviations.coordinates, wide),
         }

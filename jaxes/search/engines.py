@@ -19,12 +19,21 @@ class Engine(Protocol):
 
     size: int
     """Members per generation."""
-    mean: Any
-    """What the search recommends, a tree like `x0`."""
-    sigma: float
-    """The step size."""
-    info: Info | None
-    """Of the last generation."""
+
+    @property
+    def mean(self) -> Any:
+        """What the search recommends, a tree like `x0`."""
+        ...
+
+    @property
+    def sigma(self) -> float:
+        """The step size."""
+        ...
+
+    @property
+    def info(self) -> Info | None:
+        """Of the last generation."""
+        ...
 
     @property
     def axis_lengths(self) -> np.ndarray:

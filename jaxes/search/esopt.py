@@ -174,7 +174,7 @@ class ESOpt:
 
     @property
     def result(self) -> Result:
-        """What has been found, as `jaxes.minimize_function` returns it; values have the sign that they were told with."""
+        """What has been found, as `jaxes.minimize_function` returns it; values have the sign they were told with."""
         best, sign, stop = self._evaluation.best, self._told, ", ".join(self._met)
         history = self._history.columns()
         if self._sign > 0:

@@ -13,6 +13,7 @@ from jaxes.search.bounds import ravel
 from jaxes.search.plain.cma import CMA, RATES
 from jaxes.search.plain.monitor import Monitor
 from jaxes.search.plain.noise import key_of
+from jaxes.search.plain.one_thread import one_thread
 from jaxes.search.plain.place import Place
 from jaxes.search.settings import Settings
 from jaxes.strategies.cma_es import cma_es
@@ -49,7 +50,7 @@ class PlainEngine:
         self._monitor = Monitor(x.size, size, settings.tolerances)
         self._injected: list[np.ndarray] = []
         self._steps: np.ndarray | None = None
-        self.info: Info | None = None
+        self._last: tuple[np.ndarray, np.ndarray, np.ndarray, float] | None = None
         leaves, self._tree = jax.tree.flatten(start)
         self._shapes = [np.shape(leaf) for leaf in leaves]
         self._is_vector = isinstance(start, np.ndarray) and start.ndim == 1
@@ -68,8 +69,13 @@ class PlainEngine:
         scaled = self._search.sigma * (self._place.units[:, None] * self._search.root)
         return np.linalg.svd(scaled, compute_uv=False)[::-1]
 
+    @property
+    def info(self) -> Info | None:
+        return None if self._last is None else _info(*self._last)
+
     def ask(self) -> Any:
-        members = self._place.members(self._search.ask())
+        with one_thread(self._search.n):
+            members = self._place.members(self._search.ask())
         self._steps = None
         if self._injected:
             points = np.stack(self._injected)
@@ -82,15 +88,19 @@ class PlainEngine:
         self._injected = [ravel(x) for x in points]
 
     def tell(self, values: np.ndarray) -> tuple[list[str], dict[str, Any]]:
+        with one_thread(self._search.n):
+            return self._tell(values)
+
+    def _tell(self, values: np.ndarray) -> tuple[list[str], dict[str, Any]]:
         search = self._search
-        mean, sigma = self._place.members(search.mean), search.sigma
+        mean, sigma = search.mean, search.sigma
         search.tell(values, self._steps)
+        self._last = values, mean, search.mean, sigma
         self._steps, self._injected = None, []
         deviations = self._deviations()
         self._place.correct(search, deviations)
         met = self._monitor.look(search, deviations, values)
         members, units = self._place.members(search.mean), self._place.units
-        self.info = _info(values, mean, members, sigma)
         return met, {
             "sigma": search.sigma,
             "axis_ratio": math.sqrt(self._monitor.condition),

@@ -1,0 +1,167 @@
+"""The search in NumPy is the one of `cma_es`, its wrappers and its criteria: the same numbers."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.special
+
+from jaxes.search.bounds import box_of, sigmas, whole_of
+from jaxes.search.compiled import CompiledEngine
+from jaxes.search.engines import engine_of
+from jaxes.search.plain.engine import PlainEngine
+from jaxes.search.plain.noise import Normals, erf_inv, key_of
+from jaxes.search.plain.square_root import renewed_by_steps, square_root
+from jaxes.search.settings import Settings
+from jaxes.strategies import cma_es
+from jaxes.termination import Tolerances
+
+
+def settings(x0, sigma=0.5, bounds=None, integer=None, seed=0, **options):
+    one, units = sigmas(sigma, x0)
+    tolerances = options.pop("tolerances", Tolerances())
+    return Settings(cma_es, options, one, units, box_of(bounds, x0), whole_of(integer, x0), tolerances, seed)
+
+
+def rosenbrock(x):
+    return float(np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2))
+
+
+def ellipsoid(x):
+    return float(np.sum(10 ** np.linspace(0, 4, x.size) * (x - 2.3) ** 2))
+
+
+def with_ties_and_failures(x):
+    return np.nan if x[0] > 1.5 else np.inf if x[0] < -1.5 else float(np.round(ellipsoid(x), -1))
+
+
+@pytest.mark.parametrize(("seed", "run"), [(0, 0), (7, 3), (2**40 + 5, 1), (2**63 - 1, 2)])
+def test_the_normal_numbers_of_jax(seed, run):
+    with jax.enable_x64(True):
+        key = jax.random.fold_in(jax.random.key(seed), run)
+        assert tuple(np.asarray(jax.random.key_data(key)).tolist()) == key_of(seed, run)
+        strategy = cma_es(6, 1.0)
+        state = strategy.init(key, jnp.zeros(5))
+        normals = Normals(key_of(seed, run), 6, 5)
+        for generation in (0, 1, 135, 136, 100_000, 3):  # some of the same draw, some not, also an earlier one
+            wanted = strategy.ask(state._replace(step=jnp.int32(generation)))
+            np.testing.assert_allclose(normals.of(generation), wanted, rtol=1e-12, atol=1e-15)
+
+
+def test_the_inverse_error_function():
+    u = np.concatenate([np.linspace(-0.999999, 0.999999, 1001), 1 - 10.0 ** -np.arange(1, 16), [0.0]])
+    np.testing.assert_allclose(erf_inv(u), scipy.special.erfinv(u), rtol=1e-9, atol=1e-300)
+
+
+def test_roots():
+    rng = np.random.default_rng(0)
+    root, z, vector = rng.normal(size=(30, 30)), rng.normal(size=(6, 30)), rng.normal(size=30)
+    weights = np.array([0.1, 0.2, 0.1, 0.05, -0.001, -0.002])
+    dense = 0.8 * np.eye(30) + (z.T * weights) @ z
+    half, moved = square_root(dense, vector)
+    np.testing.assert_allclose(half @ half, dense, atol=1e-12)
+    np.testing.assert_allclose(half @ moved, vector, atol=1e-12)
+    thin = renewed_by_steps(root, 0.8, z.T, weights, vector)
+    np.testing.assert_allclose(thin[0], root @ half, atol=1e-11)
+    np.testing.assert_allclose(thin[1], moved, atol=1e-11)
+
+
+CASES = {
+    "rosenbrock": (rosenbrock, 4, 8, {}),
+    "one number": (ellipsoid, 1, 4, {}),
+    "many coordinates": (ellipsoid, 24, 10, {}),
+    "few generations a root": (ellipsoid, 5, 8, {"interval": 3}),
+    "no negative weights": (rosenbrock, 3, 7, {"active": False}),
+    "other rates": (
+        rosenbrock,
+        3,
+        7,
+        {"c_m": 0.8, "c_1": 0.1, "c_mu": 0.2, "c_c": 0.3, "c_sigma": 0.4, "d_sigma": 2.0},
+    ),
+    "ties and failures": (with_ties_and_failures, 3, 9, {}),
+    "bounds": (ellipsoid, 4, 8, {"bounds": ([-1, -np.inf, 0, -2], [1, 2, np.inf, 5])}),
+    "whole numbers": (ellipsoid, 4, 10, {"sigma": 1.5, "integer": [1, 3]}),
+    "whole numbers within bounds": (ellipsoid, 4, 10, {"sigma": 1.5, "integer": True, "bounds": (-3.4, 2.2)}),
+    "units": (ellipsoid, 3, 8, {"sigma": [0.1, 1.0, 10.0]}),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_same_members_and_criteria_as_the_compiled_strategy(name):
+    f, n, size, given = CASES[name]
+    start = np.zeros(n)
+    given = settings(start, **{"sigma": 0.5, **given})
+    plain = PlainEngine(given, 2, size, given.sigma, start)
+    compiled = CompiledEngine(given, 2, size, given.sigma, start)
+    for generation in range(60):
+        members = plain.ask()
+        # Errors of rounding grow with every generation.
+        scale = plain.sigma * given.units.max() * 1e-13 * 1.25**generation + 1e-13
+        np.testing.assert_allclose(members, compiled.ask(), rtol=0, atol=max(scale, 1e-15), err_msg=str(generation))
+        values = np.array([f(x) for x in members])
+        (met, row), (other_met, other) = plain.tell(values), compiled.tell(values)
+        assert met == other_met, (generation, met, other_met)
+        for what in row:
+            if what != "deviation" or given.whole is None:  # compiled in the search's units of whole numbers
+                np.testing.assert_allclose(row[what], other[what], rtol=1e-5, atol=1e-7, err_msg=what)
+        for what, x, y in zip(plain.info._fields, plain.info, compiled.info, strict=True):
+            if what != "grad_norm":
+                np.testing.assert_allclose(x, y, rtol=1e-4, err_msg=what)
+        if met:
+            break
+
+
+ENDS = {
+    "tolfun": (ellipsoid, {}),
+    "tolx": (ellipsoid, {"tolerances": Tolerances(x=1e-3)}),
+    "tolfunhist": (lambda x: float(np.round(ellipsoid(x), 3)) + 1e-4 * np.sin(1e9 * x[0]) ** 2, {}),
+    "flat": (lambda x: np.inf, {}),
+    "invalid": (lambda x: np.nan, {}),
+    "upsigma": (lambda x: -float(np.sum(x)), {"tolerances": Tolerances(growth=100.0)}),
+    "condition": (ellipsoid, {"tolerances": Tolerances(condition=30.0)}),
+    "stagnation": (lambda x: float(np.sin(1e6 * x.sum())), {}),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_every_end_is_that_of_the_compiled_criteria(name):
+    f, given = ENDS[name]
+    start = np.ones(2)
+    given = settings(start, **given)
+    engines = [kind(given, 0, 6, 0.5, start) for kind in (PlainEngine, CompiledEngine)]
+    ends = []
+    for generation in range(600):
+        values = np.array([f(x) for x in engines[0].ask()])
+        ends = [engine.tell(values)[0] for engine in engines]
+        assert ends[0] == ends[1], generation
+        if ends[0]:
+            break
+    assert name in ends[0] or (name == "tolfunhist" and ends[0])
+
+
+def test_which_search_runs_in_numpy():
+    x = np.zeros(3)
+    assert isinstance(engine_of(settings(x, c_m=0.5), 0, 8, 1.0, x), PlainEngine)
+    assert isinstance(engine_of(settings(x, blocks=2), 0, 8, 1.0, x), CompiledEngine)
+    assert isinstance(engine_of(settings(np.zeros(1001)), 0, 8, 1.0, np.zeros(1001)), CompiledEngine)
+    with pytest.raises(ValueError, match="c_m must be"):
+        engine_of(settings(x, c_m=-1.0), 0, 8, 1.0, x)
+    with pytest.raises(ValueError, match="interval must be"):
+        engine_of(settings(x, interval=0), 0, 8, 1.0, x)
+
+
+@pytest.mark.parametrize("kind", [PlainEngine, CompiledEngine])
+def test_a_state_goes_on_to_the_same_numbers(kind):
+    start = {"a": np.zeros((2, 1)), "b": np.zeros(())}
+    flat = lambda members: np.concatenate([members["a"].reshape(len(members["b"]), -1), members["b"][:, None]], axis=1)
+    given = settings(start, bounds=(-1, {"a": 2.0, "b": 9.0}), integer={"a": False, "b": True})
+    engine = kind(given, 0, 8, 0.5, start)
+    step = lambda engine: engine.tell(np.array([ellipsoid(x) for x in flat(engine.ask())]))
+    for _ in range(10):
+        step(engine)
+    other = kind(given, 0, 8, 0.5, start)
+    other.restore({name: np.array(value) for name, value in engine.state().items()})
+    for _ in range(10):
+        step(engine), step(other)
+    np.testing.assert_array_equal(flat(engine.ask()), flat(other.ask()))
+    assert flat(engine.ask())[:, 2].tolist() == np.round(flat(engine.ask())[:, 2]).tolist()
