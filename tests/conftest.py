@@ -18,6 +18,7 @@ if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
     folder = os.path.join(tempfile.gettempdir(), f"jaxes-tests-{os.getuid() if hasattr(os, 'getuid') else 0}")
     jax.config.update("jax_compilation_cache_dir", folder)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
+os.environ["JAXES_CACHE"] = "off"  # programs of searches are compiled here, whatever the user has kept
 
 
 # Where the very bits are compared, programs are compiled as users compile them. Elsewhere half of the tests' time

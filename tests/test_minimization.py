@@ -155,10 +155,10 @@ def test_kinds_of_settings(options):
 def test_strategies_by_name_and_new_sigmas_without_new_programs():
     result = jaxes.minimize_function(sphere, [1.0, 1.0], 0.5, strategy="snes", target=1e-4, verbose=0)
     assert result.stop == "target"
-    before = compiled.programs.__wrapped__.cache_info().misses
+    before = compiled._programs.cache_info().misses
     for sigma in (0.4, 0.3):
         jaxes.minimize_function(sphere, [1.0, 1.0], sigma, strategy="snes", target=1e-4, verbose=0)
-    assert compiled.programs.__wrapped__.cache_info().misses == before
+    assert compiled._programs.cache_info().misses == before
 
 
 def test_a_table_is_printed_of_what_takes_long(monkeypatch, capsys):

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import scipy.special
 
+import jaxes
+from jaxes.search import compiled, kept
 from jaxes.search.bounds import box_of, sigmas, whole_of
 from jaxes.search.compiled import CompiledEngine
 from jaxes.search.engines import engine_of
@@ -165,3 +167,33 @@ def test_a_state_goes_on_to_the_same_numbers(kind):
         step(engine), step(other)
     np.testing.assert_array_equal(flat(engine.ask()), flat(other.ask()))
     assert flat(engine.ask())[:, 2].tolist() == np.round(flat(engine.ask())[:, 2]).tolist()
+
+
+def test_compiled_programs_outlive_a_process(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAXES_CACHE", str(tmp_path / "programs"))
+    search = lambda **given: jaxes.minimize_function(
+        rosenbrock, np.zeros(2), 0.5, strategy="snes", target=1e-2, budget=900, verbose=0, **given
+    )
+    made = lambda: sorted(x.name for x in (tmp_path / "programs").glob("*.program"))
+    fresh = compiled._programs.cache_clear
+    fresh()
+    first = search(seed=3)
+    names = made()
+    assert len(names) == 2
+    fresh()
+    monkeypatch.setattr(kept, "_compiled", lambda *_: pytest.fail("compiled again"))
+    np.testing.assert_array_equal(search(seed=3).x, first.x)
+    monkeypatch.undo()
+    monkeypatch.setenv("JAXES_CACHE", str(tmp_path / "programs"))
+    for name in names:
+        (tmp_path / "programs" / name).write_bytes(b"no program")
+    fresh()
+    np.testing.assert_array_equal(search(seed=3).x, first.x)  # what cannot be read is made again
+    assert made() == names and all((tmp_path / "programs" / name).stat().st_size > 1000 for name in names)
+    fresh()
+    search(population_size=8)
+    assert len(made()) == 4
+    monkeypatch.setenv("JAXES_CACHE", "off")
+    fresh()
+    search(population_size=10)
+    assert len(made()) == 4 and kept.folder() is None

@@ -11,6 +11,7 @@ import numpy as np
 from jaxes import termination
 from jaxes.lowrank.population import materialize
 from jaxes.search.doubles import in_doubles, made
+from jaxes.search.kept import kept
 from jaxes.search.settings import Settings
 from jaxes.strategies import STRATEGIES
 from jaxes.strategy import Info, Strategy
@@ -18,13 +19,6 @@ from jaxes.support import trees
 from jaxes.support.numerals import in_order
 from jaxes.termination import REASONS
 from jaxes.wrappers import bounded, integer
-
-
-class _Programs(NamedTuple):
-    init: Callable[..., Any]
-    ask: Callable[..., Any]
-    tell: Callable[..., Any]
-    recommend: Callable[..., Any]
 
 
 class CompiledEngine:
@@ -44,7 +38,6 @@ class CompiledEngine:
         inside = 1.0 if _sets_sigma(settings.factory) else sigma
         self.strategy = in_doubles(made)(settings.factory, size, inside, settings.options)
         self._placed = settings.box is not None, whole
-        self._programs = programs(self.strategy, *self._placed)
         self.size = self.strategy.population_size
         self._units = trees_like(start, settings.units)
         key = in_doubles(lambda: jax.random.fold_in(jax.random.key(settings.seed), run))()
@@ -53,10 +46,12 @@ class CompiledEngine:
             scaled = lambda side: jax.tree.map(np.divide, trees_like(start, side), self._units)
             numbers = {"low": scaled(settings.box.low), "high": scaled(settings.box.high)}
         begun = jax.tree.map(np.divide, start, self._units)
-        self._state = self._programs.init(key, begun, sigma=sigma, **numbers)
-        mean = self._programs.recommend(self._state)
+        whole_strategy = in_doubles(placed)(self.strategy, *self._placed)
+        self._state = in_doubles(whole_strategy.init)(key, begun, sigma=sigma, **numbers)
+        mean = in_doubles(whole_strategy.recommend)(self._state)
         self._monitor = in_doubles(termination.start)(mean, self.size)
         self._tolerances = in_doubles(jax.tree.map)(lambda x: jnp.asarray(x, float), settings.tolerances)
+        self._programs = self._compiled()
         self.mean = self._scaled(mean)
         self.sigma, self._deviation = sigma, sigma * settings.units
         self.info: Info | None = None
@@ -115,16 +110,42 @@ class CompiledEngine:
         self.__dict__.update(kept)
         for name in arrays:
             setattr(self, name, unpacked(_unpacked, kept[name], is_leaf=lambda x: isinstance(x, _Packed)))
-        self._programs = programs(self.strategy, *self._placed)
+        self._programs = self._compiled()
+
+    def _compiled(self) -> "_Programs":
+        inputs = self._state, self._monitor, self._tolerances
+        described = tuple((x.shape, str(x.dtype)) for x in jax.tree.leaves(inputs))
+        return in_doubles(_programs)(
+            self.strategy, *self._placed, _Inputs((described, jax.tree.structure(inputs)), inputs)
+        )
 
     def _scaled(self, tree: Any) -> Any:
         return jax.tree.map(lambda x, unit: np.asarray(x) * unit, tree, self._units)
 
 
-@in_doubles
+class _Programs(NamedTuple):
+    """Of one population size; both are called in doubles."""
+
+    ask: Callable[..., Any]
+    tell: Callable[..., Any]
+
+
+class _Inputs:
+    """Arrays that stand for all of their shapes."""
+
+    def __init__(self, key: Any, trees: tuple):
+        self.key, self.trees = key, trees
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: Any) -> bool:
+        return self.key == other.key
+
+
 @functools.lru_cache(maxsize=256)
-def programs(strategy: Strategy, has_bounds: bool, whole: tuple | None) -> _Programs:
-    """The compiled functions for one population size, in doubles, kept for later runs and later calls.
+def placed(strategy: Strategy, has_bounds: bool, whole: tuple | None) -> Strategy:
+    """The strategy within bounds, on whole numbers.
 
     Args:
         strategy: as its factory has made it.
@@ -133,10 +154,19 @@ def programs(strategy: Strategy, has_bounds: bool, whole: tuple | None) -> _Prog
     """
     if has_bounds:
         strategy = bounded(strategy, method="smooth")
-    if whole is not None:
-        booleans, structure, shapes = whole
-        like = structure.unflatten([np.empty(shape) for shape in shapes])
-        strategy = integer(strategy, trees_like(like, np.array(booleans)))
+    if whole is None:
+        return strategy
+    booleans, structure, shapes = whole
+    return integer(strategy, trees_like(structure.unflatten([np.empty(shape) for shape in shapes]), np.array(booleans)))
+
+
+@functools.lru_cache(maxsize=256)
+def _programs(inside: Strategy, has_bounds: bool, whole: tuple | None, inputs: _Inputs) -> _Programs:
+    """The programs, kept for later runs and later calls, and for later processes."""
+    strategy = placed(inside, has_bounds, whole)
+
+    def ask(state):
+        return materialize(strategy.ask(state))
 
     def tell(state, monitor, tolerances, fitness):
         population = materialize(strategy.ask(state))
@@ -154,11 +184,21 @@ def programs(strategy: Strategy, has_bounds: bool, whole: tuple | None) -> _Prog
         }
         return state, monitor, met, row, mean
 
+    state, monitor, tolerances = inputs.trees
+    mean = jax.eval_shape(strategy.recommend, state)
+
+    def told(leaves: int) -> Any:
+        """A tree like what `tell` returns; only whether there is a gradient's norm is not known."""
+        info = Info(*[0] * len(Info._fields))
+        row = {"info": info._replace(grad_norm=None), "sigma": 0, "axis_ratio": 0, "deviation": 0}
+        without = state, monitor, 0, row, mean
+        return without if len(jax.tree.leaves(without)) == leaves else (state, monitor, 0, row | {"info": info}, mean)
+
+    recipe = inside, has_bounds, None if whole is None else (whole[0], str(whole[1]), whole[2])
+    fitness = jnp.zeros(strategy.population_size)
     return _Programs(
-        in_doubles(strategy.init),
-        in_doubles(jax.jit(lambda state: materialize(strategy.ask(state)))),
-        in_doubles(jax.jit(tell)),
-        in_doubles(strategy.recommend),
+        in_doubles(kept(ask, "ask", recipe, (state,), lambda leaves: mean)),
+        in_doubles(kept(tell, "tell", recipe, (state, monitor, tolerances, fitness), told)),
     )
 
 

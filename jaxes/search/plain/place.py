@@ -1,4 +1,4 @@
-"""Where the members of a search are, as in `jaxes.wrappers.placed`: in units of their own, in a box, on whole numbers."""
+"""Where the members of a search are, as in `jaxes.wrappers.placed`: in units, in a box, on whole numbers."""
 
 from collections.abc import Mapping
 from typing import Any
