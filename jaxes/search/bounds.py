@@ -51,13 +51,14 @@ def box_of(bounds: Any, x0: Any) -> Box | None:
     return None if np.isinf(box.low).all() and np.isinf(box.high).all() and (box.low < box.high).all() else box
 
 
-def check_start(x0: Any, box: Box | None, whole: np.ndarray | None) -> None:
+def check_start(x0: Any, box: Box | None, whole: np.ndarray | None, name: str = "x0") -> None:
     """Raise where bounds leave nothing to search in, or `x0` lies outside.
 
     Args:
         x0: a tree of float64 arrays.
         box: the bounds.
         whole: bool[n], which coordinates are whole numbers.
+        name: what `x0` is called in errors.
     """
     if box is None:
         return
@@ -79,8 +80,8 @@ def check_start(x0: Any, box: Box | None, whole: np.ndarray | None) -> None:
         )
     if (i := where(~((x >= low) & (x <= high)))) is not None:
         raise ValueError(
-            f"x0 must lie within the bounds, got {x[i]:g} for {name_of(x0, i)}, whose bounds are {low[i]:g} and "
-            f"{high[i]:g}"
+            f"{name} must lie within the bounds, got {x[i]:g} for {name_of(x0, i, name)}, whose bounds are {low[i]:g} "
+            f"and {high[i]:g}"
         )
 
 
@@ -113,12 +114,12 @@ def ravel(tree: Any) -> np.ndarray:
     return np.concatenate([np.reshape(x, -1) for x in jax.tree.leaves(tree)])
 
 
-def name_of(x0: Any, place: int) -> str:
+def name_of(x0: Any, place: int, name: str = "x0") -> str:
     """What a number of `x0` is called in errors."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(x0):
         if place < np.size(leaf):
             at = "".join(f"[{i}]" for i in np.unravel_index(place, np.shape(leaf)))
-            return f"x0{jax.tree_util.keystr(path)}{at}"
+            return f"{'x0' if name == 'x0' else 'its '}{jax.tree_util.keystr(path)}{at}"
         place -= np.size(leaf)
     raise IndexError(place)
 

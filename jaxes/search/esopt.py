@@ -169,7 +169,7 @@ class ESOpt:
         for x in starts:
             if shapes(x) != shapes(self._start):
                 raise ValueError(f"points must be like x0, {shapes(self._start)}, got {shapes(x)}")
-            check_start(x, self._box, self._whole)
+            check_start(x, self._box, self._whole, "a point")
         self._engine.inject(starts)
 
     @property
