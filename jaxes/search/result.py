@@ -8,6 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxes.search import limits
+
 SENTENCES = {
     "target": "a value at most the target was found",
     "budget": "another generation would have taken more evaluations than the budget allows",
@@ -112,6 +114,7 @@ class Result:
             RuntimeError: if the result has been pickled; give the search a folder, `out=`, and go on with
                 `resume=True`.
         """
+        limits.check(budget, target)
         if self._resume is None:
             raise RuntimeError(
                 "this result was pickled and has left its search behind; give minimize_function out=FOLDER, and go on "
