@@ -8,6 +8,7 @@ import numpy as np
 from jaxes.search.bounds import ravel
 from jaxes.search.compiled import CompiledEngine
 from jaxes.search.plain.engine import PlainEngine, knows
+from jaxes.search.repeated import NoisyEngine
 from jaxes.search.settings import Settings
 from jaxes.strategy import Info
 
@@ -85,4 +86,5 @@ def engine_of(settings: Settings, run: int, size: int, sigma: float, start: Any)
     kind = PlainEngine if knows(settings) and ravel(start).size <= LARGEST_PLAIN else CompiledEngine
     if kind is CompiledEngine and settings.whole is not None and (settings.units != 1).any():
         raise ValueError("sigma must be one number where a strategy other than cma_es searches whole numbers")
-    return kind(settings, run, size, sigma, start)
+    engine = kind(settings, run, size, sigma, start)
+    return NoisyEngine(engine, settings, run) if settings.noisy else engine

@@ -34,6 +34,30 @@ class Evaluation:
         """The best value, NaN if there was none."""
         return self.best[0][0] if self.best else math.nan
 
+    def need(self, engine: Any) -> int:
+        """How many evaluations the next generation of an engine takes, with those after it if it is the last."""
+        return engine.size
+
+    def of(self, engine: Any) -> np.ndarray:
+        """float64[size]: the values of the next generation of an engine."""
+        return self.values(engine.ask(), engine.size)
+
+    def end(self, engine: Any) -> None:
+        """Do what is to be done at the end of a run."""
+
+    def found(self, engine: Any) -> list[tuple[float, Any]]:
+        """The best values, rising, and their points, also in the middle of the run of an engine."""
+        return self.best
+
+    def enough(self, value: float) -> bool:
+        """Whether a value ends the search."""
+        return self.target is not None and value <= self.target
+
+    def close(self) -> None:
+        """End processes, if there are any; they start again when they are needed."""
+        if self._workers is not None:
+            self._workers.close()
+
     def values(self, members: Any, size: int) -> np.ndarray:
         """float64[size]: the values of members, leaves float64[size, ...]; NaN where there is none."""
         if self._vectorized:
@@ -55,7 +79,7 @@ class Evaluation:
             self.nfev += 1
             values[i] = value
             self.keep(members, i, value)
-            if self.target is not None and value <= self.target:
+            if self.enough(value):
                 break  # the rest would be thrown away
         return values
 

@@ -58,8 +58,9 @@ class Search:
         self.budget, self._callback, self._record, self._verbose = budget, callback, record, verbose
         self._history = History(ravel(first).size)
         self._engine: Engine = engine_of(settings, 0, size, settings.sigma, first)
-        if budget is not None and budget < self._engine.size:
-            raise ValueError(f"budget must be at least one generation of {self._engine.size} evaluations, got {budget}")
+        need = evaluation.need(self._engine)
+        if budget is not None and budget < need:
+            raise ValueError(f"budget must be at least one generation of {need} evaluations, got {budget}")
         self._plan, self._start, self._until = Plan(1, 1.0, math.inf), first, math.inf
         self._running = False  # whether the present run has not ended
         self._told: tuple[int, list[Any]] = (0, [])  # evaluations and best points of whole generations
@@ -85,6 +86,8 @@ class Search:
                 self._save()
                 error.__dict__.setdefault("result", self._result())
             raise
+        finally:
+            self._evaluation.close()
         self._seconds = now() - began
         self._save()
         result = self._result()
@@ -96,8 +99,10 @@ class Search:
             if not self._running and not self._next_run():
                 return
             self._run(table, began)
+            self._evaluation.end(self._engine)
             if self._stop in _FINAL:
                 return
+            self._told = self._evaluation.nfev, list(self._evaluation.best)
             self._running = False
 
     def _next_run(self) -> bool:
@@ -122,19 +127,19 @@ class Search:
         """Generations of one run, until `_stop` says why it ends."""
         engine, evaluation = self._engine, self._evaluation
         while True:
-            if self.budget is not None and evaluation.nfev + engine.size > self.budget:
+            if self.budget is not None and evaluation.nfev + evaluation.need(engine) > self.budget:
                 self._stop = "budget"
                 return
             if evaluation.nfev >= self._until:
                 self._stop = "regime"
                 return
-            values = evaluation.values(engine.ask(), engine.size)
+            values = evaluation.of(engine)
             met, row = engine.tell(values)
             self._note(values, row, table, now() - began)
             self._told = evaluation.nfev, list(evaluation.best)
             if evaluation.target is not None and evaluation.fun <= evaluation.target:
                 self._stop = "target"
-            elif self._callback is not None and self._callback(self._history.last):
+            elif self._callback is not None and self._callback(self._row()):
                 self._stop = "callback"
             else:
                 self._stop = ", ".join(met)
@@ -149,12 +154,17 @@ class Search:
         self._history.add({**told, "run": self._restarts.run, **row})
         table.row(self._history.last, seconds)
 
+    def _row(self) -> dict[str, Any]:
+        """What a callback is told."""
+        best = self._evaluation.found(self._engine)
+        return {**self._history.last, "x": jax.tree.map(np.array, best[0][1]) if best else None}
+
     def _result(self) -> Result:
-        best = self._evaluation.best
         engine, restarts = self._engine, max(self._restarts.run, 0)
+        best = self._evaluation.found(engine)
         return Result(
             x=best[0][1] if best else None,
-            fun=self._evaluation.fun,
+            fun=best[0][0] if best else math.nan,
             nfev=self._evaluation.nfev,
             nit=self._history.generations,
             stop=self._stop,
@@ -241,4 +251,5 @@ class Search:
             "bounds": None if settings.box is None else [rows(side) for side in settings.box],
             "integer": rows(settings.whole),
             "restarts": self._restarts.kind,
+            "noisy": settings.noisy,
         }

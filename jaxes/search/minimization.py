@@ -15,6 +15,7 @@ from jaxes.search.doubles import factory_of, start_of
 from jaxes.search.evaluation import Evaluation
 from jaxes.search.loop import Search
 from jaxes.search.record import Record
+from jaxes.search.repeated import NoisyEvaluation
 from jaxes.search.result import Result
 from jaxes.search.settings import Settings
 from jaxes.strategy import Strategy
@@ -30,6 +31,7 @@ def minimize_function(
     *,
     bounds: Any = None,
     integer: Any = None,
+    noisy: bool = False,
     target: float | None = None,
     budget: int | None = None,
     restarts: int | Literal["ipop", "bipop"] | None = None,
@@ -62,7 +64,11 @@ def minimize_function(
             (`jaxes.wrappers.bounded`, method "smooth").
         integer: which coordinates are whole numbers: True for all, n booleans, or their places; `f` gets whole numbers
             there (`jaxes.wrappers.integer`).
-        target: stop when a value is at most this.
+        noisy: whether `f` returns another value when it is called again. Some members are evaluated twice then, steps
+            get wider where noise would hide differences, and members are evaluated more often where noise grows with
+            the steps (`jaxes.search.noisy`, after Hansen et al. 2009). `x` is where the search settles, an average of
+            its means, and `fun` the mean of 10 or more values there (1 % of all evaluations).
+        target: stop when a value is at most this (with `noisy`, the median value of a generation).
         budget: how many evaluations there may be; only whole generations are evaluated.
         restarts: what follows when a run has ended. None: the search ends. A number: that many new runs, each with
             twice the population of the run before. "ipop": the same, as often as the budget allows. "bipop": runs with
@@ -71,7 +77,8 @@ def minimize_function(
         population_size: members of the first run; 4 + floor(3 ln n) by default.
         strategy: a factory, `strategy(population_size, sigma, **options)`, or its name; `jaxes.cma_es` by default.
         tolerances: thresholds of the criteria that end a run.
-        callback: called after every generation with the new row of the history; if it returns True, the search ends.
+        callback: called after every generation with the new row of the history, and with `x`, the best point so far;
+            if it returns True, the search ends.
         vectorized: `f` takes all candidates at once: float64[population_size, n] -> float[population_size].
         workers: processes that evaluate `f`; -1 for one on each core, None for none.
         out: a folder for the state of the search and `history.json`, which `jaxes plot` draws; both are written while
@@ -101,7 +108,7 @@ def minimize_function(
     >>> result.stop, bool(result.nfev < 5000), bool(np.allclose(result.x, 1, atol=0.1))
     ('target', True, True)
     """
-    _check(f, vectorized, budget, population_size, target, tolerances, callback, out, resume, verbose)
+    _check(f, vectorized, budget, population_size, noisy, target, tolerances, callback, out, resume, verbose)
     regimes.check(restarts, budget)
     factory = factory_of(strategy)
     spellings.check(options, factory)
@@ -116,10 +123,12 @@ def minimize_function(
     box, whole = box_of(bounds, first), whole_of(integer, first)
     check_start(first, box, whole)
     size = 4 + int(3 * math.log(ravel(first).size)) if population_size is None else int(population_size)
-    settings = Settings(factory, options, one, units, box, whole, tolerances or Tolerances(), int(seed))
+    settings = Settings(
+        factory, options, one, units, box, whole, tolerances or Tolerances(), int(seed), noisy, budget is not None
+    )
     record = None if out is None else Record(out)
     pool = processes.Workers(f, count) if count else None
-    evaluation = Evaluation(f, vectorized, pool, target)
+    evaluation = (NoisyEvaluation if noisy else Evaluation)(f, vectorized, pool, target)
     kinds = regimes.Restarts(restarts)
     search = Search(settings, first, begin, rng, size, kinds, evaluation, budget, callback, record, verbose)
     if resume and record is not None and (kept := record.read()) is not None:
@@ -127,7 +136,7 @@ def minimize_function(
     return search.go()
 
 
-def _check(f, vectorized, budget, population_size, target, tolerances, callback, out, resume, verbose) -> None:
+def _check(f, vectorized, budget, population_size, noisy, target, tolerances, callback, out, resume, verbose) -> None:
     checks.function("f", f, "all candidates" if vectorized else "a candidate")
     if population_size is not None:
         checks.population_size(population_size)
@@ -136,6 +145,8 @@ def _check(f, vectorized, budget, population_size, target, tolerances, callback,
     if callback is not None:
         checks.function("callback", callback, "a row of the history")
     check_limits(budget, target)
+    if not isinstance(noisy, bool):
+        raise TypeError(f"noisy must be True or False, got {told(noisy)}")
     if resume and out is None:
         raise ValueError("resume=True goes on with the search in a folder, so out must be given")
     if isinstance(verbose, str) or verbose not in (0, 1, 2):

@@ -112,7 +112,8 @@ class Uncertainty:
         return (xy - x * y) / (xx - x * x + DOUBT)
 
     def _compare(self, first: np.ndarray, second: np.ndarray) -> None:
-        squares = (first - second) ** 2
+        with np.errstate(invalid="ignore"):  # infinite values
+            squares = (first - second) ** 2
         noise = squares[np.isfinite(squares)].sum() * self.evaluations / (2 * len(squares))
         if noise > 0:
             x, y = 2 * math.log(self.deviation), math.log(noise)

@@ -23,3 +23,5 @@ class Settings:
     whole: np.ndarray | None  # bool[n]: which coordinates are whole numbers
     tolerances: Tolerances
     seed: int
+    noisy: bool = False
+    limited: bool = False  # whether there is a budget

@@ -109,7 +109,11 @@ class PlainEngine:
         }
 
     def widen(self, factor: float) -> None:
-        self._search.sigma *= factor
+        search = self._search
+        lengths = np.sqrt(np.einsum("ij,ij->i", search.root, search.root))
+        scale = float(np.exp(np.log(lengths).mean()))  # sigma is the size of steps, however often they are widened
+        search.sigma *= factor * scale
+        search.root = search.root / scale
 
     def state(self) -> dict[str, np.ndarray]:
         parts = {"search": self._search, "monitor": self._monitor, "place": self._place}
