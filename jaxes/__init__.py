@@ -12,7 +12,9 @@ from jaxes.problem import Problem, generation, minimize, problem
 from jaxes.search.check import check
 from jaxes.search.esopt import ESOpt
 from jaxes.search.minimization import minimize_function
+from jaxes.search.optuna_door import optuna_sampler
 from jaxes.search.run import run
+from jaxes.search.scipy_door import scipy_method
 from jaxes.search.smoothing import es_value_and_grad
 from jaxes.strategies import (
     STRATEGIES,
@@ -112,6 +114,8 @@ __all__ = [
     "guide",
     "minimize",
     "minimize_function",
+    "scipy_method",
+    "optuna_sampler",
     "problem",
     "run",
     "strict",

@@ -9,9 +9,10 @@ NAMES = {
         Block ESOpt Info Problem Report STRATEGIES Strategy ars asebo cem check clip_up cma_es cr_fm_nes
         differential_evolution discovered_es envs es_value_and_grad esmc fit flatten_params generation gesmr_ga
         gradientless_descent guide guided_es hill_climbing iamalgam lanewise lm_ma_es load lowrank ma_es materialize
-        minimize minimize_function mr15_ga nes noise nres open_es parallel particle_swarm pes pgpe planning plots
-        problem random_search rl rm_es run samr_ga sep_cma_es shaping simple_es simple_ga simulated_annealing snes
-        strict supervised sv_cma_es sv_open_es training unrolled vd_cma_es vmap wrappers xnes
+        minimize minimize_function mr15_ga nes noise nres open_es optuna_sampler parallel particle_swarm pes pgpe
+        planning plots problem random_search rl rm_es run samr_ga scipy_method sep_cma_es shaping simple_es
+        simple_ga simulated_annealing snes strict supervised sv_cma_es sv_open_es training unrolled vd_cma_es vmap
+        wrappers xnes
     """,
     "jaxes.envs": """
         Box Discrete Env EnvState Listed MultiDiscrete SUITES action_size check check_name listing make names

@@ -26,6 +26,11 @@ EXTENDED: dict[str, tuple[str, ...]] = {
         "test_resuming_is_quiet_about_its_checkpoint",
         "test_the_folder_of_train_goes_on_by_fit_and_remains_one_of_train",
     ),
+    "test_cli_minimize": ("test_ctrl_c_prints_what_was_found_and_the_search_goes_on",),
+    "test_minimize_doors": (
+        "test_beside_optunas_own",
+        "test_a_study_goes_on_from_its_storage[sqlite]",
+    ),
     "test_contract": (
         "test_any_subset_is_the_same_in_strict_mode",
         "test_scan_is_loop_is_chunks[differential_evolution]",

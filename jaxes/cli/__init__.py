@@ -1,6 +1,7 @@
-"""The command line: `jaxes train | sweep | evaluate | plot | render | bench | envs | strategies`.
+"""The command line: `jaxes train | sweep | minimize | evaluate | plot | render | bench | envs | strategies`.
 
-`arguments` holds what each command takes, `training`, `results` and `lists` what it does, `main` calls them.
+`arguments` holds what each command takes; `training`, `minimizing`, `results` and `lists` what it does; `main` calls
+them.
 """
 
 from jaxes.cli.main import main

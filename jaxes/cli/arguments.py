@@ -89,6 +89,49 @@ class Sweep(Config):
 
 
 @dataclasses.dataclass(frozen=True)
+class Minimize:
+    """Minimize a Python function of a vector of numbers, by `jaxes.minimize_function`."""
+
+    function: tyro.conf.Positional[str] = ""
+    """MODULE:NAME of a function of a NumPy array that returns a number; the module may be in the current folder."""
+    x0: tuple[float, ...] = ()
+    """Where to start: one number for each coordinate."""
+    sigma: tuple[float, ...] = ()
+    """Initial standard deviation, a quarter of the width of the region to search: one number, or one for each
+    coordinate; by default a quarter of the width of the bounds."""
+    bounds: tuple[float, ...] = ()
+    """LOW HIGH for all coordinates, or LOW HIGH LOW HIGH ... for each; inf is no bound."""
+    integer: tuple[int, ...] | None = None
+    """Which coordinates are whole numbers, counted from 0; without any number, all of them."""
+    target: float | None = None
+    """Stop at a value of at most this."""
+    budget: int | None = None
+    """How many evaluations there may be."""
+    restarts: str | None = None
+    """What follows when a run has ended: a number of further runs with doubled populations, ipop or bipop."""
+    population_size: int | None = None
+    """Members of the first run; 4 + 3 ln(coordinates) by default."""
+    strategy: str = "cma_es"
+    """The strategy (`jaxes strategies` lists them)."""
+    options: tuple[str, ...] = ()
+    """Settings of the strategy, each as NAME=VALUE, for example active=false."""
+    seed: int = 0
+    """Seed of all randomness."""
+    workers: int | None = None
+    """How many processes evaluate; -1 for one on each core."""
+    vectorized: bool = False
+    """Whether the function takes all candidates at once, an array [members, coordinates], and returns a value each."""
+    noisy: bool = False
+    """Whether the function gives another value each time, so that some are measured again."""
+    out: Path | None = None
+    """Folder for the history, which `jaxes plot` draws."""
+    resume: bool = False
+    """Whether to go on with the search in the folder --out."""
+    verbose: int = 1
+    """0 prints no table."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Evaluate:
     """Play held-out episodes with a trained policy and print the scores."""
 
@@ -168,6 +211,7 @@ def _explained(command: type) -> type:
 COMMANDS: dict[str, type] = {
     "train": Train,
     "sweep": Sweep,
+    "minimize": Minimize,
     "evaluate": Evaluate,
     "plot": Plot,
     "render": Render,

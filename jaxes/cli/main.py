@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import jaxes
-from jaxes.cli import lists, results, training
-from jaxes.cli.arguments import Bench, Envs, Evaluate, Plot, Render, Strategies, Sweep, Train, parsed
+from jaxes.cli import lists, minimizing, results, training
+from jaxes.cli.arguments import Bench, Envs, Evaluate, Minimize, Plot, Render, Strategies, Sweep, Train, parsed
 from jaxes.training.compiling import at_work, leave
 from jaxes.training.config import Config
 from jaxes.training.interruption import Interruption
@@ -19,6 +19,7 @@ from jaxes.training.interruption import Interruption
 _RUN: dict[type, Callable[[Any], int]] = {
     Train: training.train,
     Sweep: training.sweep,
+    Minimize: minimizing.minimize,
     Evaluate: results.evaluate,
     Plot: results.plot,
     Render: results.render,
@@ -65,7 +66,9 @@ def _command_line(arguments: list[str] | None) -> int:
     args = parsed(given)
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # where MODULE:NAME may be
-    if arguments is None and not isinstance(args, Config):
+    if arguments is None and isinstance(args, Minimize):
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ends the search with what it has found
+    elif arguments is None and not isinstance(args, Config):
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing to save: ends compilers too, which hear of nothing else
     return _RUN[type(args)](args)
 

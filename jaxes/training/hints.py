@@ -38,7 +38,13 @@ _TOLD = {  # what no signature tells
     "options": "the strategy's own",
 }
 
-_FORMS = {"env": "ENV", "runs": "FOLDER ...", "names": "NAME ...", "track": "{wandb,mlflow,trackio}"}
+_FORMS = {
+    "env": "ENV",
+    "function": "MODULE:NAME",
+    "runs": "FOLDER ...",
+    "names": "NAME ...",
+    "track": "{wandb,mlflow,trackio}",
+}
 _WORDS = {int: "INT", float: "FLOAT", str: "STR", Path: "PATH", bool: "{True,False}"}
 
 
