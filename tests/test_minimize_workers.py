@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxes import minimize_function
 from jaxes.search.workers import WorkerError, Workers, wanted
 
 MEMBERS = [np.full(3, float(i)) for i in range(12)]
@@ -228,6 +229,17 @@ def forever(folder):
         file.write(str(sleeping.pid))
     time.sleep(600)
 
+if sys.argv[2:]:
+    from jaxes import minimize_function
+
+    def slow(x):
+        open(f"{sys.argv[1]}/{os.getpid()}", "w").write(str(os.getpid()))
+        time.sleep(0.05)
+        return helper(x)[0]
+
+    result = minimize_function(slow, np.ones(3), 1.0, workers=2, verbose=0)
+    print(result.stop, result.nfev > 4, result.fun == helper(result.x)[0])
+    sys.exit()
 if sys.argv[1:]:
     with Workers(forever, 2) as workers:
         list(workers.evaluate([sys.argv[1]] * 2))
@@ -272,3 +284,61 @@ def test_nothing_is_left_behind(tmp_path, ending):
         assert error.count("KeyboardInterrupt") == 1
     else:
         assert error == ""
+
+
+def test_an_interrupted_search_returns_what_it_has_found(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "pids").mkdir()
+    process = subprocess.Popen(
+        [sys.executable, str(tmp_path / "script.py"), str(tmp_path / "pids"), "search"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while len(list((tmp_path / "pids").iterdir())) < 2 and process.poll() is None:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    os.killpg(process.pid, signal.SIGINT)
+    out, error = process.communicate(timeout=20)
+    assert (out.splitlines(), error) == (["runs", "interrupted True True"], "")
+    assert gone(int(path.name) for path in (tmp_path / "pids").iterdir())
+
+
+def test_a_search_by_processes(tmp_path):
+    """The numbers of a search without them, whatever dies; none is left at the end."""
+
+    def sphere(x):
+        (tmp_path / str(os.getpid())).touch()
+        if x[0] < 0.2 and not (tmp_path / "died").exists():
+            (tmp_path / "died").touch()
+            os._exit(1)
+        return float(np.sum(x**2))
+
+    settings = {"budget": 200, "verbose": 0, "seed": 3}
+    alone = minimize_function(lambda x: float(np.sum(x**2)), np.ones(4), 0.5, **settings)
+    result = minimize_function(sphere, np.ones(4), 0.5, workers=3, **settings)
+    assert np.array_equal(result.x, alone.x) and (result.fun, result.nfev) == (alone.fun, alone.nfev)
+    assert np.array_equal(result.history["worst"], alone.history["worst"])
+    pids = [int(path.name) for path in tmp_path.iterdir() if path.name != "died"]
+    assert (tmp_path / "died").exists() and len(pids) == 4 and not any(alive(pid) for pid in pids)
+    more = result.resume(budget=300)
+    assert (
+        more.nfev > 280 and more.fun < result.fun and gone(int(p.name) for p in tmp_path.iterdir() if p.name != "died")
+    )
+
+
+def test_a_function_that_raises_in_a_process_has_the_result_so_far():
+    def f(x):
+        if x[0] < 0:
+            raise ValueError(f"log of {x[0]}")
+        return float(x @ x)
+
+    with pytest.raises(ValueError, match="log of -") as raised:
+        minimize_function(f, np.ones(2), 0.5, workers=2, verbose=0)
+    result = raised.value.result
+    assert result.nfev > 0 and result.fun == float(result.x @ result.x) and result.stop.startswith("ValueError at ")
+    with pytest.raises(TypeError, match="f must return one real number, got None"):
+        minimize_function(lambda x: None, np.ones(2), 0.5, workers=2, verbose=0)
+    with pytest.raises(ValueError, match="workers must be None with vectorized=True"):
+        minimize_function(lambda X: X[:, 0], np.ones(2), 0.5, workers=2, vectorized=True)

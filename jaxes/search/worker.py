@@ -1,8 +1,8 @@
 """The process of a worker: started by `jaxes.search.workers` by its path, so that it imports what `f` needs alone.
 
-It receives `(sys.path, pickled f)`, then pickled members, and answers each member with (kind, pickled value): "value"
-or "error", whose value is (exception or None, its text, its traceback). It ends when the pipe closes, also in the
-middle of an evaluation, with all that it has started.
+It receives `(sys.path, sys.argv, pickled f)`, then pickled members, and answers each member with (kind, pickled
+value): "value" or "error", whose value is (exception or None, its text, its traceback). It ends when the pipe closes,
+also in the middle of an evaluation, with all that it has started.
 """
 
 import os
@@ -28,7 +28,7 @@ def serve(connection: Connection) -> None:
     while (message := inbox.get()) is not None:
         try:
             if f is None:
-                sys.path[:], sent = message
+                sys.path[:], sys.argv[:], sent = message
                 message, f = sent, _load(sent)
                 continue
             answer = "value", _dumped(f(pickle.loads(message)))

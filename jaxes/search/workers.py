@@ -155,7 +155,7 @@ class Workers:
             doubles = {"JAX_ENABLE_X64": str(int(jax.config.read("jax_enable_x64")))}
             new = [Process(_COMMAND, {**_ENVIRONMENT, **os.environ, **doubles}) for _ in range(missing)]
             for process in new:  # all have started when the first of them reads
-                process.send((sys.path, self._f))
+                process.send((sys.path, sys.argv, self._f))
             self._idle.extend(new)
 
 
