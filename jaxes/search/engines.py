@@ -7,6 +7,7 @@ import numpy as np
 
 from jaxes.search.bounds import ravel
 from jaxes.search.compiled import CompiledEngine
+from jaxes.search.constrained import ConstrainedEngine
 from jaxes.search.plain.engine import PlainEngine, knows
 from jaxes.search.repeated import NoisyEngine
 from jaxes.search.settings import Settings
@@ -87,4 +88,6 @@ def engine_of(settings: Settings, run: int, size: int, sigma: float, start: Any)
     if kind is CompiledEngine and settings.whole is not None and (settings.units != 1).any():
         raise ValueError("sigma must be one number where a strategy other than cma_es searches whole numbers")
     engine = kind(settings, run, size, sigma, start)
+    if settings.constrained:
+        return ConstrainedEngine(engine)
     return NoisyEngine(engine, settings, run) if settings.noisy else engine

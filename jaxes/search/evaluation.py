@@ -34,6 +34,16 @@ class Evaluation:
         """The best value, NaN if there was none."""
         return self.best[0][0] if self.best else math.nan
 
+    @property
+    def violation(self) -> float:
+        """By how much the best point breaks a constraint, if there are any."""
+        return 0.0
+
+    @property
+    def remark(self) -> str:
+        """What a result's message adds to why the search has ended."""
+        return ""
+
     def need(self, engine: Any) -> int:
         """How many evaluations the next generation of an engine takes, with those after it if it is the last."""
         return engine.size
@@ -68,14 +78,14 @@ class Evaluation:
             return values
         values = np.full(size, np.nan)
         if self._workers is not None:
-            for i, value in self._workers.evaluate([_of(members, i) for i in range(size)]):
+            for i, value in self._workers.evaluate([member(members, i) for i in range(size)]):
                 values[i] = value_of(value)
                 self.nfev += 1
             for i in range(size):  # in their order, whichever came first
                 self.keep(members, i, values[i])
             return values
         for i in range(size):
-            value = value_of(self._f(_of(members, i)))  # an array of its own: f may change it
+            value = value_of(self._f(member(members, i)))  # an array of its own: f may change it
             self.nfev += 1
             values[i] = value
             self.keep(members, i, value)
@@ -91,11 +101,12 @@ class Evaluation:
         place = len(best)
         while place and value < best[place - 1][0]:
             place -= 1
-        best.insert(place, (float(value), _of(members, i)))
+        best.insert(place, (float(value), member(members, i)))
         del best[self.BEST :]
 
 
-def _of(members: Any, i: int) -> Any:
+def member(members: Any, i: int) -> Any:
+    """One of all members, with arrays of its own."""
     if isinstance(members, np.ndarray):
         return members[i].copy() if members.ndim > 1 else np.array(members[i])
     return jax.tree.map(lambda x: np.array(x[i]), members)

@@ -168,7 +168,7 @@ class Search:
             nfev=self._evaluation.nfev,
             nit=self._history.generations,
             stop=self._stop,
-            message=sentence(self._stop, restarts),
+            message=sentence(self._stop, restarts) + self._evaluation.remark,
             xs=[x for _, x in best],
             funs=np.array([value for value, _ in best]),
             mean=jax.tree.map(np.array, engine.mean),
@@ -177,6 +177,7 @@ class Search:
             restarts=restarts,
             seconds=self._seconds,
             history=self._history.columns(),
+            violation=self._evaluation.violation,
             _resume=self._resume,
         )
 
@@ -252,4 +253,5 @@ class Search:
             "integer": rows(settings.whole),
             "restarts": self._restarts.kind,
             "noisy": settings.noisy,
+            "constraints": settings.constrained,
         }

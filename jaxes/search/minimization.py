@@ -11,6 +11,7 @@ from jaxes.search import restarts as regimes
 from jaxes.search import spellings
 from jaxes.search import workers as processes
 from jaxes.search.bounds import box_of, check_start, ravel, sigmas, whole_of
+from jaxes.search.constrained import Both, ConstrainedEvaluation, functions_of
 from jaxes.search.doubles import factory_of, start_of
 from jaxes.search.evaluation import Evaluation
 from jaxes.search.loop import Search
@@ -31,6 +32,7 @@ def minimize_function(
     *,
     bounds: Any = None,
     integer: Any = None,
+    constraints: Any = None,
     noisy: bool = False,
     target: float | None = None,
     budget: int | None = None,
@@ -64,11 +66,17 @@ def minimize_function(
             (`jaxes.wrappers.bounded`, method "smooth").
         integer: which coordinates are whole numbers: True for all, n booleans, or their places; `f` gets whole numbers
             there (`jaxes.wrappers.integer`).
+        constraints: a function of the same argument as `f` that returns numbers g_i(x), or a list of such functions:
+            g_i(x) <= 0 is wanted (`jaxes.search.lagrangian`; with `vectorized`, float64[population_size, m]). They may
+            be broken on the way, and `f` may be NaN there; `x` and `fun` are of the best point where all hold. Members
+            are ranked by an augmented Lagrangian, whose values stand in the history. h(x) = 0 is approached by
+            h(x) - e <= 0 and -h(x) - e <= 0.
         noisy: whether `f` returns another value when it is called again. Some members are evaluated twice then, steps
             get wider where noise would hide differences, and members are evaluated more often where noise grows with
             the steps (`jaxes.search.noisy`, after Hansen et al. 2009). `x` is where the search settles, an average of
             its means, and `fun` the mean of 10 or more values there (1 % of all evaluations).
-        target: stop when a value is at most this (with `noisy`, the median value of a generation).
+        target: stop when a value is at most this, with `constraints` a value where they hold, with `noisy` the median
+            value of a generation.
         budget: how many evaluations there may be; only whole generations are evaluated.
         restarts: what follows when a run has ended. None: the search ends. A number: that many new runs, each with
             twice the population of the run before. "ipop": the same, as often as the budget allows. "bipop": runs with
@@ -123,12 +131,19 @@ def minimize_function(
     box, whole = box_of(bounds, first), whole_of(integer, first)
     check_start(first, box, whole)
     size = 4 + int(3 * math.log(ravel(first).size)) if population_size is None else int(population_size)
+    functions = () if constraints is None else functions_of(constraints)
+    if functions and noisy:
+        raise ValueError("noisy must be False with constraints: multipliers are read from single values")
+    limits = tolerances or Tolerances()
     settings = Settings(
-        factory, options, one, units, box, whole, tolerances or Tolerances(), int(seed), noisy, budget is not None
+        factory, options, one, units, box, whole, limits, int(seed), noisy, budget is not None, bool(functions)
     )
     record = None if out is None else Record(out)
-    pool = processes.Workers(f, count) if count else None
-    evaluation = (NoisyEvaluation if noisy else Evaluation)(f, vectorized, pool, target)
+    pool = processes.Workers(Both(f, functions) if functions else f, count) if count else None
+    if functions:
+        evaluation: Evaluation = ConstrainedEvaluation(f, functions, vectorized, pool, target, settings)
+    else:
+        evaluation = (NoisyEvaluation if noisy else Evaluation)(f, vectorized, pool, target)
     kinds = regimes.Restarts(restarts)
     search = Search(settings, first, begin, rng, size, kinds, evaluation, budget, callback, record, verbose)
     if resume and record is not None and (kept := record.read()) is not None:

@@ -25,3 +25,4 @@ class Settings:
     seed: int
     noisy: bool = False
     limited: bool = False  # whether there is a budget
+    constrained: bool = False
