@@ -126,6 +126,20 @@ class TestSciPy:
             fixed = scipy(wider, (2, 0, 7), bounds=bounds, constraints=constraints)
             np.testing.assert_allclose(fixed.x, [1.4, 1.7, 7], atol=1e-4)
 
+    @pytest.mark.parametrize(
+        "constraint",
+        [{"type": "eq", "fun": lambda x: x @ x - 2}, so.NonlinearConstraint(lambda x: x @ x, 2, 2)],
+        ids=["dictionary", "nonlinear"],
+    )
+    def test_equalities(self, constraint):
+        result = scipy(so.rosen, np.full(3, 0.5), 0.5, constraints=constraint)
+        assert result.success and abs(result.x @ result.x - 2) <= 1e-6
+        np.testing.assert_allclose(result.x, [0.911877, 0.831475, 0.690747], atol=1e-4)  # SLSQP's
+        plane = so.LinearConstraint(np.ones((1, 3)), 3, 3)
+        np.testing.assert_allclose(
+            scipy(shifted, np.zeros(3), 1.0, constraints=plane).x, [4 / 3, -5 / 3, 10 / 3], atol=1e-4
+        )
+
     def test_constraints_that_cannot_be_met_are_no_success(self):
         never = [so.NonlinearConstraint(lambda x: x[0], -np.inf, -1), so.NonlinearConstraint(lambda x: x[0], 1, np.inf)]
         result = scipy(shifted, [0.0, 0.0], 0.5, constraints=never, options={"maxiter": 400})
@@ -155,8 +169,7 @@ class TestSciPy:
             ({"bounds": so.Bounds([0, 0, 0], [1, 1, 1])}, ValueError, "bounds must have 2 lower"),
             ({"bounds": [(0, 1), (np.nan, 1)]}, ValueError, "bounds must not be NaN"),
             ({"options": {"maxiter": 0}}, ValueError, "maxiter must be an int of 1 or more"),
-            ({"constraints": {"type": "eq", "fun": np.sum}}, ValueError, "must be inequalities here"),
-            ({"constraints": [{"type": "less"}]}, ValueError, "needs 'type': 'ineq'"),
+            ({"constraints": [{"type": "less"}]}, ValueError, "needs 'type': 'eq' or 'ineq', and 'fun'"),
             ({"constraints": [3]}, TypeError, "constraints must be LinearConstraint"),
         ],
     )

@@ -29,7 +29,7 @@ _MESSAGES = {
 def scipy_method(sigma: Any = None, **settings: Any) -> Callable[..., Any]:
     """A method for `scipy.optimize.minimize`: `minimize(f, x0, method=scipy_method(sigma=0.5))`.
 
-    `fun`, `x0`, `args`, `bounds`, `constraints` (inequalities), `callback` (of both kinds; StopIteration ends the
+    `fun`, `x0`, `args`, `bounds`, `constraints` (equalities to 1e-6), `callback` (of both kinds; StopIteration ends the
     search), `tol` and `options` are as for SciPy's own methods. A coordinate with equal bounds is not searched; a start
     outside the bounds is moved to them, with SciPy's warning; gradients are not used.
 

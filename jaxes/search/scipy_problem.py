@@ -8,6 +8,8 @@ import numpy as np
 
 from jaxes.support.numerals import told
 
+_EQUAL = 1e-6
+
 
 class Box(NamedTuple):
     """Bounds of all coordinates, and which of them are free."""
@@ -100,12 +102,14 @@ def usual_sigma(x0: np.ndarray, box: Box) -> np.ndarray:
 def limits_of(constraints: Any) -> Callable[[np.ndarray], np.ndarray] | None:
     """Constraints as SciPy takes them, as one function g whose values must all be at most 0; None if there are none.
 
+    An equality holds where it is met to 1e-6.
+
     Args:
         constraints: `LinearConstraint`, `NonlinearConstraint`, a dictionary with "type" and "fun", or several of them.
 
     Raises:
         TypeError: if one is anything else.
-        ValueError: for equalities, which a search by evaluations does not meet.
+        ValueError: if a dictionary lacks its type or its function.
 
     >>> limits_of([{"type": "ineq", "fun": lambda x: x[0] - 1}])(np.array([3.0])).tolist()
     [-2.0]
@@ -132,27 +136,20 @@ def _part(constraint: Any) -> Callable[[np.ndarray], np.ndarray]:
     else:
         value = lambda x: np.atleast_1d(constraint.fun(x))
     lb, ub = np.asarray(constraint.lb, float), np.asarray(constraint.ub, float)
-    if (lb == ub).any():
-        raise ValueError(_EQUALITY)
 
     def part(x):
         y = np.asarray(value(x), float)
         low, high = np.broadcast_to(lb, y.shape), np.broadcast_to(ub, y.shape)
-        return np.concatenate([(low - y)[np.isfinite(low)], (y - high)[np.isfinite(high)]])
+        equal = low == high
+        sides = [(low - y)[np.isfinite(low) & ~equal], (y - high)[np.isfinite(high) & ~equal]]
+        return np.concatenate([*sides, np.abs(y - low)[equal] - _EQUAL])
 
     return part
 
 
 def _of_dictionary(constraint: dict[str, Any]) -> Callable[[np.ndarray], np.ndarray]:
     kind, fun, args = constraint.get("type"), constraint.get("fun"), constraint.get("args", ())
-    if kind == "eq":
-        raise ValueError(_EQUALITY)
-    if kind != "ineq" or not callable(fun):
-        raise ValueError(f"constraints: a dictionary needs 'type': 'ineq' and 'fun': a function, got {constraint!r}")
-    return lambda x: -np.atleast_1d(np.asarray(fun(x, *args), float))
-
-
-_EQUALITY = (
-    "constraints must be inequalities here, got an equality: give it a width, such as lb = -1e-3 and ub = 1e-3, or "
-    "compute one coordinate from the others"
-)
+    if kind not in ("eq", "ineq") or not callable(fun):
+        raise ValueError(f"constraints: a dictionary needs 'type': 'eq' or 'ineq', and 'fun', got {constraint!r}")
+    value = lambda x: np.atleast_1d(np.asarray(fun(x, *args), float))
+    return (lambda x: np.abs(value(x)) - _EQUAL) if kind == "eq" else (lambda x: -value(x))
