@@ -1,6 +1,7 @@
 """cma_es with restarts on BBOB, beside pycma from the same starts: average running times and successes.
 
 python benchmarks/bbob.py; writes benchmarks/results/bbob.json. The functions are those of the `ioh` package.
+With --profiles it runs all functions to 1e-8 instead, and writes bbob_profiles.json, bbob-5.png and bbob-10.png.
 
 An average running time (aRT) is the evaluations of all runs, each up to its success or its end, over the successes.
 """
@@ -9,12 +10,14 @@ import argparse
 import functools
 import itertools
 import multiprocessing
+import os
 import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 
 import _measure
+import _profiles
 import numpy as np
 
 UNIMODAL = (1, 2, 5, 6, 8, 9, 10, 11, 14)
@@ -138,15 +141,57 @@ def compare(
     return rows
 
 
+def of(case: tuple) -> Callable:
+    """The function of a profile."""
+    return problem(*case)
+
+
+def ours_to_the_end(f: Callable, case: tuple) -> None:
+    """A run of a profile."""
+    import jaxes
+
+    function, instance, n = case
+    start = starts(function, instance, n, 0)
+    how = {"target": 1e-8, "budget": BUDGET * n, "restarts": "ipop", "seed": instance, "verbose": 0}
+    jaxes.minimize_function(f, start, SIGMA, **how)
+
+
+def pycma_to_the_end(f: Callable, case: tuple) -> None:
+    """The same by pycma."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import cma
+
+        function, instance, n = case
+        options = {"ftarget": 1e-8, "seed": 1 + instance, "verbose": -9, "maxfevals": BUDGET * n}
+        cma.fmin2(f, starts(function, instance, n, 0), SIGMA, options, restarts=50)
+
+
+def profiles(pool) -> None:
+    """Run and draw the profiles."""
+    found = {}
+    for n in _profiles.INSTANCES:
+        sides = {"jaxes": ours_to_the_end, "pycma": pycma_to_the_end}
+        found[f"D={n}"] = _profiles.measure(pool, sides, of, n)
+        print(_profiles.draw(found[f"D={n}"], n))
+    what = f"cma_es with IPOP, x0 uniform in (-4, 4)^D, sigma {SIGMA:g}, {BUDGET} D evaluations at most"
+    grid = _profiles.GRID.round(2).tolist()
+    _measure.save("bbob_profiles", {"what": what, "targets": "51 from 1e2 to 1e-8", "grid": grid, **found})
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--profiles", action="store_true", help="runtime profiles of all functions")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only", nargs="*", help="names of the parts to run again; the others keep their results")
     options = parser.parse_args()
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of each process of the pool
     every = tuple(range(1, 25))
     alone = {"sides": ("jaxes",), "repeats": 3}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(options.workers, mp_context=context) as pool:
+        if options.profiles:
+            return profiles(pool)
         parts = {
             "D=5": lambda: compare(pool, UNIMODAL + HARD, 5, 15, 1e-8),
             "D=10": lambda: compare(pool, UNIMODAL + HARD, 10, 5, 1e-8),

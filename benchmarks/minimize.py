@@ -2,12 +2,13 @@
 
 python benchmarks/minimize.py [PART ...]; parts: evaluations, first, second, integer, loop (all by default). Writes
 benchmarks/results/minimize.json. Both sides get the same function, start, sigma and target; an evaluation counts until
-the target has been reached.
+the target has been reached. Linear algebra has one thread on both sides, which is what pycma is fastest with.
 """
 
 import argparse
 import gc
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 
 import _measure
 import numpy as np
+import threadpoolctl
 
 SEEDS = 25
 PROCESSES = 9  # of each side, for first calls
@@ -195,7 +197,7 @@ def beside(taken: dict[str, list[float]]) -> dict[str, Any]:
 
 def first() -> dict[str, Any]:
     """Seconds of a first call in a process of its own, after the imports."""
-    rows = {}
+    rows, own = {}, {**os.environ, **dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")}
     for name, (asked, _) in ASKED.items():
         if asked is None:
             continue
@@ -203,7 +205,7 @@ def first() -> dict[str, Any]:
         for turn in range(PROCESSES):
             for side in list(SIDES)[:: 1 if turn % 2 else -1]:
                 command = [sys.executable, __file__, "--process", side, name, str(turn)]
-                done = subprocess.run(command, capture_output=True, text=True, check=True)
+                done = subprocess.run(command, capture_output=True, text=True, check=True, env=own)
                 taken[side].append(json.loads(done.stdout.splitlines()[-1]))
         rows[name] = beside(taken)
         print(name, "first", rows[name], flush=True)
@@ -343,7 +345,8 @@ def main() -> None:
     parts = _measure.load("minimize").get("parts", {})
     for name in options.parts or PARTS:
         EXACT.clear()
-        parts[name] = PARTS[name]()
+        with threadpoolctl.threadpool_limits(1):
+            parts[name] = PARTS[name]()
         if EXACT:
             parts.setdefault("exact", {})[name] = [sum(EXACT), len(EXACT)]
         what = "cma_es as minimize_function runs it by default, beside pycma's fmin2"
