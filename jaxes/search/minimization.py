@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from jaxes.search import limits, spellings
 from jaxes.search import restarts as regimes
-from jaxes.search import spellings
 from jaxes.search import workers as processes
 from jaxes.search.bounds import box_of, check_start, ravel, sigmas, whole_of
 from jaxes.search.constrained import Both, ConstrainedEvaluation, functions_of
@@ -134,9 +134,18 @@ def minimize_function(
     functions = () if constraints is None else functions_of(constraints)
     if functions and noisy:
         raise ValueError("noisy must be False with constraints: multipliers are read from single values")
-    limits = tolerances or Tolerances()
     settings = Settings(
-        factory, options, one, units, box, whole, limits, int(seed), noisy, budget is not None, bool(functions)
+        factory=factory,
+        options=options,
+        sigma=one,
+        units=units,
+        box=box,
+        whole=whole,
+        tolerances=tolerances or Tolerances(),
+        seed=int(seed),
+        noisy=noisy,
+        limited=budget is not None,
+        constrained=bool(functions),
     )
     record = None if out is None else Record(out)
     pool = processes.Workers(Both(f, functions) if functions else f, count) if count else None
@@ -159,19 +168,10 @@ def _check(f, vectorized, budget, population_size, noisy, target, tolerances, ca
         raise TypeError(f"tolerances must be jaxes.termination.Tolerances(...), got {tolerances!r}")
     if callback is not None:
         checks.function("callback", callback, "a row of the history")
-    check_limits(budget, target)
+    limits.check(budget, target)
     if not isinstance(noisy, bool):
         raise TypeError(f"noisy must be True or False, got {told(noisy)}")
     if resume and out is None:
         raise ValueError("resume=True goes on with the search in a folder, so out must be given")
     if isinstance(verbose, str) or verbose not in (0, 1, 2):
         raise ValueError(f"verbose must be 0, 1 or 2, got {verbose!r}")
-
-
-def check_limits(budget: Any, target: Any) -> None:
-    """Raise unless a budget and a target are numbers."""
-    number = lambda value: isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if budget is not None and not (number(budget) and 1 <= budget < 2**63 and budget == int(budget)):
-        raise ValueError(f"budget must be a whole number of evaluations, 1 or more, got {told(budget)}")
-    if target is not None and (not number(target) or math.isnan(target)):
-        raise ValueError(f"target must be a number, got {target!r}")
