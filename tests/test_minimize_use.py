@@ -236,6 +236,28 @@ def test_a_long_history_is_thinned():
     assert nfev.tolist() == [0, 16, 32, 48, 64, 80, 96, 99]
 
 
+def test_steps_that_are_far_too_small_grow():
+    wanted = np.array([3e8, -1e7])
+    for integer in (None, True):
+        f = lambda x: float(np.sum(np.abs(x - wanted)))
+        result = jaxes.minimize_function(f, [0, 0], 1.0, integer=integer, target=1e-3, budget=5000, verbose=0)
+        assert result.stop == "target"
+    endless = jaxes.minimize_function(lambda x: float(x[0]), [0.0, 0.0], 1.0, verbose=0)
+    assert endless.stop == "upsigma" and endless.nfev < 3000
+
+
+def test_values_near_the_largest_double():
+    result = jaxes.minimize_function(lambda x: 1e308 * float(np.tanh(x @ x)), [1.0, 1.0], 0.3, budget=600, verbose=0)
+    assert result.fun < 1e303 and np.isfinite(result.history["median"]).all()
+
+
+def test_an_argument_that_there_is_not():
+    with pytest.raises(TypeError, match=r"foo is no argument here, and no option of cma_es: cma_es has c_m, "):
+        jaxes.minimize_function(sphere, [1.0], 1.0, foo=1)
+    with pytest.raises(TypeError, match=r"sed is no argument here, and no option of open_es; did you mean seed\?"):
+        jaxes.ESOpt([1.0], 1.0, 4, minimize=True, sed=1)
+
+
 def test_many_searches_compile_nothing_and_keep_nothing():
     """By `cma_es`; JAX is not even asked for a device."""
     import gc

@@ -1,13 +1,16 @@
 """The search in NumPy is the one of `cma_es`, its wrappers and its criteria: the same numbers."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.special
 
-import jaxes
-from jaxes.search import compiled, kept
 from jaxes.search.bounds import box_of, sigmas, whole_of
 from jaxes.search.compiled import CompiledEngine
 from jaxes.search.engines import engine_of
@@ -169,31 +172,44 @@ def test_a_state_goes_on_to_the_same_numbers(kind):
     assert flat(engine.ask())[:, 2].tolist() == np.round(flat(engine.ask())[:, 2]).tolist()
 
 
-def test_compiled_programs_outlive_a_process(tmp_path, monkeypatch):
-    monkeypatch.setenv("JAXES_CACHE", str(tmp_path / "programs"))
-    search = lambda **given: jaxes.minimize_function(
-        rosenbrock, np.zeros(2), 0.5, strategy="snes", target=1e-2, budget=900, verbose=0, **given
-    )
-    made = lambda: sorted(x.name for x in (tmp_path / "programs").glob("*.program"))
-    fresh = compiled._programs.cache_clear
-    fresh()
-    first = search(seed=3)
-    names = made()
-    assert len(names) == 2
-    fresh()
-    monkeypatch.setattr(kept, "_compiled", lambda *_: pytest.fail("compiled again"))
-    np.testing.assert_array_equal(search(seed=3).x, first.x)
-    monkeypatch.undo()
-    monkeypatch.setenv("JAXES_CACHE", str(tmp_path / "programs"))
-    for name in names:
-        (tmp_path / "programs" / name).write_bytes(b"no program")
-    fresh()
-    np.testing.assert_array_equal(search(seed=3).x, first.x)  # what cannot be read is made again
-    assert made() == names and all((tmp_path / "programs" / name).stat().st_size > 1000 for name in names)
-    fresh()
-    search(population_size=8)
-    assert len(made()) == 4
-    monkeypatch.setenv("JAXES_CACHE", "off")
-    fresh()
-    search(population_size=10)
-    assert len(made()) == 4 and kept.folder() is None
+SCRIPT = """
+import sys
+import numpy as np
+import jaxes
+from jaxes.search import kept
+
+compile_anew = kept._compiled
+made = []
+kept._compiled = lambda *args: made.append(1) or compile_anew(*args)
+result = jaxes.minimize_function(
+    lambda x: float(np.sum((x - 1) ** 2)), np.zeros(2), 0.5, strategy="snes", target=1e-2, budget=900, verbose=0
+)
+print(len(made), result.nfev, result.fun.hex())
+"""
+
+
+def test_compiled_programs_outlive_a_process(tmp_path):
+    folder = tmp_path / "programs"
+
+    def search(**variables):
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("JAX_", "JAXES_"))}
+        environment = {**own, "JAXES_CACHE": str(folder), **variables}
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout.split()
+
+    files = lambda: {path.name: path.stat().st_size for path in folder.glob("*.program")}
+    made, *result = search()
+    first = files()
+    assert made == "2" and len(first) == 2
+    made, *again = search()
+    assert made == "0" and again == result and files() == first
+    for name in first:
+        (folder / name).write_bytes(b"no program")
+    made, *again = search()
+    assert made == "2" and again == result and files().keys() == first.keys() and min(files().values()) > 1000
+    for variables in ({"JAXES_CACHE": "off"}, {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "jax")}):
+        made, *again = search(**variables)
+        assert made == "0" and again == result
+    assert files().keys() == first.keys() and not Path("off").exists()

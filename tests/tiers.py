@@ -27,6 +27,7 @@ EXTENDED: dict[str, tuple[str, ...]] = {
         "test_the_folder_of_train_goes_on_by_fit_and_remains_one_of_train",
     ),
     "test_cli_minimize": ("test_ctrl_c_prints_what_was_found_and_the_search_goes_on",),
+    "test_plain_search": ("test_compiled_programs_outlive_a_process",),
     "test_minimize_doors": (
         "test_beside_optunas_own",
         "test_a_study_goes_on_from_its_storage[sqlite]",

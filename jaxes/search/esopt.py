@@ -13,6 +13,7 @@ from jaxes.search.doubles import factory_of, start_of
 from jaxes.search.engines import engine_of
 from jaxes.search.evaluation import Evaluation
 from jaxes.search.history import History, row_of
+from jaxes.search.limits import TOLERANCES
 from jaxes.search.result import Result, sentence
 from jaxes.search.settings import Settings
 from jaxes.strategy import Strategy
@@ -79,7 +80,7 @@ class ESOpt:
         one, units = sigmas(sigma, start)
         box, whole = box_of(bounds, start), whole_of(integer, start)
         check_start(start, box, whole)
-        settings = Settings(factory, options, one, units, box, whole, tolerances or Tolerances(), int(seed))
+        settings = Settings(factory, options, one, units, box, whole, tolerances or TOLERANCES, int(seed))
         self._name = getattr(factory, "__name__", "strategy")
         self._engine = engine_of(settings, 0, population_size, one, start)
         self._start, self._box, self._whole = start, box, whole

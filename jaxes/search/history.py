@@ -15,7 +15,7 @@ def row_of(values: np.ndarray, nfev: int, fun: float) -> dict[str, Any]:
     known = np.sort(values[~np.isnan(values)])
     size = known.size
     best, worst = (float(known[0]), float(known[-1])) if size else (np.nan, np.nan)
-    median = float(known[(size - 1) // 2] + known[size // 2]) / 2 if size else np.nan
+    median = float(known[(size - 1) // 2] / 2 + known[size // 2] / 2) if size else np.nan
     row = {"nfev": nfev, "best": best, "median": median, "worst": worst, "fun": fun}
     return row | {"population_size": values.size}
 

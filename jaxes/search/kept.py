@@ -2,7 +2,8 @@
 
 The folder is `JAXES_CACHE`, or `jaxes/programs` in the user's folder for caches; `JAXES_CACHE=off` keeps none. A file's
 name is a digest of all that a program depends on: the strategy and its settings, shapes, the versions and sources of
-jaxes and JAX, and the machine.
+jaxes and JAX, and the machine. Where JAX has been told to keep compiled programs itself (`JAX_COMPILATION_CACHE_DIR`),
+nothing is kept here: what it has read cannot be written again.
 """
 
 import functools
@@ -25,7 +26,7 @@ _MOST = 256  # files; those that have not been used for longest are removed
 def folder() -> Path | None:
     """Where programs are kept; None if they are not."""
     given = os.environ.get(VARIABLE, "")
-    if given.lower() in ("off", "0", "none", "false", "no"):
+    if given.lower() in ("off", "0", "none", "false", "no") or jax.config.jax_compilation_cache_dir:
         return None
     if given:
         return Path(given).expanduser()
@@ -51,6 +52,10 @@ def kept(function: Callable[..., Any], name: str, recipe: Any, inputs: tuple, ou
     leaves, tree = jax.tree.flatten(inputs)
     loaded = _loaded(where, len(leaves), outputs)
     if loaded is None:
+        return _compiled(function, inputs, where)
+    try:
+        jax.block_until_ready(loaded(tree, inputs))
+    except Exception:  # it can be read, but not run
         return _compiled(function, inputs, where)
     return lambda *args: loaded(tree, args)
 

@@ -6,6 +6,10 @@ from typing import Any
 import numpy as np
 
 from jaxes.support.numerals import told
+from jaxes.termination import Tolerances
+
+TOLERANCES = Tolerances(growth=1e20)
+"""Of searches in float64, which may begin with steps that are far too small, as pycma's may."""
 
 
 def check(budget: Any, target: Any) -> None:

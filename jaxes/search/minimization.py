@@ -14,6 +14,7 @@ from jaxes.search.bounds import box_of, check_start, ravel, sigmas, whole_of
 from jaxes.search.constrained import Both, ConstrainedEvaluation, functions_of
 from jaxes.search.doubles import factory_of, start_of
 from jaxes.search.evaluation import Evaluation
+from jaxes.search.limits import TOLERANCES
 from jaxes.search.loop import Search
 from jaxes.search.record import Record
 from jaxes.search.repeated import NoisyEvaluation
@@ -84,7 +85,7 @@ def minimize_function(
             2009).
         population_size: members of the first run; 4 + floor(3 ln n) by default.
         strategy: a factory, `strategy(population_size, sigma, **options)`, or its name; `jaxes.cma_es` by default.
-        tolerances: thresholds of the criteria that end a run.
+        tolerances: thresholds of the criteria that end a run, `jaxes.termination.Tolerances`.
         callback: called after every generation with the new row of the history, and with `x`, the best point so far;
             if it returns True, the search ends.
         vectorized: `f` takes all candidates at once: float64[population_size, n] -> float[population_size].
@@ -141,7 +142,7 @@ def minimize_function(
         units=units,
         box=box,
         whole=whole,
-        tolerances=tolerances or Tolerances(),
+        tolerances=tolerances or TOLERANCES,
         seed=int(seed),
         noisy=noisy,
         limited=budget is not None,

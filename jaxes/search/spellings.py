@@ -1,5 +1,6 @@
 """What other libraries' names for the arguments of a search are here."""
 
+import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -35,8 +36,15 @@ _OF_ASK_AND_TELL = {
 }
 
 
+_OF_THE_SEARCH = (
+    *("bounds", "integer", "constraints", "noisy", "target", "budget", "restarts", "population_size", "strategy"),
+    *("tolerances", "callback", "vectorized", "workers", "out", "resume", "seed", "verbose"),
+)
+_OF_THE_LOOP = ("bounds", "integer", "maximize", "minimize", "population_size", "strategy", "tolerances", "seed")
+
+
 def check(options: Mapping[str, Any], factory: Callable[..., Any], *, loop: bool = False) -> None:
-    """Raise TypeError for an option that another library has and this search spells otherwise.
+    """Raise TypeError for an option that the factory does not have, or that this search spells otherwise.
 
     Args:
         options: by their names.
@@ -48,12 +56,22 @@ def check(options: Mapping[str, Any], factory: Callable[..., Any], *, loop: bool
     >>> check({"maxiter": 100}, jaxes.open_es)
     Traceback (most recent call last):
     TypeError: maxiter is no argument here: use budget=..., a number of evaluations of f
+    >>> check({"buget": 100}, jaxes.cma_es)
+    Traceback (most recent call last):
+    TypeError: buget is no argument here, and no option of cma_es; did you mean budget?
     """
     known = inspect.signature(factory).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
         return
     others = {**_HERE, "budget": _BUDGET, "target": "target=...", "restarts": "restarts=...", "verbose": _VERBOSE}
+    own, others = (_OF_THE_LOOP, others) if loop else (_OF_THE_SEARCH, _HERE)
     for name in options:
-        use = (others if loop else _HERE).get(name)
-        if use is not None and name not in known:
+        if name in known:
+            continue
+        if (use := others.get(name)) is not None:
             raise TypeError(f"{name} is no argument here: use {_OF_ASK_AND_TELL.get(use, use) if loop else use}")
+        maker = getattr(factory, "__name__", "the strategy")
+        theirs = [x for x in known if x not in ("population_size", "sigma")]
+        near = difflib.get_close_matches(name, [*own, *theirs], 1)
+        hint = f"; did you mean {near[0]}?" if near else f": {maker} has {', '.join(theirs)}"
+        raise TypeError(f"{name} is no argument here, and no option of {maker}{hint}")

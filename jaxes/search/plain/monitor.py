@@ -59,7 +59,7 @@ class Monitor:
         if some:
             ranked = np.sort(finite(values))
             best, worst = float(ranked[0]), float(ranked[-1])
-            median = float(ranked[(self._size - 1) // 2] + ranked[self._size // 2]) / 2
+            median = float(ranked[(self._size - 1) // 2] / 2 + ranked[self._size // 2] / 2)
             self.told += 1
             _push(self.best, best, self._record)
             _push(self.median, median, self._record)
