@@ -34,12 +34,14 @@ class AugmentedLagrangian:
 
     MEMORY = 0.8
     """Share of what is known that is kept in each generation."""
-    LEAST, FIRST, MOST = 0.1, 0.3, 1.0
+    LEAST, FIRST, MOST = 0.1, 0.3, 3.0
     """Factors on g^2 are such that it counts so much of what the Lagrangian varies."""
     RISE, FALL = 2.0, 0.8
     """How much a factor may change in a generation."""
     GROWTH = 1.2
     """How a factor grows where the members break a constraint by more than their spread."""
+    STEEP = 10.0
+    """How many times as steep as the objective a factor may then make the Lagrangian."""
     NEAR = 2.0
     """Standard deviations from which on a constraint that holds loses its multiplier."""
 
@@ -71,7 +73,7 @@ class AugmentedLagrangian:
         spread, mean = g[whole].std(axis=0), g[whole].mean(axis=0)
         known = whole & np.isfinite(f)
         if known.sum() >= 2 and np.ptp(f[known]) > 0:
-            self._estimate(f[known], g[known], mean / np.maximum(spread, _TINY), spread)
+            self._estimate(f[known], g[known], mean / np.where(spread > 0, spread, 1.0), spread)
 
     def _begin(self, g: np.ndarray) -> None:
         spread, m = g.std(axis=0), g.shape[1]
@@ -97,15 +99,16 @@ class AugmentedLagrangian:
             l = nonnegative(total / unit / unit[:, None] + np.diag(inside**2 + 1e-8), pull / unit) / unit
             residual = np.maximum(np.mean((f + g @ l) ** 2), least)
         self._products, self._slopes, self._l, self._residual = total, pull, l, residual
-        self._set_factors(first, place, spread)
+        self._set_factors(first, f.std(), place, spread)
 
-    def _set_factors(self, first: bool, place: np.ndarray, spread: np.ndarray) -> None:
+    def _set_factors(self, first: bool, slope: float, place: np.ndarray, spread: np.ndarray) -> None:
         moving = spread > 0
-        fair = np.sqrt(self._residual) / np.where(moving, spread, 1.0) ** 2
+        square = np.where(moving, spread, 1.0) ** 2
+        fair = np.sqrt(self._residual) / square
         if first:
             self._m = np.where(moving, self.FIRST * fair, self._m)
         wanted = np.clip(self._m, self.LEAST * fair, self.MOST * fair)
-        grown = self._m * self.GROWTH ** np.minimum(place, 3)
+        grown = np.minimum(self._m * self.GROWTH ** np.minimum(place, 3), self.STEEP * slope / square)
         wanted = np.where(place > 1, np.maximum(wanted, grown), wanted)
         self._m = np.where(moving, np.clip(wanted, self.FALL * self._m, self.RISE * self._m), self._m)
 
