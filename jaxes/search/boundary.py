@@ -53,7 +53,7 @@ class Boundary:
         if len(x) < 2:
             return None
         if not self._margins.size:
-            self._margins = np.full(g.shape[1], self.FIRST)
+            self._margins, self._moved = np.full(g.shape[1], self.FIRST), np.zeros(g.shape[1], bool)
             self._x, self._g = np.zeros((0, x.shape[1])), np.zeros((0, g.shape[1]))
         self._add(x - x.mean(axis=0), g - g.mean(axis=0))
         if self._wait > 0:
