@@ -150,6 +150,11 @@ def test_workers_vectorized_and_a_second_half_give_the_same_numbers(tmp_path):
 def test_restarts_keep_the_run_that_settled_lowest():
     result = search(added("sphere", 0), budget=12_000, restarts=2, population_size=8, tolerances=None)
     assert len(result.xs) == result.restarts + 1 and result.fun == result.funs.min() == result.funs[0]
+    for budget in (606, 612, 618, 640):  # enough for a run, with nothing or little left
+        spent = jaxes.minimize_function(
+            lambda x: float(x @ x), [1.0, 1.0], 0.5, noisy=True, budget=budget, restarts="ipop", verbose=0
+        )
+        assert spent.nfev <= budget and spent.stop == "budget" and len(spent.xs) in (1, 2) and spent.fun < 1e-6
     two = search(lambda x: float(x @ x), restarts=1)
     assert two.restarts == 1 and len(two.xs) == 2 and two.stop.startswith("tolfun")
 

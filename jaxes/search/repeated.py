@@ -112,7 +112,9 @@ class NoisyEvaluation(Evaluation):
         return self.best or [(self._median, engine.mean)]
 
     def end(self, engine: NoisyEngine) -> None:
-        """Evaluate where the run has settled."""
+        """Evaluate where the run has settled, if it has begun."""
+        if not engine.noise.generations:
+            return
         point = jax.tree.map(lambda x: np.asarray(x)[None], engine.mean)
         value = self._means(point, self._last(self.nfev))
         super().keep(point, 0, float(value[0]))
