@@ -230,22 +230,24 @@ class TestOptuna:
 
     @pytest.mark.parametrize("kind", ["sqlite", "journal"])
     def test_a_study_goes_on_from_its_storage(self, kind, tmp_path):
-        def opened(name):
+        def run(name, trials):
             if kind == "sqlite":
-                storage = f"sqlite:///{tmp_path / name}"
+                storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path / name}")
             else:
                 file = optuna.storages.journal.JournalFileBackend(str(tmp_path / name))
                 storage = optuna.storages.JournalStorage(file)
-            return quiet(
-                storage=storage, study_name="s", load_if_exists=True, sampler=jaxes.optuna_sampler(0.2, seed=5)
-            )
+            sampler = jaxes.optuna_sampler(0.2, seed=5)
+            study = quiet(storage=storage, study_name="s", load_if_exists=True, sampler=sampler)
+            study.optimize(sphere, n_trials=trials)
+            found = [trial.params for trial in study.trials]
+            if kind == "sqlite":
+                storage.remove_session()
+                storage.engine.dispose()
+            return found
 
-        whole = opened("whole")
-        whole.optimize(sphere, n_trials=25)
-        for trials in (13, 12):
-            cut = opened("cut")
-            cut.optimize(sphere, n_trials=trials)
-        assert [trial.params for trial in cut.trials] == [trial.params for trial in whole.trials]
+        whole = run("whole", 25)
+        run("cut", 13)
+        assert run("cut", 12) == whole
 
     def test_a_sampler_is_pickled(self):
         sampler = pickle.loads(pickle.dumps(jaxes.optuna_sampler(seed=3)))

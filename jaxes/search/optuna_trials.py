@@ -1,6 +1,7 @@
 """The sampler: which trial is which member of a generation, and a generation told when its trials have ended."""
 
 import base64
+import copy
 import hashlib
 import json
 import math
@@ -20,6 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from jaxes.search.doubles import factory_of, positive
 from jaxes.search.esopt import ESOpt
+from jaxes.search.history import History
 from jaxes.search.optuna_space import Space
 from jaxes.support import checks
 
@@ -35,6 +37,11 @@ class _Search:
         self.opt, self.generation, self.run, self.size = opt, generation, run, size
         self.token = secrets.token_hex(4)  # tells it from one that another process has made at the same time
         self.members: np.ndarray = opt.ask()  # float64[size, n]
+
+    def __getstate__(self) -> dict[str, Any]:
+        opt = copy.copy(self.opt)
+        opt._history = History(self.members.shape[1])  # which would grow, and the study tells it
+        return {**self.__dict__, "opt": opt}
 
     def further(self, number: int) -> np.ndarray:
         """A draw beyond the members, with their mean and covariance, the same one for the same number: float64[n]."""

@@ -53,6 +53,9 @@ class Normals:
         self._key, self._size, self._n = key, size, n
         self._first, self._numbers = 0, np.empty((0, size, n))
 
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_first": 0, "_numbers": self._numbers[:0]}  # drawn again when they are needed
+
     def of(self, generation: int) -> np.ndarray:
         """float64[size, n]."""
         if not 0 <= generation - self._first < len(self._numbers):
