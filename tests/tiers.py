@@ -28,6 +28,7 @@ EXTENDED: dict[str, tuple[str, ...]] = {
     ),
     "test_cli_minimize": ("test_ctrl_c_prints_what_was_found_and_the_search_goes_on",),
     "test_plain_search": ("test_compiled_programs_outlive_a_process",),
+    "test_minimize_noisy": ("test_the_optimum_under_additive_noise[ellipsoid",),
     "test_minimize_doors": (
         "test_beside_optunas_own",
         "test_a_study_goes_on_from_its_storage[sqlite]",
