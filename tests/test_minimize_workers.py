@@ -188,6 +188,11 @@ def test_what_cannot_be_sent_is_refused(monkeypatch, tmp_path):
     lock = threading.Lock()
     with pytest.raises(TypeError, match=r"^f cannot be sent to worker processes \(.*lock.*\); workers=None evaluates"):
         Workers(lambda x: lock.locked(), 2)
+    with (
+        Workers(lambda x: threading.Lock(), 1) as workers,
+        pytest.raises(TypeError, match=r"^f returned a lock, which"),
+    ):
+        list(workers.evaluate([1.0]))
     (tmp_path / "fleeting.py").write_text("def f(x):\n    return 1.0\n")
     monkeypatch.syspath_prepend(tmp_path)
     import fleeting  # type: ignore

@@ -31,7 +31,7 @@ def serve(connection: Connection) -> None:
                 sys.path[:], sys.argv[:], sent = message
                 message, f = sent, _load(sent)
                 continue
-            answer = "value", _dumped(f(pickle.loads(message)))
+            answer = "value", _value(f(pickle.loads(message)))
         except BaseException as error:
             answer = "error", _told(error)
         try:
@@ -66,6 +66,14 @@ def _read(connection: Connection, parent: int, inbox: queue.SimpleQueue) -> None
         inbox.put(None)
     time.sleep(PATIENCE)
     os.killpg(0, signal.SIGKILL)
+
+
+def _value(value: Any) -> bytes:
+    try:
+        return _dumped(value)
+    except Exception as error:
+        kind = type(value).__name__
+        raise TypeError(f"f returned a {kind}, which cannot be sent from a worker process ({error})") from error
 
 
 def _dumped(value: Any) -> bytes:
