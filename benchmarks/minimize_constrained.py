@@ -149,7 +149,7 @@ class MeanPoint(Boundary):
 
 
 class NoMemory(AugmentedLagrangian):
-    MEMORY = 0.0
+    MEMBERS = 0.0
 
 
 class ByRules(AugmentedLagrangian):

@@ -32,8 +32,8 @@ class AugmentedLagrangian:
     True
     """
 
-    MEMORY = 0.8
-    """Share of what is known that is kept in each generation."""
+    MEMBERS = 4.0
+    """For each multiplier, as many members of older generations are remembered."""
     LEAST, FIRST, MOST = 0.1, 0.3, 3.0
     """Factors on g^2 are such that it counts so much of what the Lagrangian varies."""
     RISE, FALL = 2.0, 0.8
@@ -91,10 +91,12 @@ class AugmentedLagrangian:
         least = 0.1 * (np.mean(f**2) if first else self._residual)
         residual = np.maximum(np.mean((f + g @ self._l) ** 2), least)
         inside = np.maximum(-place - self.NEAR, 0)
+        older = self.MEMBERS * self._l.size / f.size
+        kept = older / (1 + older)
         products, slopes = g.T @ g / f.size, -g.T @ f / f.size
         for _ in range(2):  # a generation counts by how well it is explained, which depends on the estimate
-            total = self.MEMORY * self._products + products / residual
-            pull = self.MEMORY * self._slopes + slopes / residual
+            total = kept * self._products + products / residual
+            pull = kept * self._slopes + slopes / residual
             unit = np.sqrt(np.diag(total)) + _TINY
             l = nonnegative(total / unit / unit[:, None] + np.diag(inside**2 + 1e-8), pull / unit) / unit
             residual = np.maximum(np.mean((f + g @ l) ** 2), least)
