@@ -6,6 +6,7 @@ the target has been reached. Linear algebra has one thread on both sides, which 
 """
 
 import argparse
+import functools
 import gc
 import json
 import os
@@ -29,23 +30,29 @@ SEARCHES = 1000
 
 
 def rosenbrock(x: np.ndarray) -> float:
-    return float(100 * np.sum((x[1:] - x[:-1] ** 2) ** 2) + np.sum((1 - x[:-1]) ** 2))
+    bend, rest = x[1:] - x[:-1] ** 2, 1 - x[:-1]
+    return float(100 * (bend @ bend) + rest @ rest)
 
 
 def rastrigin(x: np.ndarray) -> float:
-    return float(10 * (x.size - np.sum(np.cos(2 * np.pi * x))) + np.sum(x**2))
+    return float(10 * (x.size - np.cos(2 * np.pi * x).sum()) + x @ x)
+
+
+@functools.cache
+def _scales(n: int) -> np.ndarray:
+    return 10 ** (6 * np.arange(n) / (n - 1))
 
 
 def ellipsoid(x: np.ndarray) -> float:
-    return float(np.sum(10 ** (6 * np.arange(x.size) / (x.size - 1)) * x**2))
+    return float(_scales(x.size) @ (x * x))
 
 
 def sphere(x: np.ndarray) -> float:
-    return float(np.sum(x**2))
+    return float(x @ x)
 
 
 def one_max(x: np.ndarray) -> float:
-    return float(x.size - np.sum(x))
+    return float(x.size - x.sum())
 
 
 class Problem(NamedTuple):

@@ -8,6 +8,7 @@ parameters; "" stands for the whole module.
 EXTENDED: dict[str, tuple[str, ...]] = {
     "test_benchmarks": ("",),
     "test_benchmarks_learning": ("",),
+    "test_benchmarks_minimize": ("",),
     "test_documents": (
         "test_readme_snippet",
         "test_notebook",
