@@ -68,9 +68,9 @@ def minimize_function(
         integer: which coordinates are whole numbers: True for all, n booleans, or their places; `f` gets whole numbers
             there (`jaxes.wrappers.integer`).
         constraints: a function of the same argument as `f` that returns numbers g_i(x), or a list of such functions:
-            g_i(x) <= 0 is wanted (`jaxes.search.lagrangian`; with `vectorized`, float64[population_size, m]). They may
-            be broken on the way, and `f` may be NaN there; `x` and `fun` are of the best point where all hold. Members
-            are ranked by an augmented Lagrangian, whose values stand in the history. h(x) = 0 is approached by
+            g_i(x) <= 0 is wanted (`jaxes.search.lagrangian`; with `vectorized`, float64[population_size, m], and both
+            get one candidate more now and then). They may be broken on the way, and `f` may be NaN there; `x` and `fun`
+            are of the best point where all hold, and `violation` says whether there was one. Members are ranked by an augmented Lagrangian, whose values stand in the history. h(x) = 0 is approached by
             h(x) - e <= 0 and -h(x) - e <= 0.
         noisy: whether `f` returns another value when it is called again. Some members are evaluated twice then, steps
             get wider where noise would hide differences, and members are evaluated more often where noise grows with
@@ -88,8 +88,11 @@ def minimize_function(
         tolerances: thresholds of the criteria that end a run, `jaxes.termination.Tolerances`.
         callback: called after every generation with the new row of the history, and with `x`, the best point so far;
             if it returns True, the search ends.
-        vectorized: `f` takes all candidates at once: float64[population_size, n] -> float[population_size].
-        workers: processes that evaluate `f`; -1 for one on each core, None for none.
+        vectorized: `f` takes all candidates at once: float64[population_size, n] -> float[population_size]. With
+            `noisy` it also gets other numbers of them.
+        workers: processes that evaluate `f`; -1 for one on each core, None for none. `f` may be anything that can be
+            called, also a lambda or a notebook's; each process has a copy of it. A member whose process dies is
+            evaluated again. The numbers are those of a search without processes.
         out: a folder for the state of the search and `history.json`, which `jaxes plot` draws; both are written while
             it goes on.
         resume: go on with the search in `out`, if there is one, to the same numbers as if it had not been stopped.
