@@ -70,8 +70,9 @@ def minimize_function(
         constraints: a function of the same argument as `f` that returns numbers g_i(x), or a list of such functions:
             g_i(x) <= 0 is wanted (`jaxes.search.lagrangian`; with `vectorized`, float64[population_size, m], and both
             get one candidate more now and then). They may be broken on the way, and `f` may be NaN there; `x` and `fun`
-            are of the best point where all hold, and `violation` says whether there was one. Members are ranked by an augmented Lagrangian, whose values stand in the history. h(x) = 0 is approached by
-            h(x) - e <= 0 and -h(x) - e <= 0.
+            are of the best point where all hold, and `violation` says whether there was one. Members are ranked by an
+            augmented Lagrangian, whose values stand in the history. h(x) = 0 is approached by h(x) - e <= 0 and
+            -h(x) - e <= 0.
         noisy: whether `f` returns another value when it is called again. Some members are evaluated twice then, steps
             get wider where noise would hide differences, and members are evaluated more often where noise grows with
             the steps (`jaxes.search.noisy`, after Hansen et al. 2009). `x` is where the search settles, an average of
