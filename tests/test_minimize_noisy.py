@@ -83,6 +83,7 @@ def test_failed_evaluations(bad):
     expected = [1.0, 2.0, 3.0, 4.0, 5.0, np.nan] if np.isnan(bad) else [bad, bad, 3.0, 4.0, 5.0, bad]
     assert np.array_equal(values, expected, equal_nan=True)
     assert np.isnan(mean_of(np.array([[np.inf], [-np.inf]])))[0]
+    assert mean_of(np.full((25, 1), 0.1)).tolist() == [0.1] and mean_of(np.full((3, 1), 1e308)).tolist() == [1e308]
 
     rng = np.random.default_rng(0)
     f = lambda x: bad if rng.random() < 0.1 and bad != -np.inf else float(x @ x) + 0.1 * rng.standard_normal()

@@ -153,9 +153,11 @@ def mean_of(values: np.ndarray) -> np.ndarray:
     [1.5, 5.0, nan]
     """
     valid = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):
-        total = np.where(valid, values, 0).sum(axis=0)
-        return np.where(valid.any(axis=0), total / np.maximum(valid.sum(axis=0), 1), np.nan)
+    count = np.maximum(valid.sum(axis=0), 1)
+    base = np.where(np.isfinite(values[0]), values[0], 0)  # the mean of equal values is that value, to the last bit
+    with np.errstate(invalid="ignore", over="ignore"):
+        means = base + (np.where(valid, values - base, 0) / count).sum(axis=0)
+    return np.where(valid.any(axis=0), means, np.nan)
 
 
 class Path:
