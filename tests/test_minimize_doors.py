@@ -177,7 +177,18 @@ class TestSciPy:
         with pytest.raises(error, match=message):
             scipy(shifted, [0.5, 0.5], 0.5, **given)
 
+    def test_a_function_with_its_gradient_and_a_method_of_basinhopping(self):
+        both = lambda x: (so.rosen(x), so.rosen_der(x))
+        with pytest.warns(RuntimeWarning, match="does not use gradient information"):
+            assert scipy(both, np.zeros(2), 0.5, jac=True).fun < 1e-10
+        method = {"method": jaxes.scipy_method(0.2, budget=300), "bounds": [(-4, 4)]}
+        waves = lambda x: x[0] ** 2 / 20 + np.cos(3 * x[0])
+        found = so.basinhopping(waves, [3.5], niter=10, stepsize=2.0, minimizer_kwargs=method, rng=1)
+        assert abs(abs(found.x[0]) - 1.0356) < 1e-2
+
     def test_what_scipy_takes_is_no_setting(self):
+        with pytest.raises(TypeError, match=r"method must be jaxes.scipy_method\(\), with parentheses"):
+            so.minimize(shifted, [0.0], method=jaxes.scipy_method)
         with pytest.raises(TypeError, match=r"bounds is given to scipy.optimize.minimize, not to scipy_method"):
             jaxes.scipy_method(0.5, bounds=(0, 1))
 

@@ -26,7 +26,7 @@ _MESSAGES = {
 }
 
 
-def scipy_method(sigma: Any = None, **settings: Any) -> Callable[..., Any]:
+def scipy_method(sigma: Any = None, *more: Any, **settings: Any) -> Callable[..., Any]:
     """A method for `scipy.optimize.minimize`: `minimize(f, x0, method=scipy_method(sigma=0.5))`.
 
     `fun`, `x0`, `args`, `bounds`, `constraints` (equalities to 1e-6), `callback` (of both kinds; StopIteration ends the
@@ -48,7 +48,7 @@ def scipy_method(sigma: Any = None, **settings: Any) -> Callable[..., Any]:
         result of `minimize_function`.
 
     Raises:
-        TypeError: for what `scipy.optimize.minimize` takes itself.
+        TypeError: for what `scipy.optimize.minimize` takes itself, or if SciPy is given this function uncalled.
 
     >>> import numpy as np, scipy.optimize
     >>> f = lambda x: np.sum((x - [1, 2]) ** 2)
@@ -56,6 +56,8 @@ def scipy_method(sigma: Any = None, **settings: Any) -> Callable[..., Any]:
     >>> result.success, np.round(result.x, 4).tolist()
     (True, [1.0, 2.0])
     """
+    if callable(sigma) or more:
+        raise TypeError("method must be jaxes.scipy_method(), with parentheses; sigma=... may stand in them")
     for name in settings:
         if name in _SCIPYS:
             raise TypeError(f"{name} is given to scipy.optimize.minimize, not to scipy_method")
