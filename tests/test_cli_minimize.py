@@ -104,6 +104,8 @@ def test_a_search_goes_on_from_its_folder(folder, capsys):
         ("shifted", ["--x0", 0, "--sigma", 1, "--strategy", "cma"], "unknown strategy 'cma'; did you mean"),
         ("shifted", ["--x0", 0, "--sigma", 1, "--options", "c_m=abc"], "c_m of cma_es must be a number, got 'abc'"),
         ("shifted", ["--x0", 0, "--sigma", 1, "--restarts", "ipo"], "ipop"),
+        ("shifted", ["--x0", 0, "--sigma", 1, "--restarts", "-2"], "restarts must be None, a number of 0 or more"),
+        ("", ["--x0", 0, "--sigma", 1], "minimize needs a function as MODULE:NAME"),
         ("shifted", ["--x0", 0, "--sigma", 1, "--resume"], "--out names it"),
     ],
 )

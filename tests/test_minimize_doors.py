@@ -181,7 +181,7 @@ class TestSciPy:
         both = lambda x: (so.rosen(x), so.rosen_der(x))
         with pytest.warns(RuntimeWarning, match="does not use gradient information"):
             assert scipy(both, np.zeros(2), 0.5, jac=True).fun < 1e-10
-        method = {"method": jaxes.scipy_method(0.2, budget=300), "bounds": [(-4, 4)]}
+        method = {"method": jaxes.scipy_method(0.2, budget=300)}
         waves = lambda x: x[0] ** 2 / 20 + np.cos(3 * x[0])
         found = so.basinhopping(waves, [3.5], niter=10, stepsize=2.0, minimizer_kwargs=method, rng=1)
         assert abs(abs(found.x[0]) - 1.0356) < 1e-2

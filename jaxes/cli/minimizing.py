@@ -14,7 +14,7 @@ from jaxes.training.config import Config, other_options
 
 
 def minimize(args: Minimize) -> int:
-    if ":" not in args.function:
+    if not all(args.function.partition(":")):
         raise ValueError(f"minimize needs a function as MODULE:NAME, such as my_module:cost, got {args.function!r}")
     if not args.x0:
         raise ValueError("minimize needs --x0, where to start: one number for each coordinate, such as --x0 0 0 0")
@@ -70,4 +70,7 @@ def _sigma(given: tuple[float, ...], bounds: Any, n: int) -> Any:
 
 
 def _restarts(given: str | None) -> Any:
-    return int(given) if given is not None and given.isdigit() else given
+    try:
+        return None if given is None else int(given)
+    except ValueError:
+        return given
