@@ -31,7 +31,7 @@ REASONS = (
 )
 RECORD = 1024  # generations at most that stagnation looks back
 STAGNATION_EVERY = 16  # generations between two looks at it: it takes sorting
-AXES_EVERY = 10  # generations between two looks at the axes, or a fifth of the dimension: they take a decomposition
+AXES_EVERY = 10  # generations between two looks at the axes, or twice the dimension: they take a decomposition
 
 
 class Tolerances(NamedTuple):
@@ -130,7 +130,7 @@ def watch(
     limit = jnp.minimum(jnp.asarray(tolerances.condition, dtype), 4 / jnp.finfo(dtype).eps)
     if deviations is not None and deviations.root is not None:
         root = deviations.root
-        look = told % max(AXES_EVERY, n // 5) == 0
+        look = told % max(AXES_EVERY, 2 * n) == 0
         seen = (condition, shortest)
         condition, shortest = jax.lax.cond(look, lambda: _extent(root.astype(dtype)), lambda: seen)
         axis = 0.1 * deviations.sigma.astype(dtype) * shortest

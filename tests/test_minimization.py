@@ -62,7 +62,7 @@ def test_far_from_the_origin_as_precise_as_doubles_are():
 
 
 def test_a_reached_target_is_reached():
-    start, options = np.full(5, 0.8), {"population_size": 80, "seed": 2, "verbose": 0}
+    start, options = np.full(5, 0.8), {"population_size": 200, "seed": 2, "verbose": 0}
     result = jaxes.minimize_function(rastrigin, start, 1.0, target=1e-6, **options)
     assert result.stop == "target" and rastrigin(result.x) == result.fun <= 1e-6
 

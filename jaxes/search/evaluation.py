@@ -84,12 +84,18 @@ class Evaluation:
             for i in range(size):  # in their order, whichever came first
                 self.keep(members, i, values[i])
             return values
+        # Every argument is an array of its own: f may change it.
+        rows = members.copy() if isinstance(members, np.ndarray) and members.ndim > 1 else None
+        ends, best = self.target is not None, self.best
         for i in range(size):
-            value = value_of(self._f(member(members, i)))  # an array of its own: f may change it
+            value = self._f(member(members, i) if rows is None else rows[i])
+            if type(value) is not float:
+                value = value_of(value)
             self.nfev += 1
             values[i] = value
-            self.keep(members, i, value)
-            if self.enough(value):
+            if len(best) < self.BEST or value < best[-1][0]:
+                self.keep(members, i, value)
+            if ends and self.enough(value):
                 break  # the rest would be thrown away
         return values
 

@@ -20,7 +20,7 @@ class CMA:
     """The search distribution, and how it learns.
 
     Args:
-        key: two words, see `jaxes.search.plain.noise.key_of`.
+        key: of the random numbers, a seed and the number of the run.
         mean: float64[n], where to start.
         sigma: initial step size.
         size: members per generation.
@@ -50,6 +50,7 @@ class CMA:
         numbers = table_1(n, effective) | {name: rate for name, rate in rates.items() if rate is not None}
         self.c_m, self.c_sigma, self.d_sigma, self.c_c, self.c_1, self.c_mu = (float(numbers[x]) for x in RATES)
         self._signed = signed_weights(size, n, effective, self.c_1, self.c_mu) if active else self._positive
+        self._sum = float(self._signed.sum())
         rarely = 1 / (10 * n * max(self.c_1 + self.c_mu, 1e-12))  # appendix B.2
         self._every = int(min(max(rarely, 1), 1e6)) if interval is None else interval
         self._length = paths.expected_length(n)
@@ -69,8 +70,11 @@ class CMA:
 
     def ask(self) -> np.ndarray:
         """float64[size, n]: the points of this generation (eqs. 39, 40)."""
-        steps = self._normals.of(self.step) @ self.root.T
-        return self.mean + self.sigma * (steps + self.rest * (1 / self.sigma))
+        points = self._normals.of(self.step) @ self.root.T
+        points *= self.sigma
+        points += self.rest
+        points += self.mean
+        return points
 
     def steps_to(self, points: list[np.ndarray]) -> np.ndarray:
         """float64[size, n]: this generation's normal numbers, the first of them such that they lead to given points.
@@ -92,14 +96,16 @@ class CMA:
             values: float64[size].
             steps: float64[size, n], what has been used instead of the normal numbers drawn, in units of the root.
         """
-        if np.isnan(values).all():
+        if not (values == values).any():  # all are NaN
             self.step += 1
             return
         n, z = self.n, self._normals.of(self.step) if steps is None else steps
         weights, signed = recombination((self._positive, self._signed), values)
         mu_eff = 1 / (weights @ weights)
-        # Negative weights act on steps of Mahalanobis length sqrt(n): eq. 46.
-        signed = np.where(signed < 0, signed * n / np.maximum((z * z).sum(axis=1), 1e-30), signed)
+        worse = np.flatnonzero(signed < 0)
+        if worse.size:  # negative weights act on steps of Mahalanobis length sqrt(n): eq. 46
+            lengths = np.einsum("ij,ij->i", z[worse], z[worse])
+            signed[worse] *= n / np.maximum(lengths, 1e-30)
         white = weights @ z
         wanted = self.rest + self.c_m * self.sigma * (self.root @ white)  # eqs. 41, 42
         mean = self.mean + wanted
@@ -111,8 +117,8 @@ class CMA:
         moving = float(length < (1.4 + 2 / (n + 1)) * settled)  # h_sigma
         path_c = self._cumulated(self.path_c, self.c_c, mu_eff, moving * white)  # eq. 45
         stalled = (1 - moving) * self.c_c * (2 - self.c_c)
-        kept = 1 + self.c_1 * stalled - self.c_1 - self.c_mu * self._signed.sum()
-        if not (np.abs(mean).max() <= max(_MOST, np.abs(self.mean).max()) and sigma <= max(_MOST, self.sigma)):
+        kept = 1 + self.c_1 * stalled - self.c_1 - self.c_mu * self._sum
+        if not (sigma < _MOST and mean @ mean < _MOST) and not self._within_range(mean, sigma):
             self.step += 1
             return
         root, change, path_c = self._learned(kept, z, self.c_mu * signed, path_c)
@@ -128,13 +134,18 @@ class CMA:
             path_c=path_c,
         )
 
+    def _within_range(self, mean: np.ndarray, sigma: float) -> bool:
+        """Whether numbers are no larger than a search may have, or than they were; see `within_range`."""
+        most = max(_MOST, float(np.abs(self.mean).max()))
+        return bool(np.abs(mean).max() <= most and sigma <= max(_MOST, self.sigma))
+
     def _learned(
         self, kept: float, z: np.ndarray, weights: np.ndarray, path_c: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Root, change and path after eq. 47; a new root when it is due."""
         if self._every == 1 and 2 * (self.size + 1) <= self.n:
             columns = np.concatenate([path_c[None], z]).T
-            root, path_c = renewed_by_steps(self.root, kept, columns, np.append(self.c_1, weights), path_c)
+            root, path_c = renewed_by_steps(self.root, kept, columns, np.concatenate([[self.c_1], weights]))
             return root, self.change, path_c
         change = kept * self.change + self.c_1 * np.outer(path_c, path_c) + (weights[:, None] * z).T @ z
         if (self.step + 1) % self._every:

@@ -12,7 +12,6 @@ import numpy as np
 from jaxes.search.bounds import ravel
 from jaxes.search.plain.cma import CMA, RATES
 from jaxes.search.plain.monitor import Monitor
-from jaxes.search.plain.noise import key_of
 from jaxes.search.plain.one_thread import one_thread
 from jaxes.search.plain.place import Place
 from jaxes.search.settings import Settings
@@ -46,7 +45,7 @@ class PlainEngine:
         low, high = (None, None) if box is None else box
         self._place = Place(settings.units, low, high, settings.whole, margin=1 / (x.size * size))
         options = settings.options | {"active": settings.options.get("active", True)}
-        self._search = CMA(key_of(settings.seed, run), self._place.point(x), sigma, size, **options)
+        self._search = CMA((settings.seed, run), self._place.point(x), sigma, size, **options)
         self._monitor = Monitor(x.size, size, settings.tolerances)
         self._injected: list[np.ndarray] = []
         self._steps: np.ndarray | None = None
@@ -74,7 +73,7 @@ class PlainEngine:
         return None if self._last is None else _info(*self._last)
 
     def ask(self) -> Any:
-        with one_thread(self._search.n):
+        with one_thread(self._search.n, rows=self.size):
             members = self._place.members(self._search.ask())
         self._steps = None
         if self._injected:

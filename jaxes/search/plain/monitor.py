@@ -29,7 +29,7 @@ class Monitor:
         self._record = min(RECORD, 2 * self._least)
         self._back = min(look_back(n, size), self._record)
         self.told, self.first, self.condition, self.flat, self.invalid = 0, 0.0, 1.0, 0, 0
-        self.shortest = np.ones(n)
+        self.shortest, self._longest = np.ones(n), 1.0
         self.best: list[float] = []
         self.median: list[float] = []
 
@@ -41,6 +41,7 @@ class Monitor:
         self.told, self.flat, self.invalid = (int(state[name]) for name in ("told", "flat", "invalid"))
         self.first, self.condition = float(state["first"]), float(state["condition"])
         self.shortest = np.array(state["shortest"])
+        self._longest = float(np.abs(self.shortest).max())
         self.best, self.median = state["best"].tolist(), state["median"].tolist()
 
     def look(self, search: CMA, deviations: np.ndarray, values: np.ndarray) -> list[str]:
@@ -65,7 +66,8 @@ class Monitor:
             _push(self.median, median, self._record)
             self.flat = self.flat + 1 if best == worst else 0
             self.invalid = 0
-            if self.told >= self._back:
+            change = abs(best - self.best[-self._back]) if self.told >= self._back else math.inf
+            if change <= max(tolerances.fun, tolerances.fun_history):  # the range is at least that
                 recent = self.best[-self._back :]
                 lowest, highest = min(recent), max(recent)
                 if max(highest, worst) - min(lowest, best) <= tolerances.fun:
@@ -76,18 +78,21 @@ class Monitor:
             self.flat, self.invalid = 0, self.invalid + 1
         if largest <= tolerances.x:
             met.append("tolx")
-        if some and self.told % max(AXES_EVERY, self._n // 5) == 0:
+        if some and self.told % max(AXES_EVERY, 2 * self._n) == 0:
             self.condition, self.shortest = extent(search.root)
+            self._longest = float(np.abs(self.shortest).max())
         if self.condition > min(tolerances.condition, 4 / _EPSILON):
             met.append("condition")
         if some and self.told % STAGNATION_EVERY == 0 and self._stagnant():
             met.append("stagnation")
         # The mean's rest is kept beside it, so a step counts down to twice the digits.
-        reach = _EPSILON**2 * np.abs(search.mean)
-        if (0.1 * search.sigma * np.abs(self.shortest) < reach).all():
-            met.append("noeffectaxis")
-        if (0.2 * deviations < reach).any():
-            met.append("noeffectcoord")
+        smallest = _EPSILON**2 * float(np.abs(search.mean).max())
+        if 0.1 * search.sigma * self._longest < smallest or 0.2 * float(deviations.min()) < smallest:
+            reach = _EPSILON**2 * np.abs(search.mean)
+            if (0.1 * search.sigma * np.abs(self.shortest) < reach).all():
+                met.append("noeffectaxis")
+            if (0.2 * deviations < reach).any():
+                met.append("noeffectcoord")
         if largest > tolerances.growth * self.first:
             met.append("upsigma")
         if self.flat >= 2:
