@@ -37,7 +37,8 @@ _ARS: dict[str, Any] = {"normalize": "ars"}
 PRESETS: dict[str, dict[str, Any]] = {
     "brax/ant": _ARS,
     "brax/halfcheetah": {**_ARS, "target": 2000.0, "seconds": 180.0},
-    "brax/hopper": {**_ARS, "target": 2000.0, "seconds": 180.0},
+    # Smaller steps stay at 1300, where it stands and leans, with every fourth seed.
+    "brax/hopper": {**_ARS, "sigma": 0.15, "learning_rate": 0.03, "target": 2000.0, "seconds": 180.0},
     "brax/humanoid": _ARS,
     "brax/humanoidstandup": _ARS,
     "brax/inverted_double_pendulum": {**_SOLVED, "target": 9100.0},
