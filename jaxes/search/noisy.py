@@ -10,8 +10,8 @@ pycma's. Two things differ from the paper and from pycma:
 - The minimum is where the mean has been on average since noise was seen: it walks around the minimum.
 
 benchmarks/minimize_noisy.py measures distances from the optimum. After 10,000 evaluations of the sphere and the
-ellipsoid in 10 dimensions with additive noise they are 0.055 and 0.021 (pycma: 0.155 and 0.038); without the average
-0.32 and 0.050, with both answers at once 0.093 and 0.059, with more evaluations alone 0.12 and 0.087. Wider steps alone
+ellipsoid in 10 dimensions with additive noise they are 0.049 and 0.021 (pycma: 0.16 and 0.038); without the average
+0.33 and 0.088, with both answers at once 0.11 and 0.041, with more evaluations alone 0.12 and 0.069. Wider steps alone
 get nowhere where the error is relative.
 """
 
