@@ -6,7 +6,7 @@ is counted is evaluations until a feasible point has a value within a distance o
 whose optimum is -6962); the median over seeds, infinite where half of them have not got there.
 
 Variants of jaxes say what its parts do:
-- no point more: without the point that is moved to where constraints just hold (`jaxes.search.boundary`);
+- no point more: without the point that is moved to where constraints just hold (`jaxes.search.values.boundary`);
 - the mean instead: that point is the weighted mean of the better half, as if the mean were evaluated;
 - no memory: multipliers from one generation alone;
 - by rules: multipliers begin with ratios of interquartile ranges and follow the mean's constraints (Atamna et al. 2017;
@@ -25,9 +25,9 @@ import _measure
 import numpy as np
 
 import jaxes
-from jaxes.search import constrained
-from jaxes.search.boundary import Boundary
-from jaxes.search.lagrangian import AugmentedLagrangian
+from jaxes.search.values import constrained
+from jaxes.search.values.boundary import Boundary
+from jaxes.search.values.lagrangian import AugmentedLagrangian
 
 BUDGET = 20_000
 DISTANCES = (1e-1, 1e-2, 1e-4, 1e-6, 1e-8)

@@ -23,7 +23,7 @@ import _measure
 import numpy as np
 
 import jaxes
-from jaxes.search import noisy
+from jaxes.search.values import noisy
 from jaxes.termination import Tolerances
 
 N = 10

@@ -1,8 +1,8 @@
 """What evaluating in processes costs: seconds until the first values, and microseconds of an evaluation.
 
 python benchmarks/minimize_workers.py; writes benchmarks/results/minimize_workers.json. Two processes of
-`jaxes.search.workers` beside two of Python's own `ProcessPoolExecutor`, once forked (which copies this process, with
-JAX in it, and may hang it) and once spawned (which runs the script again in each).
+`minimize_function(workers=2)` beside two of Python's own `ProcessPoolExecutor`, once forked (which copies this process,
+with JAX in it, and may hang it) and once spawned (which runs the script again in each).
 """
 
 import concurrent.futures
@@ -16,7 +16,7 @@ from typing import Any
 import _measure
 import numpy as np
 
-from jaxes.search.workers import Workers
+from jaxes.search.values.workers import Workers
 
 ROUNDS = 9
 MEMBERS = [np.full(10, float(i)) for i in range(2000)]

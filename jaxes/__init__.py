@@ -10,11 +10,11 @@ from jaxes.lowrank import materialize, vmap
 from jaxes.parallel import strict
 from jaxes.problem import Problem, generation, minimize, problem
 from jaxes.search.check import check
+from jaxes.search.doors.optuna_door import optuna_sampler
+from jaxes.search.doors.scipy_door import scipy_method
 from jaxes.search.esopt import ESOpt
 from jaxes.search.minimization import minimize_function
-from jaxes.search.optuna_door import optuna_sampler
 from jaxes.search.run import run
-from jaxes.search.scipy_door import scipy_method
 from jaxes.search.smoothing import es_value_and_grad
 from jaxes.strategies import (
     STRATEGIES,

@@ -168,12 +168,20 @@ def _extent(root: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def look_back(n: int, size: int) -> int:
-    """How many generations have to be alike before a search of n coordinates has ended."""
+    """How many generations have to be alike before a search has ended, of float[size] fitnesses for n coordinates.
+
+    >>> look_back(10, 10)
+    40
+    """
     return 10 + math.ceil(30 * n / size)
 
 
 def stagnation_least(n: int, size: int) -> int:
-    """How many generations at least a look at stagnation goes back."""
+    """How many generations at least a look at stagnation goes back, over float[size] fitnesses for n coordinates.
+
+    >>> stagnation_least(10, 10)
+    150
+    """
     return 120 + math.ceil(30 * n / size)
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import jaxes
-from jaxes.search import compiled, table
+from jaxes.search.engines import compiled
+from jaxes.search.running import table
 from jaxes.termination import Tolerances
 from jaxes.training import plots
 

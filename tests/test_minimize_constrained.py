@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import jaxes
-from jaxes.search.boundary import Boundary
-from jaxes.search.lagrangian import AugmentedLagrangian, nonnegative
+from jaxes.search.values.boundary import Boundary
+from jaxes.search.values.lagrangian import AugmentedLagrangian, nonnegative
 
 sphere = lambda x: float(x @ x)
 

@@ -57,7 +57,7 @@ class TestSciPy:
         assert both.success and both.nfev == 1 and both.fun == 37.0 and both.x.tolist() == [0, 4]
 
     def test_sigma_is_a_quarter_of_the_width_or_of_the_start(self):
-        from jaxes.search.scipy_problem import box_of, usual_sigma
+        from jaxes.search.doors.scipy_problem import box_of, usual_sigma
 
         found = usual_sigma(np.array([0.5, 40.0, 0.0]), box_of([(0, 1), (0, None), (None, None)], 3))
         assert found.tolist() == [0.25, 10.0, 0.25]
@@ -306,8 +306,8 @@ class TestOptuna:
         assert np.median(best) < 0.1
 
     def test_pruned_ones_rank_behind_and_the_later_the_better(self):
-        from jaxes.search.optuna_space import Space
-        from jaxes.search.optuna_trials import _costs, _Search
+        from jaxes.search.doors.optuna_space import Space
+        from jaxes.search.doors.optuna_trials import _costs, _Search
 
         state, values = optuna.trial.TrialState, [3.0, 1.0, None, None, None, None]
         states = [state.COMPLETE, state.COMPLETE, state.PRUNED, state.PRUNED, state.FAIL, state.RUNNING]

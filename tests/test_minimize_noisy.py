@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import jaxes
-from jaxes.search import noisy
-from jaxes.search.noisy import Path, Uncertainty, mean_of, uncertainty
+from jaxes.search.values import noisy
+from jaxes.search.values.noisy import Path, Uncertainty, mean_of, uncertainty
 from jaxes.wrappers.reevaluated import uncertainty as uncertainty_in_jax
 
 N = 10

@@ -10,9 +10,9 @@ import pytest
 import scipy.optimize
 
 import jaxes
-from jaxes.search import record
-from jaxes.search.bounds import box_of, whole_of
-from jaxes.search.history import History
+from jaxes.search.arguments.bounds import box_of, whole_of
+from jaxes.search.running import record
+from jaxes.search.running.history import History
 
 
 def sphere(x):

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from jaxes import minimize_function
-from jaxes.search.workers import WorkerError, Workers, wanted
+from jaxes.search.values.workers import WorkerError, Workers, wanted
 
 MEMBERS = [np.full(3, float(i)) for i in range(12)]
 
@@ -215,7 +215,7 @@ SCRIPT = """
 import os, subprocess, sys, time
 print("runs", flush=True)
 import numpy as np
-from jaxes.search.workers import Workers
+from jaxes.search.values.workers import Workers
 
 class Mine(Exception):
     pass

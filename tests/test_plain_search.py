@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from jaxes.search.bounds import box_of, sigmas, whole_of
-from jaxes.search.compiled import CompiledEngine
-from jaxes.search.engines import engine_of
-from jaxes.search.plain.engine import PlainEngine
-from jaxes.search.plain.noise import Normals
-from jaxes.search.plain.square_root import renewed_by_steps, square_root
-from jaxes.search.settings import Settings
+from jaxes.search.arguments.bounds import box_of, sigmas, whole_of
+from jaxes.search.arguments.settings import Settings
+from jaxes.search.engines.compiled import CompiledEngine
+from jaxes.search.engines.engine import engine_of
+from jaxes.search.engines.plain.engine import PlainEngine
+from jaxes.search.engines.plain.noise import Normals
+from jaxes.search.engines.plain.square_root import renewed_by_steps, square_root
 from jaxes.strategies import cma_es
 from jaxes.termination import Tolerances
 
@@ -187,7 +187,7 @@ SCRIPT = """
 import sys
 import numpy as np
 import jaxes
-from jaxes.search import kept
+from jaxes.search.engines import kept
 
 compile_anew = kept._compiled
 made = []

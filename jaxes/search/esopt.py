@@ -7,15 +7,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxes.search import spellings
-from jaxes.search.bounds import box_of, check_start, ravel, sigmas, whole_of
-from jaxes.search.doubles import factory_of, start_of
-from jaxes.search.engines import engine_of
-from jaxes.search.evaluation import Evaluation
-from jaxes.search.history import History, row_of
-from jaxes.search.limits import TOLERANCES
-from jaxes.search.result import Result, sentence
-from jaxes.search.settings import Settings
+from jaxes.search.arguments import spellings
+from jaxes.search.arguments.bounds import box_of, check_start, ravel, sigmas, whole_of
+from jaxes.search.arguments.doubles import factory_of, start_of
+from jaxes.search.arguments.limits import TOLERANCES
+from jaxes.search.arguments.settings import Settings
+from jaxes.search.engines.engine import engine_of
+from jaxes.search.running.history import History, row_of
+from jaxes.search.running.result import Result, sentence
+from jaxes.search.values.evaluation import Evaluation
 from jaxes.strategy import Strategy
 from jaxes.support import checks
 from jaxes.support.numerals import values_of

@@ -7,19 +7,19 @@ from typing import Any, Literal
 
 import numpy as np
 
-from jaxes.search import limits, spellings
-from jaxes.search import restarts as regimes
-from jaxes.search import workers as processes
-from jaxes.search.bounds import box_of, check_start, ravel, sigmas, whole_of
-from jaxes.search.constrained import Both, ConstrainedEvaluation, functions_of
-from jaxes.search.doubles import factory_of, start_of
-from jaxes.search.evaluation import Evaluation
-from jaxes.search.limits import TOLERANCES
-from jaxes.search.loop import Search
-from jaxes.search.record import Record
-from jaxes.search.repeated import NoisyEvaluation
-from jaxes.search.result import Result
-from jaxes.search.settings import Settings
+from jaxes.search.arguments import limits, spellings
+from jaxes.search.arguments.bounds import box_of, check_start, ravel, sigmas, whole_of
+from jaxes.search.arguments.doubles import factory_of, start_of
+from jaxes.search.arguments.limits import TOLERANCES
+from jaxes.search.arguments.settings import Settings
+from jaxes.search.running import restarts as regimes
+from jaxes.search.running.loop import Search
+from jaxes.search.running.record import Record
+from jaxes.search.running.result import Result
+from jaxes.search.values import workers as processes
+from jaxes.search.values.constrained import Both, ConstrainedEvaluation, functions_of
+from jaxes.search.values.evaluation import Evaluation
+from jaxes.search.values.repeated import NoisyEvaluation
 from jaxes.strategy import Strategy
 from jaxes.support import checks
 from jaxes.support.numerals import told
@@ -68,15 +68,15 @@ def minimize_function(
         integer: which coordinates are whole numbers: True for all, n booleans, or their places; `f` gets whole numbers
             there (`jaxes.wrappers.integer`).
         constraints: a function of the same argument as `f` that returns numbers g_i(x), or a list of such functions:
-            g_i(x) <= 0 is wanted (`jaxes.search.lagrangian`; with `vectorized`, float64[population_size, m], and both
-            get one candidate more now and then). They may be broken on the way, and `f` may be NaN there; `x` and `fun`
-            are of the best point where all hold, and `violation` says whether there was one. Members are ranked by an
-            augmented Lagrangian, whose values stand in the history. h(x) = 0 is approached by h(x) - e <= 0 and
+            g_i(x) <= 0 is wanted (`jaxes.search.values.lagrangian`; with `vectorized`, float64[population_size, m], and
+            both get one candidate more now and then). They may be broken on the way, and `f` may be NaN there; `x` and
+            `fun` are of the best point where all hold, and `violation` says whether there was one. Members are ranked
+            by an augmented Lagrangian, whose values stand in the history. h(x) = 0 is approached by h(x) - e <= 0 and
             -h(x) - e <= 0.
         noisy: whether `f` returns another value when it is called again. Some members are evaluated twice then, steps
             get wider where noise would hide differences, and members are evaluated more often where noise grows with
-            the steps (`jaxes.search.noisy`, after Hansen et al. 2009). `x` is where the search settles, an average of
-            its means, and `fun` the mean of 10 or more values there (1 % of all evaluations).
+            the steps (`jaxes.search.values.noisy`, after Hansen et al. 2009). `x` is where the search settles, an
+            average of its means, and `fun` the mean of 10 or more values there (1 % of all evaluations).
         target: stop when a value is at most this, with `constraints` a value where they hold, with `noisy` the median
             value of a generation.
         budget: how many evaluations there may be; only whole generations are evaluated.

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from jaxes.search.picture import drawn
+from jaxes.search.running.picture import drawn
 from jaxes.training.plots import parts
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxes.search.workers import Workers
+from jaxes.search.values.workers import Workers
 from jaxes.support.numerals import value_of, values_of
 
 
@@ -74,7 +74,7 @@ class Evaluation:
             values = values_of(self._f(jax.tree.map(np.array, members)), size, "what f returns with vectorized=True")
             self.nfev += size
             for i in np.flatnonzero(values <= (self.best[-1][0] if len(self.best) == self.BEST else np.inf)):
-                self.keep(members, i, float(values[i]))
+                self.keep(members, int(i), float(values[i]))
             return values
         values = np.full(size, np.nan)
         if self._workers is not None:

@@ -6,16 +6,16 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxes.search.bounds import ravel
-from jaxes.search.compiled import trees_like
-from jaxes.search.evaluation import Evaluation
-from jaxes.search.noisy import Uncertainty, mean_of
-from jaxes.search.settings import Settings
+from jaxes.search.arguments.bounds import ravel
+from jaxes.search.arguments.settings import Settings
+from jaxes.search.engines.compiled import trees_like
+from jaxes.search.values.evaluation import Evaluation
+from jaxes.search.values.noisy import Uncertainty, mean_of
 from jaxes.strategy import Info
 
 
 class NoisyEngine:
-    """An engine that steps wider where there is too much noise; see `jaxes.search.engines.Engine`.
+    """An engine that steps wider where there is too much noise; see `jaxes.search.engines.engine.Engine`.
 
     Args:
         inner: what searches.

@@ -10,9 +10,9 @@ import numpy as np
 
 from jaxes import termination
 from jaxes.lowrank.population import materialize
-from jaxes.search.doubles import in_doubles, made
-from jaxes.search.kept import kept
-from jaxes.search.settings import Settings
+from jaxes.search.arguments.doubles import in_doubles, made
+from jaxes.search.arguments.settings import Settings
+from jaxes.search.engines.kept import kept
 from jaxes.strategies import STRATEGIES
 from jaxes.strategy import Info, Strategy
 from jaxes.support import trees
@@ -22,7 +22,7 @@ from jaxes.wrappers import bounded, integer
 
 
 class CompiledEngine:
-    """See `jaxes.search.engines.Engine`.
+    """See `jaxes.search.engines.engine.Engine`.
 
     Args:
         settings: of the search.
@@ -189,7 +189,8 @@ def _programs(inside: Strategy, has_bounds: bool, whole: tuple | None, inputs: _
 
     def told(leaves: int) -> Any:
         """A tree like what `tell` returns; only whether there is a gradient's norm is not known."""
-        info = Info(*[0] * len(Info._fields))
+        leaf: Any = 0
+        info = Info(*[leaf] * len(Info._fields))
         row = {"info": info._replace(grad_norm=None), "sigma": 0, "axis_ratio": 0, "deviation": 0}
         without = state, monitor, 0, row, mean
         return without if len(jax.tree.leaves(without)) == leaves else (state, monitor, 0, row | {"info": info}, mean)

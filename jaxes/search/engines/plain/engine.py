@@ -1,7 +1,6 @@
 """One run of `jaxes.cma_es` in NumPy."""
 
 import math
-import numbers
 from collections.abc import Mapping
 from itertools import starmap
 from typing import Any
@@ -9,12 +8,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxes.search.bounds import ravel
-from jaxes.search.plain.cma import CMA, RATES
-from jaxes.search.plain.monitor import Monitor
-from jaxes.search.plain.one_thread import one_thread
-from jaxes.search.plain.place import Place
-from jaxes.search.settings import Settings
+from jaxes.search.arguments.bounds import ravel
+from jaxes.search.arguments.settings import Settings
+from jaxes.search.engines.plain.cma import CMA, RATES
+from jaxes.search.engines.plain.monitor import Monitor
+from jaxes.search.engines.plain.one_thread import one_thread
+from jaxes.search.engines.plain.place import Place
 from jaxes.strategies.cma_es import cma_es
 from jaxes.strategy import Info
 from jaxes.support import checks
@@ -31,12 +30,14 @@ def _is_plain(name: str, value: Any) -> bool:
         return isinstance(value, bool)
     if name == "interval":
         return value is None or checks.is_integer(value, 1)
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
-    return name in RATES and (value is None or (number and value >= 0 and (value > 0 or name != "d_sigma")))
+    if name not in RATES or value is None:
+        return name in RATES
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return number and math.isfinite(value) and bool(value > 0 or (value == 0 and name != "d_sigma"))
 
 
 class PlainEngine:
-    """See `jaxes.search.engines.Engine`."""
+    """See `jaxes.search.engines.engine.Engine`."""
 
     def __init__(self, settings: Settings, run: int, size: int, sigma: float, start: Any):
         x, box = ravel(start), settings.box
@@ -139,8 +140,9 @@ class PlainEngine:
 def _info(values: np.ndarray, old: np.ndarray, new: np.ndarray, sigma: float) -> Info:
     """What `jaxes.strategy.summarize` makes of a generation."""
     fitness = -values[~np.isnan(values)]
-    best, mean, worst = (fitness.max(), fitness.mean(), fitness.min()) if fitness.size else (np.nan,) * 3
+    known: tuple[Any, ...] = (fitness.max(), fitness.mean(), fitness.min()) if fitness.size else (np.nan,) * 3
+    best, mean, worst = known
     change, length = np.linalg.norm(new - old), np.linalg.norm(old)
     ratio = change / length if length > 0 else (np.inf if change > 0 else 0.0)
-    elites, invalid = int((fitness > mean).sum()), values.size - fitness.size
-    return Info(best, mean, worst, elites, invalid, None, ratio, sigma)
+    rest: list[Any] = [int((fitness > mean).sum()), values.size - fitness.size, None, ratio, sigma]
+    return Info(best, mean, worst, *rest)

@@ -56,7 +56,7 @@ def optuna_sampler(
     (7, True)
     """
     try:
-        from jaxes.search.optuna_trials import Sampler
+        from jaxes.search.doors.optuna_trials import Sampler
     except ImportError as error:
         if not (error.name or "").startswith("optuna"):
             raise

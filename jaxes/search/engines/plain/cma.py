@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from jaxes.search.plain.noise import Key, Normals
-from jaxes.search.plain.ranking import recombination
-from jaxes.search.plain.square_root import renewed_by_steps, square_root
+from jaxes.search.engines.plain.noise import Key, Normals
+from jaxes.search.engines.plain.ranking import recombination
+from jaxes.search.engines.plain.square_root import renewed_by_steps, square_root
 from jaxes.strategies.cma_es import table_1
 from jaxes.strategies.parts import evolution_paths as paths
 
@@ -101,7 +101,7 @@ class CMA:
             return
         n, z = self.n, self._normals.of(self.step) if steps is None else steps
         weights, signed = recombination((self._positive, self._signed), values)
-        mu_eff = 1 / (weights @ weights)
+        mu_eff = 1 / float(weights @ weights)
         worse = np.flatnonzero(signed < 0)
         if worse.size:  # negative weights act on steps of Mahalanobis length sqrt(n): eq. 46
             lengths = np.einsum("ij,ij->i", z[worse], z[worse])

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxes.search import limits
+from jaxes.search.arguments import limits
 
 SENTENCES = {
     "target": "a value at most the target was found",
@@ -96,7 +96,7 @@ class Result:
         Returns:
             The matplotlib figure, which a notebook shows.
         """
-        from jaxes.search.picture import drawn
+        from jaxes.search.running.picture import drawn
 
         figure = drawn(self.history, self.fun, self.nfev, self.restarts, self.stop)
         if out is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxes.search.bounds import Box
+from jaxes.search.arguments.bounds import Box
 from jaxes.strategy import Strategy
 from jaxes.termination import Tolerances
 

@@ -20,13 +20,14 @@ import jax
 import jaxes
 
 VARIABLE = "JAXES_CACHE"
+_CONFIG: Any = jax.config
 _MOST = 256  # files; those that have not been used for longest are removed
 
 
 def folder() -> Path | None:
     """Where programs are kept; None if they are not."""
     given = os.environ.get(VARIABLE, "")
-    if given.lower() in ("off", "0", "none", "false", "no") or jax.config.jax_compilation_cache_dir:
+    if given.lower() in ("off", "0", "none", "false", "no") or _CONFIG.jax_compilation_cache_dir:
         return None
     if given:
         return Path(given).expanduser()
@@ -107,7 +108,7 @@ def _path(name: str, recipe: Any, inputs: tuple) -> Path | None:
         return None
     leaves, tree = jax.tree.flatten(inputs)
     shapes = [(str(x.dtype), x.shape) for x in leaves]
-    config = jax.config.jax_default_matmul_precision, jax.config.jax_threefry_partitionable
+    config = _CONFIG.jax_default_matmul_precision, _CONFIG.jax_threefry_partitionable
     digest = hashlib.sha256(repr((name, settings, shapes, str(tree), config, _surroundings())).encode())
     return at / f"{digest.hexdigest()[:40]}.program"
 

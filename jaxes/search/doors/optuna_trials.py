@@ -19,10 +19,10 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from jaxes.search.doubles import factory_of, positive
+from jaxes.search.arguments.doubles import factory_of, positive
+from jaxes.search.doors.optuna_space import Space
 from jaxes.search.esopt import ESOpt
-from jaxes.search.history import History
-from jaxes.search.optuna_space import Space
+from jaxes.search.running.history import History
 from jaxes.support import checks
 
 _LONGEST = 2000  # characters of an attribute: databases that Optuna set up long ago hold no more

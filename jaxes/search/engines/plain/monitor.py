@@ -1,4 +1,4 @@
-"""The criteria of `jaxes.termination` in NumPy, for float64 and the distribution of `jaxes.search.plain.cma`."""
+"""The criteria of `jaxes.termination` in NumPy, for float64 and the distribution of `CMA`."""
 
 import math
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxes.search.plain.cma import CMA
+from jaxes.search.engines.plain.cma import CMA
 from jaxes.termination import AXES_EVERY, RECORD, STAGNATION_EVERY, Tolerances, look_back, stagnation_least
 
 _EPSILON = float(np.finfo(np.float64).eps)

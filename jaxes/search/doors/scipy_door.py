@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxes.search import scipy_problem
+from jaxes.search.doors import scipy_problem
 from jaxes.search.minimization import minimize_function
 from jaxes.support import checks
 from jaxes.termination import Tolerances

@@ -1,16 +1,16 @@
-"""What searches: in NumPy where `jaxes.search.plain` has the strategy, in compiled programs otherwise."""
+"""What searches: in NumPy where `jaxes.search.engines.plain` has the strategy, in compiled programs otherwise."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
 
-from jaxes.search.bounds import ravel
-from jaxes.search.compiled import CompiledEngine
-from jaxes.search.constrained import ConstrainedEngine
-from jaxes.search.plain.engine import PlainEngine, knows
-from jaxes.search.repeated import NoisyEngine
-from jaxes.search.settings import Settings
+from jaxes.search.arguments.bounds import ravel
+from jaxes.search.arguments.settings import Settings
+from jaxes.search.engines.compiled import CompiledEngine
+from jaxes.search.engines.plain.engine import PlainEngine, knows
+from jaxes.search.values.constrained import ConstrainedEngine
+from jaxes.search.values.repeated import NoisyEngine
 from jaxes.strategy import Info
 
 LARGEST_PLAIN = 1000  # coordinates; of more, compiled programs take less time

@@ -7,13 +7,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxes.search.boundary import Boundary
-from jaxes.search.bounds import ravel
-from jaxes.search.compiled import trees_like
-from jaxes.search.evaluation import Evaluation, member
-from jaxes.search.lagrangian import AugmentedLagrangian
-from jaxes.search.settings import Settings
-from jaxes.search.workers import Workers
+from jaxes.search.arguments.bounds import ravel
+from jaxes.search.arguments.settings import Settings
+from jaxes.search.engines.compiled import trees_like
+from jaxes.search.values.boundary import Boundary
+from jaxes.search.values.evaluation import Evaluation, member
+from jaxes.search.values.lagrangian import AugmentedLagrangian
+from jaxes.search.values.workers import Workers
 from jaxes.strategy import Info
 from jaxes.support import checks
 from jaxes.support.numerals import told, value_of, values_of
@@ -52,7 +52,7 @@ class Both:
 
 
 class ConstrainedEngine:
-    """An engine with the multipliers of its run; see `jaxes.search.engines.Engine`.
+    """An engine with the multipliers of its run; see `jaxes.search.engines.engine.Engine`.
 
     Args:
         inner: what searches.

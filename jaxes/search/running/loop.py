@@ -8,16 +8,16 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxes.search.bounds import check_start, ravel
-from jaxes.search.compiled import trees_like
-from jaxes.search.engines import Engine, engine_of
-from jaxes.search.evaluation import Evaluation
-from jaxes.search.history import History, row_of
-from jaxes.search.record import Record
-from jaxes.search.restarts import Plan, Restarts
-from jaxes.search.result import Result, sentence
-from jaxes.search.settings import Settings
-from jaxes.search.table import Table, now
+from jaxes.search.arguments.bounds import check_start, ravel
+from jaxes.search.arguments.settings import Settings
+from jaxes.search.engines.compiled import trees_like
+from jaxes.search.engines.engine import Engine, engine_of
+from jaxes.search.running.history import History, row_of
+from jaxes.search.running.record import Record
+from jaxes.search.running.restarts import Plan, Restarts
+from jaxes.search.running.result import Result, sentence
+from jaxes.search.running.table import Table, now
+from jaxes.search.values.evaluation import Evaluation
 
 _FINAL = ("target", "budget", "callback", "interrupted")
 

@@ -1,4 +1,4 @@
-"""The process of a worker: started by `jaxes.search.workers` by its path, so that it imports what `f` needs alone.
+"""The process of a worker: `workers.py` starts it by its path, so that it imports what `f` needs alone.
 
 It receives `(sys.path, sys.argv, pickled f)`, then pickled members, and answers each member with (kind, pickled
 value): "value" or "error", whose value is (exception or None, its text, its traceback). It ends when the pipe closes,

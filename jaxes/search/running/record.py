@@ -42,7 +42,8 @@ class Record:
             end: what `history.json` tells beside the history.
         """
         began = time.monotonic()
-        self._replace(STATE, lambda file: np.savez(file, **arrays, meta=np.array(json.dumps(meta))))
+        everything: dict[str, Any] = {**arrays, "meta": np.array(json.dumps(meta))}
+        self._replace(STATE, lambda file: np.savez(file, **everything))
         columns = {
             name.removeprefix("history "): np.asarray(values, dtype=float).tolist()
             for name, values in arrays.items()

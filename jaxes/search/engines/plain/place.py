@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxes.search.plain.boxes import Box, Whole
-from jaxes.search.plain.cma import CMA
+from jaxes.search.engines.plain.boxes import Box, Whole
+from jaxes.search.engines.plain.cma import CMA
 
 _WIDEST = 1e30  # units of a coordinate, in those of the parameters
 

@@ -1,0 +1,1 @@
+"""What a user gives to a search: bounds, step sizes, limits, and numbers in float64."""

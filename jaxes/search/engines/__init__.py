@@ -1,0 +1,1 @@
+"""What searches: in NumPy (`plain`), or any strategy in compiled programs."""
