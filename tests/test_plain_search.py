@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 import scipy.stats
 
+import jaxes
 from jaxes.search.arguments.bounds import box_of, sigmas, whole_of
 from jaxes.search.arguments.settings import Settings
 from jaxes.search.engines.compiled import CompiledEngine
 from jaxes.search.engines.engine import engine_of
+from jaxes.search.engines.plain import engine, place
 from jaxes.search.engines.plain.engine import PlainEngine
 from jaxes.search.engines.plain.noise import Normals
 from jaxes.search.engines.plain.square_root import renewed_by_steps, square_root
@@ -101,7 +103,11 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_same_members_and_criteria_as_the_compiled_strategy(name):
+def test_the_same_members_and_criteria_as_the_compiled_strategy(name, monkeypatch):
+    # What the search in NumPy does beside them for whole numbers.
+    monkeypatch.setattr(place, "_PULL", 0.0)
+    monkeypatch.setattr(place, "_FLIPPING", 0.0)
+    monkeypatch.setattr(engine, "_PATIENCE", 1)
     f, n, size, given = CASES[name]
     start = np.zeros(n)
     given = settings(start, **{"sigma": 0.5, **given})
@@ -153,6 +159,31 @@ def test_every_end_is_that_of_the_compiled_criteria(name):
         if ends[0]:
             break
     assert name in ends[0] or (name == "tolfunhist" and ends[0])
+
+
+INTEGERS = {  # the start, sigma, bounds, which are whole, the lowest value 0
+    "ellipsoid, half of them whole": (lambda x: ellipsoid(x + 2.3), 20, 2.0, None, range(10)),
+    "two values": (lambda x: float(np.sum(1 - x)), 20, 0.5, (0, 1), True),
+    "leading ones": (lambda x: float(x.size - np.cumprod(x > 0.5).sum()), 8, 0.5, (0, 1), True),
+    "wide": (
+        lambda x: float(10 ** np.linspace(0, 3, 10) @ (x - np.arange(-20, 30, 5)) ** 2),
+        10,
+        20.0,
+        (-50, 50),
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", INTEGERS)
+def test_whole_numbers_are_found_by_every_seed(name):
+    f, n, sigma, bounds, integer = INTEGERS[name]
+    for seed in range(12):
+        start = np.random.default_rng(seed).integers(-4, 5, n) if bounds is None else np.zeros(n)
+        result = jaxes.minimize_function(
+            f, start, sigma, bounds=bounds, integer=integer, target=1e-9, budget=30_000, seed=seed, verbose=0
+        )
+        assert result.stop == "target", (seed, result)
 
 
 def test_which_search_runs_in_numpy():

@@ -63,8 +63,8 @@ class Whole:
     """Whole numbers within bounds, each with an equal part of the line."""
 
     def __init__(self, low: np.ndarray, high: np.ndarray):
-        self._first, self._last = np.ceil(low), np.floor(high)
-        self._mirror = Mirror(self._first - 0.5, self._last + 0.5)
+        self.first, self.last = np.ceil(low), np.floor(high)
+        self._mirror = Mirror(self.first - 0.5, self.last + 0.5)
 
     def rounded(self, x: np.ndarray) -> np.ndarray:
-        return np.clip(np.round(self._mirror.reflected(x)), self._first, self._last) + 0.0  # no -0
+        return np.clip(np.round(self._mirror.reflected(x)), self.first, self.last) + 0.0  # no -0

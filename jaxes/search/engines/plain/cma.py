@@ -89,12 +89,13 @@ class CMA:
             steps[i] = step * min(1.0, most / max(length, 1e-300))
         return steps
 
-    def tell(self, values: np.ndarray, steps: np.ndarray | None = None) -> None:
+    def tell(self, values: np.ndarray, steps: np.ndarray | None = None, still: np.ndarray | None = None) -> None:
         """Learn from the values of a generation, lower is better; NaN for a failed evaluation.
 
         Args:
             values: float64[size].
             steps: float64[size, n], what has been used instead of the normal numbers drawn, in units of the root.
+            still: the coordinates, int[k], along which the length of the path says nothing about the step size.
         """
         if not (values == values).any():  # all are NaN
             self.step += 1
@@ -110,7 +111,7 @@ class CMA:
         wanted = self.rest + self.c_m * self.sigma * (self.root @ white)  # eqs. 41, 42
         mean = self.mean + wanted
         path_sigma = self._cumulated(self.path_sigma, self.c_sigma, mu_eff, white)  # eq. 43
-        length = math.sqrt(path_sigma @ path_sigma) / self._length
+        length = math.sqrt(self._square(path_sigma, still)) / self._length
         exponent = self.c_sigma / self.d_sigma * (length - 1)
         sigma = self.sigma * math.exp(min(exponent, 600.0))  # eq. 44
         settled = math.sqrt(1 - (1 - self.c_sigma) ** (2 * (self.step + 1)))
@@ -133,6 +134,16 @@ class CMA:
             change=change,
             path_c=path_c,
         )
+
+    def _square(self, path: np.ndarray, still: np.ndarray | None) -> float:
+        """The square of a path's length, with the expected one along coordinates that are left out."""
+        square = float(path @ path)
+        if still is None or not still.size:
+            return square
+        if still.size == self.n:
+            return self._length**2
+        along = np.linalg.qr(self.root[still].T)[0].T @ path
+        return max(square - float(along @ along), 0.0) + still.size
 
     def _within_range(self, mean: np.ndarray, sigma: float) -> bool:
         """Whether numbers are no larger than a search may have, or than they were; see `within_range`."""

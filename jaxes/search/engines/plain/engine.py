@@ -18,6 +18,8 @@ from jaxes.strategies.cma_es import cma_es
 from jaxes.strategy import Info
 from jaxes.support import checks
 
+_PATIENCE = 2  # with whole numbers: a better one may be found after many generations with the same values
+
 
 def knows(settings: Settings) -> bool:
     """Whether the search is one of plain numbers by `cma_es`."""
@@ -47,7 +49,7 @@ class PlainEngine:
         self._place = Place(settings.units, low, high, settings.whole, margin=1 / (x.size * size))
         options = settings.options | {"active": settings.options.get("active", True)}
         self._search = CMA((settings.seed, run), self._place.point(x), sigma, size, **options)
-        self._monitor = Monitor(x.size, size, settings.tolerances)
+        self._monitor = Monitor(x.size, size, settings.tolerances, 1 if settings.whole is None else _PATIENCE)
         self._injected: list[np.ndarray] = []
         self._steps: np.ndarray | None = None
         self._last: tuple[np.ndarray, np.ndarray, np.ndarray, float] | None = None
@@ -94,7 +96,7 @@ class PlainEngine:
     def _tell(self, values: np.ndarray) -> tuple[list[str], dict[str, Any]]:
         search = self._search
         mean, sigma = search.mean, search.sigma
-        search.tell(values, self._steps)
+        search.tell(values, self._steps, self._place.still(self._deviations()))
         self._last = values, mean, search.mean, sigma
         self._steps, self._injected = None, []
         deviations = self._deviations()

@@ -19,15 +19,17 @@ class Monitor:
         n: dimension.
         size: members per generation.
         tolerances: thresholds.
+        patience: how many times as many generations as usual have to be alike.
     """
 
     NUMBERS = ("told", "first", "condition", "flat", "invalid")
 
-    def __init__(self, n: int, size: int, tolerances: Tolerances):
+    def __init__(self, n: int, size: int, tolerances: Tolerances, patience: int = 1):
         self._n, self._size, self._tolerances = n, size, tolerances
         self._least = stagnation_least(n, size)
         self._record = min(RECORD, 2 * self._least)
-        self._back = min(look_back(n, size), self._record)
+        self._back = min(patience * look_back(n, size), self._record)
+        self._flat = 2 if patience == 1 else self._back
         self.told, self.first, self.condition, self.flat, self.invalid = 0, 0.0, 1.0, 0, 0
         self.shortest, self._longest = np.ones(n), 1.0
         self.best: list[float] = []
@@ -95,7 +97,7 @@ class Monitor:
                 met.append("noeffectcoord")
         if largest > tolerances.growth * self.first:
             met.append("upsigma")
-        if self.flat >= 2:
+        if self.flat >= self._flat:
             met.append("flat")
         if self.invalid >= self._back:
             met.append("invalid")

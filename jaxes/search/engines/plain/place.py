@@ -8,6 +8,9 @@ import numpy as np
 from jaxes.search.engines.plain.boxes import Box, Whole
 from jaxes.search.engines.plain.cma import CMA
 
+_FROZEN = 0.5  # deviation of a whole number below which most members share it
+_PULL = 0.1  # share of its way to the middle between two thresholds, each generation
+_FLIPPING = 1.0  # deviation of a number with two values below which steps say nothing about the step size
 _WIDEST = 1e30  # units of a coordinate, in those of the parameters
 
 
@@ -36,6 +39,7 @@ class Place:
         if self._whole is not None:
             unlimited = np.full(units.size, np.inf)
             self._rounding = Whole(-unlimited if low is None else low, unlimited if high is None else high)
+            self._binary = self._whole & (self._rounding.last - self._rounding.first == 1)
 
     def members(self, points: np.ndarray) -> np.ndarray:
         """float64[..., n]: the members that stand for points."""
@@ -57,13 +61,18 @@ class Place:
     def correct(self, search: CMA, deviations: np.ndarray) -> None:
         """Widen the units of whole numbers, and move the search's mean, so that each leaves its value often enough.
 
-        The formulas are those of `jaxes.wrappers.integer`; quantiles are SciPy's.
+        The formulas are those of `jaxes.wrappers.integer`; quantiles are SciPy's. Besides, a mean that most members
+        share is drawn to the middle between its thresholds: near one of them half of the members would leave it.
         """
         if self._whole is None:
             return
         from scipy.special import ndtr, ndtri
 
         m, least = self.units * search.mean, 0.5 * self._margin
+        frozen = self._whole & ~self._binary & (self.units * deviations < _FROZEN)
+        if frozen.any():
+            m = np.where(frozen, m + _PULL * (np.ceil(m - 0.5) - m), m)
+            search.mean = np.where(frozen, m / self.units, search.mean)
         spread = np.maximum(self.units * deviations, np.finfo(np.float64).tiny)
         low = np.ceil(m - 0.5) - 0.5
         high = low + 1
@@ -81,6 +90,16 @@ class Place:
         wider = np.minimum((high - low) / (width * deviations), _WIDEST)
         self.units = np.where(change, wider, self.units)
         search.mean = np.where(change, moved / self.units, search.mean)
+
+    def still(self, deviations: np.ndarray) -> np.ndarray | None:
+        """int[k]: the numbers with two values whose steps say nothing about the step size.
+
+        The steps that are selected stay on one side of the only threshold, and so are short, whatever the step size of
+        the other coordinates should be.
+        """
+        if self._whole is None or not self._binary.any():
+            return None
+        return np.flatnonzero(self._binary & (self.units * deviations < _FLIPPING))
 
     def state(self) -> dict[str, Any]:
         return {"units": self.units}
