@@ -303,6 +303,40 @@ def trained() -> Iterable[Row]:
         yield Row(f"{what}: seconds to it, compiling included, the median of the seeds", at_most(seconds, OWN), median)
 
 
+def minimize() -> Iterable[Row]:
+    """`minimize_function` beside pycma's `fmin2`."""
+    row = lambda name, asked: Row(name, asked, name)
+    beside = f"{OWN}, beside pycma"
+    yield row("Rosenbrock, n = 10: evaluations / pycma's", at_most(1.1, beside))
+    calls = (("Rosenbrock, n = 10", 1.0, 0.5), ("Rastrigin, n = 5, IPOP", 1.0, 1.0))
+    for name, first, later in calls:
+        yield row(f"{name}: seconds of a first call / pycma's", at_most(first, beside))
+        yield row(f"{name}: seconds of a later call / pycma's", at_most(later, beside))
+    yield row("ellipsoid, n = 100: seconds of a later call / pycma's", at_most(0.3, beside))
+    for name, n in itertools.product(("mixed sphere", "mixed ellipsoid", "one-max"), (5, 10, 20)):
+        yield row(f"{name}, n = {n}: solved - pycma's", at_least(0, beside))
+        yield row(f"{name}, n = {n}: evaluations / pycma's", at_most(1.2, beside))
+    yield row("results whose x has another value than they say", at_most(0, OWN))
+    for name in ("cma_es", "xnes"):
+        yield row(f"1000 searches, {name}: programs compiled after the first", at_most(0, OWN))
+        yield row(f"1000 searches, {name}: MiB from search 100 on", at_most(5, OWN))
+
+
+def noisy() -> Iterable[Row]:
+    """Noisy functions, beside pycma's noise handler."""
+    for name, budget in itertools.product(("sphere", "ellipsoid"), (3000, 10000, 30000)):
+        key = f"noisy {name}, {budget} evaluations: distance / pycma's"
+        yield Row(key, at_most(1.2, f"{OWN}, beside pycma"), key)
+
+
+def constrained() -> Iterable[Row]:
+    """Constraints, beside pycma's `fmin_con2`."""
+    for name in ("g06", "g07", "g09", "sphere, one of ten", "sphere, five of ten"):
+        yield Row(f"{name}: seeds of 15 within 1e-4", at_least(15, OWN), f"{name}: seeds within 1e-4")
+        key = f"{name}: evaluations to 1e-4 / pycma's"
+        yield Row(key, at_most(1, "pycma"), key)
+
+
 def bbob() -> Iterable[Row]:
     """`cma_es` with restarts beside pycma."""
     hard = {"f12", "f13"}
@@ -494,6 +528,24 @@ SECTIONS = (
         "correctness",
         tuple(correctness()),
         "[correctness.md](correctness.md) has each strategy's figures.",
+    ),
+    Section(
+        "A function to its minimum, beside pycma",
+        "minimize",
+        tuple(minimize()),
+        "[minimize.md](minimize.md) shows how it is used. Linear algebra has one thread on both sides.",
+    ),
+    Section(
+        "Noisy functions, beside pycma",
+        "minimize_noisy",
+        tuple(noisy()),
+        "Noise of deviation 0.1 on each value; the distance of the answer from the optimum, medians of 15 seeds.",
+    ),
+    Section(
+        "Constraints, beside pycma",
+        "minimize_constrained",
+        tuple(constrained()),
+        "Problems of CEC 2006, and spheres with active linear constraints; medians of 15 seeds.",
     ),
     Section("BBOB beside pycma", "bbob", tuple(bbob())),
     Section(
