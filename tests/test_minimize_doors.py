@@ -355,14 +355,82 @@ class TestOptuna:
         study = quiet(directions=["minimize", "minimize"], sampler=jaxes.optuna_sampler())
         with pytest.raises(ValueError, match="one objective, got a study of 2"):
             study.optimize(lambda trial: (trial.suggest_float("x", 0, 1), 1.0), n_trials=2)
-        with pytest.raises(ValueError, match="sigma must be above 0"):
-            jaxes.optuna_sampler(-1)
-        with pytest.raises(ValueError, match="unknown strategy"):
-            jaxes.optuna_sampler(strategy="cma")
-        with pytest.raises(TypeError, match="independent must be an Optuna sampler"):
-            jaxes.optuna_sampler(independent="tpe")
-        with pytest.raises(ValueError, match="seed must be an int"):
-            jaxes.optuna_sampler(seed=-1)
+
+    @pytest.mark.parametrize(
+        "given, error, message",
+        [
+            ({"sigma": -1}, ValueError, "sigma must be above 0"),
+            ({"strategy": "cma"}, ValueError, "unknown strategy"),
+            ({"independent_sampler": "tpe"}, TypeError, "independent_sampler must be an Optuna sampler"),
+            ({"seed": -1}, ValueError, "seed must be an int"),
+            ({"population_size": 1}, ValueError, "population_size must be 2 or more"),
+            ({"population_size": 5, "strategy": "open_es"}, ValueError, "population_size must be even"),
+            ({"n_startup_trials": 1.5}, ValueError, "n_startup_trials must be an int"),
+            ({"restarts": "ipop"}, TypeError, "restarts must be True or False, got 'ipop'"),
+            ({"sigma0": 0.1}, TypeError, "sigma0 is no argument of optuna_sampler: use sigma="),
+            ({"popsize": 3}, TypeError, "popsize is no argument of optuna_sampler: use population_size="),
+            ({"restart_strategy": "ipop"}, TypeError, "use restarts=True or False"),
+            ({"bounds": (0, 1)}, TypeError, "use the ranges that trials give"),
+            ({"lr_adapt": True}, TypeError, "there is no such adaptation"),
+            ({"sede": 3}, TypeError, "no option of cma_es; did you mean seed"),
+            ({"nothing": 3}, TypeError, "no option of cma_es: cma_es has .*active"),
+            ({"c_m": -1.0}, ValueError, "c_m"),
+            ({"x0": [0.0, 1.0]}, TypeError, "x0 must be a dict of parameters' names"),
+            ({"x0": {"a": float("nan")}}, ValueError, r"x0\['a'\] must be finite"),
+            ({"x0": {"a": [1.0]}}, TypeError, r"x0\['a'\] must be a value of the parameter a"),
+        ],
+    )
+    def test_what_is_refused_when_it_is_made(self, given, error, message):
+        with pytest.raises(error, match=message):
+            jaxes.optuna_sampler(**given)
+
+    def test_a_repr_that_makes_the_same_sampler(self):
+        assert repr(jaxes.optuna_sampler()) == "optuna_sampler(strategy=cma_es, seed=None)"
+        given = {"x0": {"a": 1}, "strategy": jaxes.sep_cma_es, "n_startup_trials": 3, "seed": 0, "c_c": 0.5}
+        told = "optuna_sampler(strategy=sep_cma_es, sigma=0.2, x0={'a': 1}, n_startup_trials=3, seed=0, c_c=0.5)"
+        assert repr(jaxes.optuna_sampler(0.2, **given)) == told
+        assert repr(pickle.loads(pickle.dumps(jaxes.optuna_sampler(0.2, **given)))) == told
+
+    def test_where_it_starts(self):
+        x0 = {"a": 2.0, "b": 0.1, "c": 7, "d": 20, "e": 0.5, "g": 50, "word": "y"}
+        study = quiet(sampler=jaxes.optuna_sampler(1e-6, x0=x0, seed=0, n_startup_trials=3))
+        study.optimize(every_kind, n_trials=5)
+        named = lambda trial: {name: value for name, value in trial.params.items() if name != "word"}
+        wanted = {name: value for name, value in x0.items() if name != "word"}
+        assert named(study.trials[3]) == pytest.approx(wanted, rel=1e-3) != named(study.trials[2])
+        middle = quiet(sampler=jaxes.optuna_sampler(1e-6, x0={"x1": 4.0}, seed=0))
+        middle.optimize(sphere, n_trials=2)
+        assert middle.trials[1].params == pytest.approx({"x0": 0, "x1": 4, "x2": 0, "x3": 0}, abs=1e-3)
+        for value, error, message in [
+            (9.0, ValueError, r"x0\['x0'\] must lie in the parameter's range, -5 to 5, got 9"),
+            ("a", TypeError, r"x0\['x0'\] must be a number, got 'a'"),
+        ]:
+            with pytest.raises(error, match=message):
+                quiet(sampler=jaxes.optuna_sampler(x0={"x0": value})).optimize(sphere, n_trials=2)
+        with pytest.warns(UserWarning, match="x0 names y, which no trial has had so far; they have x0, x1, x2, x3"):
+            quiet(sampler=jaxes.optuna_sampler(x0={"y": 1.0})).optimize(sphere, n_trials=2)
+
+    def test_one_sampler_serves_several_studies(self, tmp_path):
+        storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path / 'studies'}")
+        sampler = jaxes.optuna_sampler(seed=0)
+        plane = lambda trial: trial.suggest_float("u", -1, 1) ** 2 + trial.suggest_int("v", 0, 9)
+        studies = [quiet(storage=storage, sampler=sampler), quiet(storage=storage, sampler=sampler)]
+        studies += [quiet(sampler=sampler), quiet(sampler=sampler)]
+        for _ in range(2):  # by turns
+            for study, f in zip(studies, [sphere, plane, sphere, plane], strict=True):
+                study.optimize(f, n_trials=15)
+        for study, names in zip(studies, ["x0 x1 x2 x3", "u v"] * 2, strict=True):
+            assert all(list(trial.params) == names.split() for trial in study.trials)
+            placed = [trial for trial in study.trials if any(name.endswith(":place") for name in trial.system_attrs)]
+            assert len(placed) == 29  # all but the first are members of a generation
+        storage.remove_session()
+        storage.engine.dispose()
+
+    @pytest.mark.parametrize("strategy", ["open_es", "sv_cma_es"])
+    def test_a_usual_population_is_one_that_the_strategy_takes(self, strategy):
+        study = quiet(sampler=jaxes.optuna_sampler(strategy=strategy, seed=0))
+        study.optimize(lambda t: t.suggest_float("a", -1, 1) ** 2 + t.suggest_float("b", -1, 1) ** 2, n_trials=12)
+        assert study.best_value < 0.5
 
     @pytest.mark.parametrize("name", ["sphere", "Rosenbrock", "whole and real", "few values"])
     def test_beside_optunas_own(self, name):

@@ -1,5 +1,6 @@
 """Evolution strategies as a sampler of Optuna's trials."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from jaxes.support import extras
@@ -8,11 +9,12 @@ from jaxes.support import extras
 def optuna_sampler(
     sigma: float = 1 / 6,
     *,
+    x0: Mapping[str, Any] | None = None,
     population_size: int | None = None,
     strategy: Any = "cma_es",
     restarts: bool = True,
-    independent: Any = None,
-    startup: int = 1,
+    n_startup_trials: int = 1,
+    independent_sampler: Any = None,
     seed: int | None = None,
     **options: Any,
 ) -> Any:
@@ -26,16 +28,20 @@ def optuna_sampler(
     the better. Trials that run at the same time each get a member of their own; those that are asked for while the rest
     of a generation is being evaluated get further members of the same distribution. A member whose trial has not ended
     after as many of those as the population has members counts as failed, so a process that dies holds nobody up.
-    The search is kept in the study's storage: any process that loads the study goes on with it.
+    The search is kept in the study's storage: any process that loads the study goes on with it. One sampler may serve
+    several studies.
 
     Args:
         sigma: initial standard deviation, as a share of each parameter's range.
-        population_size: trials per generation; by default 4 + floor(2 ln n), fewer than usual, since trials are few.
+        x0: where the first search starts, values of parameters by their names; a parameter that it does not name starts
+            in the middle of its range. What is not searched (a categorical parameter) is ignored.
+        population_size: trials per generation; by default 4 + floor(2 ln n), fewer than usual, since trials are few, or
+            the next number that the strategy takes.
         strategy: a factory such as `jaxes.cma_es`, or its name.
         restarts: whether a search that can gain no more is followed by one with twice the population, from elsewhere.
-        independent: an Optuna sampler for the parameters that are sampled independently; Optuna's `TPESampler` by
-            default.
-        startup: completed trials before the search begins, 1 or more; they are sampled independently.
+        n_startup_trials: completed trials before the search begins, at least 1 of them; they are sampled independently.
+        independent_sampler: an Optuna sampler for the parameters that are sampled independently; Optuna's `TPESampler`
+            by default.
         seed: an int of 0 or more for the same trials again, if they are evaluated one at a time.
         **options: of the factory.
 
@@ -44,7 +50,8 @@ def optuna_sampler(
 
     Raises:
         ImportError: without Optuna; the message says what to install.
-        ValueError: in a study of several objectives.
+        TypeError: for what is no argument and no option of the factory.
+        ValueError: in a study of several objectives, or where `x0` lies outside of a parameter's range.
 
     >>> import jaxes, optuna
     >>> optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -61,4 +68,14 @@ def optuna_sampler(
         if not (error.name or "").startswith("optuna"):
             raise
         raise extras.missing("optuna", "optuna", error) from error
-    return Sampler(sigma, population_size, strategy, restarts, independent, startup, seed, options)
+    return Sampler(
+        sigma=sigma,
+        x0=x0,
+        population_size=population_size,
+        strategy=strategy,
+        restarts=restarts,
+        n_startup_trials=n_startup_trials,
+        independent_sampler=independent_sampler,
+        seed=seed,
+        options=options,
+    )

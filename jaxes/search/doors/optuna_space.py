@@ -1,6 +1,7 @@
 """An Optuna search space as a box of numbers: every parameter one coordinate."""
 
 import math
+import numbers
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -64,6 +65,19 @@ class Space:
         """Standard deviations of so much of each width: float64[n]."""
         return share * (self.high + self.whole)  # k + 1 values have as many parts of width 1
 
+    def point(self, values: Mapping[str, Any]) -> np.ndarray:
+        """The point of parameters, in the middle where there is no value: float64[n].
+
+        Raises:
+            TypeError: if a value is no number.
+            ValueError: if it lies outside of its parameter's range.
+        """
+        x = 0.5 * self.high
+        for i, (name, one) in enumerate(self.coordinates.items()):
+            if name in values:
+                x[i] = _unit(f"x0[{name!r}]", values[name], one)
+        return x
+
     def outside(self, x: np.ndarray) -> np.ndarray:
         """How far points lie outside of the box: float64[..., n], 0 within."""
         half = 0.5 * self.whole  # what is rounded to a whole number in the box
@@ -73,6 +87,19 @@ class Space:
         """The parameters of a point, float64[n], or of the nearest one in the box."""
         unit = np.where(self.whole, x, self._low + self._width * x)
         return {name: _value(one, u) for (name, one), u in zip(self.coordinates.items(), unit.tolist(), strict=True)}
+
+
+def _unit(name: str, value: Any, one: Coordinate) -> float:
+    distribution = one.distribution
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    if not distribution.low <= value <= distribution.high:
+        raise ValueError(
+            f"{name} must lie in the parameter's range, {distribution.low:g} to {distribution.high:g}, got {value:g}"
+        )
+    if one.whole:
+        return (value - distribution.low) / distribution.step
+    return ((math.log(value) if one.log else value) - one.low) / (one.high - one.low)
 
 
 def _value(one: Coordinate, u: float) -> int | float:

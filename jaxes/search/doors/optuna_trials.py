@@ -3,13 +3,16 @@
 import base64
 import copy
 import hashlib
+import inspect
 import json
 import math
 import pickle
 import secrets
 import threading
+import warnings
+import weakref
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,11 +23,17 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from jaxes.search.arguments.doubles import factory_of, positive
+from jaxes.search.doors import optuna_arguments as arguments
+from jaxes.search.doors.optuna_door import optuna_sampler
 from jaxes.search.doors.optuna_space import Space
 from jaxes.search.esopt import ESOpt
 from jaxes.search.running.history import History
-from jaxes.support import checks
 
+_DEFAULTS = {
+    name: parameter.default
+    for name, parameter in inspect.signature(optuna_sampler).parameters.items()
+    if parameter.kind is not parameter.VAR_KEYWORD
+}
 _LONGEST = 2000  # characters of an attribute: databases that Optuna set up long ago hold no more
 _PENALTY = 3.0  # ranks that a member loses for each squared deviation that it lies outside
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -50,50 +59,72 @@ class _Search:
         return mean + weights @ (self.members - mean)
 
 
+class _OfStudy:
+    """What the sampler remembers of a study."""
+
+    def __init__(self):
+        self.common = IntersectionSearchSpace()
+        self.known: tuple[str, _Search] | None = None
+
+
 class Sampler(BaseSampler):
     """See `jaxes.optuna_sampler`."""
 
     def __init__(
         self,
+        *,
         sigma: float,
+        x0: Mapping[str, Any] | None,
         population_size: int | None,
         strategy: Any,
         restarts: bool,
-        independent: BaseSampler | None,
-        startup: int,
+        n_startup_trials: int,
+        independent_sampler: BaseSampler | None,
         seed: int | None,
         options: dict[str, Any],
     ):
-        self._sigma = positive("sigma", sigma)
-        if population_size is not None:
-            checks.population_size(population_size)
-        factory_of(strategy)
-        checks.count("startup", startup)
-        if seed is not None:
-            checks.integer("seed", seed, 0, 2**31 - 1)
-        if independent is not None and not isinstance(independent, BaseSampler):
-            raise TypeError(f"independent must be an Optuna sampler, got {independent!r}")
+        arguments.check(sigma, x0, population_size, strategy, restarts, n_startup_trials, seed)
+        arguments.check_options(options, strategy, population_size, sigma, tuple(_DEFAULTS))
+        if independent_sampler is not None and not isinstance(independent_sampler, BaseSampler):
+            raise TypeError(f"independent_sampler must be an Optuna sampler, got {independent_sampler!r}")
+        given = {
+            "sigma": sigma,
+            "x0": x0,
+            "population_size": population_size,
+            "strategy": strategy,
+            "restarts": restarts,
+            "n_startup_trials": n_startup_trials,
+            "independent_sampler": independent_sampler,
+            "seed": seed,
+        }
+        self._told = _told(given, options)
+        self._sigma, self._x0 = positive("sigma", sigma), dict(x0 or {})
         self._population_size, self._strategy, self._options = population_size, strategy, options
-        self._restarts, self._startup = bool(restarts), startup
+        self._restarts, self._startup = restarts, max(1, n_startup_trials)
         self._seed = secrets.randbelow(2**31) if seed is None else seed
-        self._independent = independent or TPESampler(seed=seed)
-        self._common = IntersectionSearchSpace()
-        self._known: tuple[str, _Search] | None = None
+        self._independent = independent_sampler or TPESampler(seed=seed)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._studies: weakref.WeakKeyDictionary[Study, _OfStudy] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("_lock", "_known")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_lock", "_studies")}
 
     def __setstate__(self, kept: dict[str, Any]) -> None:
         self.__dict__.update(kept)
-        self._known, self._lock = None, threading.Lock()
+        self._forget()
+
+    def __repr__(self) -> str:
+        return self._told
 
     def reseed_rng(self) -> None:
         self._independent.reseed_rng()
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         with self._lock:
-            common = self._common.calculate(study)
+            common = self._of(study).common.calculate(study)
         coordinates = Space(common).coordinates
         return {name: distribution for name, distribution in common.items() if name in coordinates}
 
@@ -108,14 +139,15 @@ class Sampler(BaseSampler):
             return {}
         kept = _Kept(study, trial, search_space)
         with self._lock:
-            search = self._current(space, kept, trials)
+            seen = self._of(study)
+            search = self._current(space, kept, trials, seen)
             places = list(kept.of_generation(search.generation, trials))
             ours = _by_member(search, space, places)
             if _has_ended(search, ours, places):
                 search = self._next(space, search, _costs(search, space, ours, study.direction))
                 kept.save(search)
                 places, ours = [], {}
-            self._known = kept.label, search
+            seen.known = kept.label, search
             fixed = set(trial.system_attrs.get("fixed_params", ())) & set(search_space)
             free = [i for i in range(search.size) if i not in ours]
             if fixed or not free:
@@ -139,19 +171,34 @@ class Sampler(BaseSampler):
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
         self._independent.after_trial(study, trial, state, values)
 
-    def _current(self, space: Space, kept: "_Kept", trials: list[FrozenTrial]) -> _Search:
+    def _of(self, study: Study) -> "_OfStudy":
+        return self._studies.setdefault(study, _OfStudy())
+
+    def _current(self, space: Space, kept: "_Kept", trials: list[FrozenTrial], seen: "_OfStudy") -> _Search:
         """The search as far as it has come: here, or in another process that has left it in the study."""
         holder = kept.holder(trials)
         if holder is None:
-            search = self._begun(space, 0, 0, self._size(space), 0.5 * space.high)
+            search = self._begun(space, 0, 0, self._size(space), self._start(space, trials))
             kept.save(search)
             return search
-        if self._known is not None and self._known[0] == kept.label and kept.holds(holder, self._known[1]):
-            return self._known[1]
+        if seen.known is not None and seen.known[0] == kept.label and kept.holds(holder, seen.known[1]):
+            return seen.known[1]
         return kept.load(holder)
 
     def _size(self, space: Space) -> int:
-        return self._population_size or 4 + int(2 * math.log(len(space.high)))  # fewer than usual: so are trials
+        if self._population_size is not None:
+            return self._population_size
+        return arguments.usual_size(len(space.high), factory_of(self._strategy), self._sigma, self._options)
+
+    def _start(self, space: Space, trials: list[FrozenTrial]) -> np.ndarray:
+        """Where the first search begins: float64[n]; warns of what is in `x0` and in no trial."""
+        names = set().union(*(other.distributions for other in trials))
+        if unknown := [name for name in self._x0 if name not in names]:
+            warnings.warn(
+                f"x0 names {', '.join(unknown)}, which no trial has had so far; they have {', '.join(sorted(names))}",
+                stacklevel=2,
+            )
+        return space.point(self._x0)
 
     def _begun(self, space: Space, generation: int, run: int, size: int, start: np.ndarray) -> _Search:
         opt = ESOpt(
@@ -213,6 +260,15 @@ class _Kept:
         count = holder.system_attrs[f"{self.label}:kept"][2]
         text = "".join(holder.system_attrs[f"{self.label}:search:{i}"] for i in range(count))
         return pickle.loads(zlib.decompress(base64.b85decode(text)))
+
+
+def _told(given: dict[str, Any], options: dict[str, Any]) -> str:
+    """The call that makes the sampler, without what is as usual."""
+    strategy = given["strategy"]
+    name = strategy if isinstance(strategy, str) else getattr(strategy, "__name__", repr(strategy))
+    parts = {name: value for name, value in given.items() if name == "seed" or value != _DEFAULTS[name]}
+    words = [f"{key}={value!r}" for key, value in (parts | options).items() if key != "strategy"]
+    return f"optuna_sampler({', '.join([f'strategy={name}', *words])})"
 
 
 def _check(study: Study) -> None:
