@@ -1,5 +1,6 @@
 """A search by SciPy's `minimize` and by Optuna's studies."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -24,8 +25,37 @@ class TestSciPy:
         result = scipy(so.rosen, np.zeros(3), 0.5)
         assert isinstance(result, so.OptimizeResult)
         assert result.success and result.status == 0 and result.fun == so.rosen(result.x) < 1e-10
-        assert result.nfev == result.nit * 7 == result.search.nfev and "differ by next to nothing" in result.message
+        assert result.nfev == result.nit * 7 == result.search.nfev and result.message == result.search.message
         np.testing.assert_allclose(result.x, 1, atol=1e-4)
+
+    def test_the_print_has_nothing_twice_and_the_search_is_at_hand(self):
+        result = scipy(shifted, np.zeros(2), 0.5)
+        assert repr(result).count("fun:") == 1 and "search:" not in repr(result) and "search" in dir(result)
+        for copied in (copy.copy(result), copy.deepcopy(result), pickle.loads(pickle.dumps(result))):
+            assert copied.search.fun == result.fun == copied["fun"] and repr(copied) == repr(result)
+        method = {"method": jaxes.scipy_method(0.2, budget=60)}
+        hops = so.basinhopping(shifted, [0.5, 0.5], niter=1, minimizer_kwargs=method, rng=1)
+        assert "Result(" not in repr(hops) and hops.lowest_optimization_result.search.nfev == 60
+        fixed = scipy(shifted, [0, 4], bounds=[(0, 0), (4, 4)])
+        assert fixed.search is None and "maxcv" not in fixed
+
+    def test_disp_prints_the_table_from_the_start_and_the_end(self, capsys):
+        result = scipy(shifted, np.zeros(2), 0.5, options={"disp": True})
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0].split()[0] == "nfev" and lines[1].split()[0] == "6" and lines[-1] == result.message
+        result = scipy(shifted, np.zeros(2), 0.5, options={"disp": True, "maxiter": 3})
+        assert (
+            capsys.readouterr().out.splitlines()[-1]
+            == result.message
+            == "Maximum number of iterations has been exceeded."
+        )
+        fixed = scipy(shifted, [0, 4], bounds=[(0, 0), (4, 4)], options={"disp": True})
+        assert capsys.readouterr().out == f"{fixed.message}\n"
+        scipy(shifted, np.zeros(2), 0.5)
+        assert capsys.readouterr().out == ""
+
+    def test_where_there_is_no_minimum_it_is_no_success(self):
+        assert not scipy(lambda x: x[0], [0.0, 0.0], 1.0).success
 
     @pytest.mark.parametrize(
         "bounds",

@@ -18,7 +18,10 @@ _SETTINGS = tuple(
     for name, parameter in inspect.signature(minimize_function).parameters.items()
     if name not in _SCIPYS and parameter.kind is parameter.KEYWORD_ONLY
 )
-_STATUS = {"budget": 1, "iterations": 2, "callback": 99, "interrupted": 98, "invalid": 3, "infeasible": 4}
+_STATUS = {
+    **{"budget": 1, "seconds": 1, "iterations": 2, "invalid": 3, "infeasible": 4, "upsigma": 5},
+    **{"interrupted": 98, "callback": 99},
+}
 _MESSAGES = {
     "iterations": "Maximum number of iterations has been exceeded.",
     "callback": "`callback` raised `StopIteration`.",
@@ -34,7 +37,7 @@ def scipy_method(sigma: Any = None, *more: Any, **settings: Any) -> Callable[...
     outside the bounds is moved to them, with SciPy's warning; gradients are not used.
 
     Options: `maxfev` (or `maxfun`) and `maxiter` (generations), `xatol` and `fatol` (`tol` is both; either one ends
-    the search), `f_target`, `disp`, and any setting below.
+    the search), `f_target`, `disp` (a table from the start, and how it ended), and any setting below.
 
     Args:
         sigma: initial standard deviation, one number or one for each coordinate; by default a quarter of the width
@@ -43,9 +46,9 @@ def scipy_method(sigma: Any = None, *more: Any, **settings: Any) -> Callable[...
 
     Returns:
         The method. It returns a `scipy.optimize.OptimizeResult` with `x`, `fun`, `nfev`, `nit` (generations), `success`
-        (False if a limit, the callback or Ctrl-C ended the search, or if constraints are not met), `status` (0 with
-        success), `message`, with constraints `maxcv` (how far the worst one is exceeded), and `search`, the whole
-        result of `minimize_function`.
+        (False if a limit, the callback or Ctrl-C ended the search, if there is no minimum, or if constraints are not
+        met), `status` (0 with success), `message`, with constraints `maxcv` (how far the worst one is exceeded), and,
+        not printed, `search`, the whole result of `minimize_function` (None where all coordinates are fixed).
 
     Raises:
         TypeError: for what `scipy.optimize.minimize` takes itself, or if SciPy is given this function uncalled.
@@ -78,11 +81,13 @@ def scipy_method(sigma: Any = None, *more: Any, **settings: Any) -> Callable[...
         maxiter=None,
         **options,
     ):
-        from scipy.optimize import OptimizeResult, OptimizeWarning
+        from scipy.optimize import OptimizeWarning
+
+        from jaxes.search.doors.scipy_result import SearchResult
 
         if jac is not None or hess is not None or hessp is not None:
             warnings.warn("An evolution strategy does not use gradient information (jac, hess).", RuntimeWarning, 3)
-        chosen = {"sigma": sigma, "verbose": int(bool(disp)), **settings}
+        chosen = {"sigma": sigma, "verbose": 2 if disp else 0, **settings}
         chosen |= _renamed(options, tol, chosen)
         for name in [name for name in options if name in ("sigma", *_SETTINGS)]:
             chosen[name] = options.pop(name)
@@ -95,9 +100,11 @@ def scipy_method(sigma: Any = None, *more: Any, **settings: Any) -> Callable[...
         x0 = scipy_problem.start_within(x0, box)
         limits = scipy_problem.limits_of(constraints)
         if not box.free.any():
-            value, broken = float(fun(x0, *args)), 0.0 if limits is None else float(max(0.0, *limits(x0)))
-            end = _end("infeasible" if broken > 0 else "fixed", "All coordinates are fixed by their bounds.")
-            return OptimizeResult(x=x0, fun=value, nfev=1, nit=0, maxcv=broken, **end)
+            broken = {} if limits is None else {"maxcv": float(max(0.0, *limits(x0)))}
+            end = _end("infeasible" if any(broken.values()) else "fixed", "All coordinates are fixed by their bounds.")
+            if chosen["verbose"] > 1:
+                print(end["message"])
+            return SearchResult(None, x=x0, fun=float(fun(x0, *args)), nfev=1, nit=0, **broken, **end)
         if chosen["sigma"] is None:
             chosen["sigma"] = scipy_problem.usual_sigma(x0, box)
         if limits is not None:
@@ -117,7 +124,9 @@ def scipy_method(sigma: Any = None, *more: Any, **settings: Any) -> Callable[...
             extra["maxcv"] = result.violation
             stop = "infeasible" if result.violation > 0 and stop not in _STATUS else stop
         end = _end(stop, result.message)
-        return OptimizeResult(x=x, fun=result.fun, nfev=result.nfev, nit=result.nit, search=result, **end, **extra)
+        if chosen["verbose"] > 1 and end["message"] != result.message:
+            print(end["message"])
+        return SearchResult(result, x=x, fun=result.fun, nfev=result.nfev, nit=result.nit, **end, **extra)
 
     return method
 
