@@ -35,7 +35,15 @@ AXES_EVERY = 10  # generations between two looks at the axes, or twice the dimen
 
 
 class Tolerances(NamedTuple):
-    """Thresholds of the criteria: scalars. They are leaves of a state, so changing them compiles nothing."""
+    """Thresholds of the criteria: scalars. They are leaves of a state, so changing them compiles nothing.
+
+    Attributes:
+        fun: "tolfun", least range of the best values of the last generations and all values of this one.
+        fun_history: "tolfunhist", least range of the best values of the last generations.
+        x: "tolx", least standard deviation of a coordinate.
+        condition: "condition", largest condition number of the covariance.
+        growth: "upsigma", largest factor by which standard deviations may grow.
+    """
 
     fun: float | jax.Array = 1e-11
     fun_history: float | jax.Array = 1e-12

@@ -3,6 +3,9 @@
 import json
 import pickle
 import shutil
+import signal
+import threading
+import time
 
 import matplotlib
 import numpy as np
@@ -49,10 +52,17 @@ def test_bounds_in_every_form(bounds):
 
 
 def test_bounds_of_two_coordinates():
-    pairs = box_of([(0, 5), (1, 6)], np.ones(2))
-    np.testing.assert_array_equal(pairs, [[0, 1], [5, 6]])
+    """Tuples are pairs; what could be read in two ways is refused."""
+    for bounds in ([(0, 5), (1, 6)], ((0, 5), (1, 6))):
+        np.testing.assert_array_equal(box_of(bounds, np.ones(2)), [[0, 1], [5, 6]])
     sides = box_of((np.array([0, 5]), np.array([1, 6])), np.ones(2))
     np.testing.assert_array_equal(sides, [[0, 5], [1, 6]])
+    for bounds in ([[0, 5], [1, 6]], np.array([[0, 5], [1, 6]])):
+        with pytest.raises(ValueError, match="bounds of two coordinates can be read in two ways here"):
+            box_of(bounds, np.ones(2))
+    for bounds in ([[0, 0], [2, 3]], np.array([[0, 0], [2, 3]])):  # as pairs the first is empty
+        np.testing.assert_array_equal(box_of(bounds, np.ones(2)), [[0, 0], [2, 3]])
+    np.testing.assert_array_equal(box_of([[0, 1], [0, 1]], np.ones(2)), [[0, 0], [1, 1]])
     assert box_of((None, None), np.ones(2)) is None
     np.testing.assert_array_equal(box_of((0, None), np.ones(2)), [[0, 0], [np.inf, np.inf]])
 
@@ -83,6 +93,8 @@ def test_whole_numbers_in_every_form():
     assert whole_of({"a": True, "b": False}, {"a": np.zeros(2), "b": np.zeros(1)}).tolist() == [True, True, False]
     with pytest.raises(ValueError, match="integer must hold places from 0 to 2 of x0's numbers, got 3"):
         whole_of([0, 3], np.zeros(3))
+    with pytest.raises(ValueError, match=r"integer must hold each place once, got \[0, 0, 1\]"):
+        whole_of([0, 0, 1], np.zeros(3))
     with pytest.raises(TypeError, match="integer must be True, booleans for each number of x0, or places"):
         whole_of("all", np.zeros(3))
     with pytest.raises(ValueError, match=r"bounds must have a whole number between .* got 0.2 and 0.8 for x0\[1\]"):
@@ -130,22 +142,30 @@ def test_a_search_goes_on_to_the_same_numbers(tmp_path, strategy, restarts, monk
     start = lambda rng: rng.uniform(-3, 3, 2)
     whole = jaxes.minimize_function(rastrigin, start, 1.0, budget=2400, **given)
     out = tmp_path / "search"
-    part = jaxes.minimize_function(rastrigin, start, 1.0, budget=800, out=out, **given)
+    part = jaxes.minimize_function(rastrigin, start, 1.0, budget=300, out=out, **given)
     same(part.resume(budget=2400), whole)
-    again = jaxes.minimize_function(rastrigin, start, 1.0, budget=800, out=out, **given)
+    with pytest.raises(FileExistsError, match=r"holds a search of \d+ evaluations: go on with it by resume=True"):
+        jaxes.minimize_function(rastrigin, start, 1.0, budget=300, out=out, **given)
+    shutil.rmtree(out)
+    again = jaxes.minimize_function(rastrigin, start, 1.0, budget=300, out=out, **given)
     assert again.nfev == part.nfev
     calls = []
 
     def stopped(x):
         calls.append(x)
-        if len(calls) == 500:
+        if len(calls) == 60:
             raise KeyboardInterrupt
         return rastrigin(x)
 
     jaxes.minimize_function(stopped, start, 1.0, budget=2400, out=out, resume=True, **given)
     same(jaxes.minimize_function(rastrigin, start, 1.0, budget=2400, out=out, resume=True, **given), whole)
     with pytest.raises(ValueError, match="out has a search with seed=5, got seed=6"):
-        jaxes.minimize_function(rastrigin, start, 1.0, budget=99, out=out, resume=True, **{**given, "seed": 6})
+        at = start(np.random.default_rng(5))
+        jaxes.minimize_function(rastrigin, at, 1.0, budget=99, out=out, resume=True, **{**given, "seed": 6})
+    with pytest.raises(ValueError, match=r"out has a search with x0=\[.*\], got x0=\[1.0, 1.0\]"):
+        jaxes.minimize_function(rastrigin, [1.0, 1.0], 1.0, budget=99, out=out, resume=True, **given)
+    with pytest.raises(ValueError, match="out has a search with n=2, got n=3"):
+        jaxes.minimize_function(rastrigin, np.ones(3), 1.0, budget=99, out=out, resume=True, **given)
 
 
 def test_what_a_kill_leaves_is_a_search_that_goes_on(tmp_path, monkeypatch):
@@ -187,11 +207,116 @@ def test_a_function_that_raises_leaves_what_was_found(tmp_path):
     same(on, jaxes.minimize_function(sphere, [1.0, 1.0, 1.0], 0.5, verbose=0, target=1e-8))
 
 
+def test_the_first_call_raises():
+    def broken(x):
+        raise ValueError("no such file")
+
+    for workers in (None, 1):
+        with pytest.raises(ValueError, match="no such file") as caught:
+            jaxes.minimize_function(broken, [1.0, 1.0], 0.5, workers=workers)
+        result = caught.value.result
+        assert result.x is None and result.nfev == 0
+        assert result.message == "The search ended: ValueError at evaluation 1."
+
+
+def test_the_same_exception_in_two_searches_has_the_result_of_the_last():
+    error = OSError("gone")
+    for at in (30, 60):
+        calls = []
+
+        def f(x, at=at, calls=calls):
+            calls.append(1)
+            if len(calls) == at:
+                raise error
+            return sphere(x)
+
+        with pytest.raises(OSError, match="gone") as caught:
+            jaxes.minimize_function(f, [1.0, 1.0], 0.5, verbose=0)
+        assert caught.value.result.nfev == at - 1
+
+
+def test_a_folder_that_cannot_be_written_costs_no_result(tmp_path, monkeypatch):
+    monkeypatch.setattr(record, "_LEAST_SECONDS", 0.0)
+    out = tmp_path / "search"
+
+    def f(x):
+        shutil.rmtree(out, ignore_errors=True)
+        out.write_text("a file is in the way") if not out.exists() else None
+        return sphere(x)
+
+    with pytest.warns(UserWarning, match="cannot be written, and the search goes on without") as told:
+        result = jaxes.minimize_function(f, [1.0, 1.0], 0.5, out=out, target=1e-6, verbose=0)
+    assert result.stop == "target" and len(told) == 1
+
+
+def test_what_a_callback_changes_is_its_own():
+    def spoil(row):
+        row["mean"][:] = 5.0
+        row["x"][:] = 7.0
+        row["deviation"][:] = 0.0
+
+    plain = jaxes.minimize_function(sphere, [1.0, 2.0, 3.0], 0.5, budget=700, verbose=0)
+    same(jaxes.minimize_function(sphere, [1.0, 2.0, 3.0], 0.5, budget=700, verbose=0, callback=spoil), plain)
+
+
+def test_ctrl_c_at_any_moment_goes_on_to_the_same_numbers(tmp_path):
+    """As soon as a generation is learned it is remembered, whenever the signal comes."""
+    rng = np.random.default_rng(0)
+    noise = lambda x: sphere(x) + 0.01 * np.sin(1e6 * x[0])
+    for given in (
+        {},
+        {"constraints": lambda x: [1 - x[0], x[1] - 2]},
+        {"noisy": True},
+        {"integer": [0], "restarts": 2},
+    ):
+        given |= {"budget": 1500, "verbose": 0}
+        whole = jaxes.minimize_function(noise, np.full(4, 2.0), 0.5, **given)
+        result = None
+        for _ in range(12):
+            timer = threading.Timer(rng.uniform(0.002, 0.06), signal.raise_signal, (signal.SIGINT,))
+            timer.start()
+            try:
+                if result is None:
+                    result = jaxes.minimize_function(noise, np.full(4, 2.0), 0.5, **given)
+                elif result.stop == "interrupted":
+                    result = result.resume(budget=1500)
+                timer.join()
+            except KeyboardInterrupt:
+                pass  # before the first evaluation, or after the last
+        timer.cancel()
+        if result.stop == "interrupted":
+            result = result.resume(budget=1500)
+        same(result, whole)
+
+
+def test_time_and_a_sigma_by_default():
+    began = time.monotonic()
+    result = jaxes.minimize_function(rastrigin, np.ones(5), bounds=(-5, 5), seconds=0.3, restarts=99, verbose=0)
+    assert result.stop == "seconds" and 0.3 <= time.monotonic() - began < 2
+    assert result.history["sigma"][0] < 3
+    with pytest.raises(TypeError, match="sigma must be given, about a quarter of the width of the region to search"):
+        jaxes.minimize_function(rastrigin, np.ones(5), bounds=(None, 5))
+    with pytest.raises(ValueError, match="seconds must be a number above 0, got -1"):
+        jaxes.minimize_function(rastrigin, np.ones(5), 1.0, seconds=-1)
+
+
+def test_small_units():
+    f = lambda x: float((x[0] / 2e-12 - 1) ** 2 + (x[1] / 3e-12 - 1) ** 2)
+    assert jaxes.minimize_function(f, [1e-12] * 2, 5e-13, verbose=0).fun < 1e-9
+
+
+def test_a_result_of_a_tree_shows_numbers():
+    f = lambda x: x["a"] ** 2 + sphere(x["b"])
+    result = jaxes.minimize_function(f, {"a": 1.0, "b": [2, 3]}, 1.0, budget=20, verbose=0)
+    assert f"'a': {result.x['a'].item()}" in " ".join(repr(result).split())
+
+
 def test_no_value_anywhere():
     for value, stop in ((np.inf, "flat"), (np.nan, "invalid")):
         result = jaxes.minimize_function(lambda x, value=value: value, [1.0, 1.0], 0.5, verbose=0)
-        assert result.stop == stop and result.message.startswith("The search ended because")
+        assert result.stop == stop and result.message.startswith("The search ended: ")
         assert (result.x is None) == np.isnan(value) and repr(result.fun) == repr(value)
+        assert ("All values were infinite." in result.message) == (value == np.inf)
 
 
 def test_a_result_tells_all():
@@ -202,14 +327,20 @@ def test_a_result_tells_all():
     assert result.nit == len(result.history["nfev"]) and result.axis_lengths.shape == (20,)
     assert (np.diff(result.axis_lengths) >= 0).all() and result.axis_lengths[0] > 0
     lines = repr(result).splitlines()
-    assert len(lines) <= 12 and all(len(line) <= 140 for line in lines) and str(result.fun) in repr(result)
+    assert len(lines) <= 14 and all(len(line) < 80 for line in lines) and str(result.fun) in repr(result)
     copy = pickle.loads(pickle.dumps(result))
     same(copy, result)
-    with pytest.raises(RuntimeError, match="this result was pickled"):
+    with pytest.raises(RuntimeError, match="a result that was pickled has left its search behind"):
         copy.resume(budget=1000)
-    assert result.resume(budget=1200).nfev > 900
     with pytest.raises(ValueError, match="budget must be a whole number"):
         result.resume(budget=-1)
+    with pytest.raises(ValueError, match="budget must be above the 900 evaluations"):
+        result.resume(budget=100)
+    result.x[:] = 99.0  # of its own
+    more = result.resume(budget=1200)
+    assert 900 < more.nfev <= 1200 and more.fun == rastrigin(more.x) and more.resume(budget=1500).nfev > 1200
+    with pytest.raises(RuntimeError, match="the search has gone on from this result, to generation"):
+        result.resume(budget=2000)
 
 
 def test_a_result_is_drawn(tmp_path):
@@ -319,6 +450,26 @@ class TestESOpt:
         assert not (opt.ask() == 0).all(axis=1).any()
         with pytest.raises(RuntimeError, match="inject must come before ask"):
             opt.inject(np.zeros(5))
+        opt.tell(np.zeros(8))
+        opt.inject([[0.2] * 5, [0.3] * 5])
+        opt.inject(np.full(5, 0.4))
+        np.testing.assert_array_equal(opt.ask()[:3, 0], [0.2, 0.3, 0.4])
+        with pytest.raises(TypeError, match="tell takes the values alone"):
+            opt.tell(candidates, np.zeros(8))
+        with pytest.raises(RuntimeError, match="this result is of an ESOpt"):
+            opt.result.resume()
+        assert jaxes.ESOpt(np.ones(10), 1.0, None, minimize=True, strategy="cma_es").population_size == 10
+        best = opt.best
+        best[:] = 77.0
+        assert sphere(opt.best) == opt.best_value
+
+    def test_a_result_that_is_maximized_is_drawn(self):
+        opt = jaxes.ESOpt([3.0, 3.0], 0.5, 8, maximize=True, strategy="cma_es")
+        for _ in range(60):
+            opt.tell([-sphere(x) for x in opt.ask()])
+        line = next(x for x in opt.result.plot().axes[0].lines if x.get_label() == "highest of all - best")
+        gaps = line.get_ydata()
+        assert np.nanmin(gaps) < 1e-3 * np.nanmax(gaps) and np.nanargmax(gaps) < 20
 
     def test_what_inject_refuses(self):
         opt = jaxes.ESOpt(np.ones(3), 1.0, 4, minimize=True, strategy="cma_es", bounds=(-2, 2))
@@ -328,6 +479,9 @@ class TestESOpt:
             opt.inject(np.full(3, 9.0))
         with pytest.raises(ValueError, match="points must be at most 4"):
             opt.inject(*np.zeros((5, 3)))
+        whole = jaxes.ESOpt(np.ones(3), 1.0, 4, minimize=True, strategy="cma_es", integer=[1])
+        with pytest.raises(ValueError, match=r"a point must have whole numbers where integer asks, got 1.5"):
+            whole.inject([0.5, 1.5, 0.0])
         with pytest.raises(TypeError, match="inject needs strategy='cma_es'"):
             jaxes.ESOpt(np.ones(3), 1.0, 4, minimize=True).inject(np.zeros(3))
 

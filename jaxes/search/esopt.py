@@ -1,5 +1,6 @@
 """A stateful ask/tell loop for plain NumPy objectives."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from jaxes.search.arguments import spellings
 from jaxes.search.arguments.bounds import box_of, check_start, ravel, sigmas, whole_of
 from jaxes.search.arguments.doubles import factory_of, start_of
-from jaxes.search.arguments.limits import TOLERANCES
+from jaxes.search.arguments.limits import tolerances_of
 from jaxes.search.arguments.settings import Settings
 from jaxes.search.engines.engine import engine_of
 from jaxes.search.running.history import History, row_of
@@ -19,7 +20,6 @@ from jaxes.search.values.evaluation import Evaluation
 from jaxes.strategy import Strategy
 from jaxes.support import checks
 from jaxes.support.numerals import values_of
-from jaxes.support.vectors import is_vector
 from jaxes.termination import Tolerances
 
 
@@ -31,7 +31,7 @@ class ESOpt:
     Args:
         x0: where to start: float[n], a list or tuple of n numbers (or any tree of them).
         sigma: initial standard deviation in units of `x0`; one number, or one for each coordinate.
-        population_size: candidates per generation.
+        population_size: candidates per generation; None for 4 + floor(3 ln n), which suits `cma_es`.
         maximize, minimize: `maximize=True` (or `minimize=False`) if higher values are better, `minimize=True` (or
             `maximize=False`) if lower values are; one of both must be given.
         strategy: a factory such as `jaxes.cma_es`, or its name; `jaxes.open_es` by default.
@@ -59,7 +59,7 @@ class ESOpt:
         self,
         x0: Any,
         sigma: Any = 0.1,
-        population_size: int = 50,
+        population_size: int | None = 50,
         *,
         maximize: bool | None = None,
         minimize: bool | None = None,
@@ -80,14 +80,16 @@ class ESOpt:
         one, units = sigmas(sigma, start)
         box, whole = box_of(bounds, start), whole_of(integer, start)
         check_start(start, box, whole)
-        settings = Settings(factory, options, one, units, box, whole, tolerances or TOLERANCES, int(seed))
+        settings = Settings(factory, options, one, units, box, whole, tolerances or tolerances_of(one), int(seed))
         self._name = getattr(factory, "__name__", "strategy")
-        self._engine = engine_of(settings, 0, population_size, one, start)
+        size = 4 + int(3 * math.log(ravel(start).size)) if population_size is None else population_size
+        self._engine = engine_of(settings, 0, size, one, start)
         self._start, self._box, self._whole = start, box, whole
         self._history = History(ravel(start).size)
         self._evaluation = Evaluation(_none, False, None, None)
         self._met: list[str] = []
         self._asked: Any = None
+        self._known: list[Any] = []  # points for the next generation
         self._began = time.time()
 
     @property
@@ -98,7 +100,7 @@ class ESOpt:
     @property
     def best(self) -> Any:
         """The best candidate told so far, None before the first."""
-        return self._evaluation.best[0][1] if self._evaluation.best else None
+        return jax.tree.map(np.array, self._evaluation.best[0][1]) if self._evaluation.best else None
 
     @property
     def best_value(self) -> float | None:
@@ -122,11 +124,13 @@ class ESOpt:
 
     def ask(self) -> Any:
         """The candidates of this generation: float[population_size, n] for a vector `x0`."""
-        self._asked = self._engine.ask()
+        self._asked, self._known = self._engine.ask(), []
         return jax.tree.map(np.array, self._asked)  # the caller may change them
 
-    def tell(self, values: Any) -> None:
+    def tell(self, values: Any, *more: Any) -> None:
         """Tell one value per candidate, in the order of `ask`; NaN marks a failed evaluation."""
+        if more:
+            raise TypeError("tell takes the values alone, in the order of the candidates: opt.tell(values)")
         if self._asked is None:
             raise RuntimeError("tell must follow ask: no candidates have been asked for")
         costs = -self._sign * values_of(values, self._engine.size, "values")
@@ -153,7 +157,8 @@ class ESOpt:
         """Make points, such as good ones that are known, the first candidates of the next generation.
 
         Args:
-            *points: like `x0`, within the bounds; at most a generation of them.
+            *points: like `x0`, within the bounds, at most a generation of them; for a vector `x0` also one list of
+                points, or an array.
 
         Raises:
             TypeError: if the strategy is another than `cma_es`.
@@ -161,17 +166,22 @@ class ESOpt:
         """
         if self._asked is not None:
             raise RuntimeError("inject must come before ask: candidates have been asked for and not told")
-        if len(points) == 1 and not is_vector(points[0]) and np.ndim(points[0]) == 2:
+        vector = isinstance(self._start, np.ndarray) and self._start.ndim == 1
+        if vector and len(points) == 1 and np.ndim(points[0]) == 2:
             points = tuple(points[0])
-        if len(points) > self._engine.size:
-            raise ValueError(f"points must be at most {self._engine.size}, one generation, got {len(points)}")
+        if len(points) + len(self._known) > self._engine.size:
+            got = len(points) + len(self._known)
+            raise ValueError(f"points must be at most {self._engine.size}, one generation, got {got}")
         starts = [start_of(x) for x in points]
         shapes = lambda x: jax.tree.map(np.shape, x)
         for x in starts:
             if shapes(x) != shapes(self._start):
                 raise ValueError(f"points must be like x0, {shapes(self._start)}, got {shapes(x)}")
             check_start(x, self._box, self._whole, "a point")
-        self._engine.inject(starts)
+            if self._whole is not None and (broken := self._whole & (ravel(x) != np.round(ravel(x)))).any():
+                raise ValueError(f"a point must have whole numbers where integer asks, got {ravel(x)[broken][0]:g}")
+        self._engine.inject([*self._known, *starts])
+        self._known += starts
 
     @property
     def result(self) -> Result:
@@ -186,8 +196,8 @@ class ESOpt:
             nfev=self._evaluation.nfev,
             nit=self._history.generations,
             stop=stop,
-            message=sentence(stop, 0) if stop else "The search goes on.",
-            xs=[x for _, x in best],
+            message=sentence(stop) if stop else "The search goes on.",
+            xs=[jax.tree.map(np.array, x) for _, x in best],
             funs=np.array([sign(value) for value, _ in best]),
             mean=self.mean,
             sigma=self.sigma,
@@ -195,6 +205,8 @@ class ESOpt:
             restarts=0,
             seconds=time.time() - self._began,
             history=history,
+            maximized=self._sign > 0,
+            _resume="this result is of an ESOpt, whose loop is yours: go on by ask and tell",
         )
 
     def __repr__(self) -> str:

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import numpy as np
 
 from jaxes.search.arguments import limits, spellings
-from jaxes.search.arguments.bounds import box_of, check_start, ravel, sigmas, whole_of
+from jaxes.search.arguments.bounds import box_of, check_start, quarter_of, ravel, sigmas, whole_of
 from jaxes.search.arguments.doubles import factory_of, start_of
-from jaxes.search.arguments.limits import TOLERANCES
+from jaxes.search.arguments.limits import tolerances_of
 from jaxes.search.arguments.settings import Settings
 from jaxes.search.running import restarts as regimes
 from jaxes.search.running.loop import Search
@@ -29,7 +29,7 @@ from jaxes.termination import Tolerances
 def minimize_function(
     f: Callable[[Any], Any],
     x0: Any,
-    sigma: Any,
+    sigma: Any = None,
     *,
     bounds: Any = None,
     integer: Any = None,
@@ -37,6 +37,7 @@ def minimize_function(
     noisy: bool = False,
     target: float | None = None,
     budget: int | None = None,
+    seconds: float | None = None,
     restarts: int | Literal["ipop", "bipop"] | None = None,
     population_size: int | None = None,
     strategy: Callable[..., Strategy] | str = "cma_es",
@@ -61,10 +62,10 @@ def minimize_function(
         x0: where to start: float[n], a list or tuple of n numbers (or any tree of them), or a function `rng -> x0` of
             a `numpy.random.Generator`, which is called for every run.
         sigma: initial standard deviation in units of `x0`, about a quarter of the width of the region to search; one
-            number, or one for each coordinate.
+            number, or one for each coordinate. Where every coordinate has two bounds it may be left out, and is that.
         bounds: `(low, high)`, each a number or one for each coordinate, a sequence of n pairs `(low, high)`, or a
-            `scipy.optimize.Bounds`; None stands for no bound, of a side or a pair's entry. Members never leave them
-            (`jaxes.wrappers.bounded`, method "smooth").
+            `scipy.optimize.Bounds`; None stands for no bound, of a side or a pair's entry. For two coordinates, pairs
+            must be tuples. Members never leave them (`jaxes.wrappers.bounded`, method "smooth").
         integer: which coordinates are whole numbers: True for all, n booleans, or their places; `f` gets whole numbers
             there (`jaxes.wrappers.integer`).
         constraints: a function of the same argument as `f` that returns numbers g_i(x), or a list of such functions:
@@ -80,6 +81,7 @@ def minimize_function(
         target: stop when a value is at most this, with `constraints` a value where they hold, with `noisy` the median
             value of a generation.
         budget: how many evaluations there may be; only whole generations are evaluated.
+        seconds: stop after the generation in which that much time is over.
         restarts: what follows when a run has ended. None: the search ends. A number: that many new runs, each with
             twice the population of the run before. "ipop": the same, as often as the budget allows. "bipop": runs with
             doubled populations alternate with runs with small populations and small steps, at equal cost (Hansen
@@ -93,11 +95,13 @@ def minimize_function(
             `noisy` it also gets other numbers of them.
         workers: processes that evaluate `f`; -1 for one on each core, None for none. `f` may be anything that can be
             called, also a lambda or a notebook's; each process has a copy of it. A member whose process dies is
-            evaluated again. The numbers are those of a search without processes.
+            evaluated again. The numbers are those of a search without processes, but for a function that draws random
+            numbers from a generator that it holds: every process has a copy in the same state. Let it seed one from the
+            clock or from `os.getpid()` when it is first called.
         out: a folder for the state of the search and `history.json`, which `jaxes plot` draws; both are written while
-            it goes on.
+            it goes on. A folder that holds a search is refused unless `resume` goes on with it.
         resume: go on with the search in `out`, if there is one, to the same numbers as if it had not been stopped.
-        seed: seed of all randomness, an int of 0 or more.
+        seed: seed of all randomness, an int of 0 or more; the same seed gives the same search.
         verbose: 0 prints nothing; 1 prints a line now and then of a search that takes over 2 seconds; 2 begins at once.
         **options: options of the factory.
 
@@ -113,6 +117,7 @@ def minimize_function(
             argument by its name in another library.
         ValueError: if the budget is smaller than one generation, if restarts would never end, or if `x0` lies outside
             the bounds.
+        FileExistsError: if `out` holds a search and `resume` is False.
         Exception: what `f` raises, with what was found until then as its attribute `result`.
 
     >>> import numpy as np
@@ -121,7 +126,7 @@ def minimize_function(
     >>> result.stop, bool(result.nfev < 5000), bool(np.allclose(result.x, 1, atol=0.1))
     ('target', True, True)
     """
-    _check(f, vectorized, budget, population_size, noisy, target, tolerances, callback, out, resume, verbose)
+    _check(f, vectorized, budget, seconds, population_size, noisy, target, tolerances, callback, out, resume, verbose)
     regimes.check(restarts, budget)
     factory = factory_of(strategy)
     spellings.check(options, factory)
@@ -132,8 +137,8 @@ def minimize_function(
     rng = np.random.default_rng(seed)
     begin = (lambda rng: start_of(x0(rng))) if callable(x0) else lambda rng: start_of(x0)
     first = begin(rng)
-    one, units = sigmas(sigma, first)
     box, whole = box_of(bounds, first), whole_of(integer, first)
+    one, units = sigmas(quarter_of(box, first) if sigma is None else sigma, first)
     check_start(first, box, whole)
     size = 4 + int(3 * math.log(ravel(first).size)) if population_size is None else int(population_size)
     functions = () if constraints is None else functions_of(constraints)
@@ -146,7 +151,7 @@ def minimize_function(
         units=units,
         box=box,
         whole=whole,
-        tolerances=tolerances or TOLERANCES,
+        tolerances=tolerances or tolerances_of(one),
         seed=int(seed),
         noisy=noisy,
         limited=budget is not None,
@@ -159,13 +164,17 @@ def minimize_function(
     else:
         evaluation = (NoisyEvaluation if noisy else Evaluation)(f, vectorized, pool, target)
     kinds = regimes.Restarts(restarts)
-    search = Search(settings, first, begin, rng, size, kinds, evaluation, budget, callback, record, verbose)
-    if resume and record is not None and (kept := record.read()) is not None:
+    search = Search(settings, first, begin, rng, size, kinds, evaluation, budget, seconds, callback, record, verbose)
+    if record is not None and not resume:
+        record.refuse()
+    elif record is not None and (kept := record.read()) is not None:
         search.restore(*kept)
     return search.go()
 
 
-def _check(f, vectorized, budget, population_size, noisy, target, tolerances, callback, out, resume, verbose) -> None:
+def _check(
+    f, vectorized, budget, seconds, population_size, noisy, target, tolerances, callback, out, resume, verbose
+) -> None:
     checks.function("f", f, "all candidates" if vectorized else "a candidate")
     if population_size is not None:
         checks.population_size(population_size)
@@ -173,7 +182,7 @@ def _check(f, vectorized, budget, population_size, noisy, target, tolerances, ca
         raise TypeError(f"tolerances must be jaxes.termination.Tolerances(...), got {tolerances!r}")
     if callback is not None:
         checks.function("callback", callback, "a row of the history")
-    limits.check(budget, target)
+    limits.check(budget, target, seconds)
     if not isinstance(noisy, bool):
         raise TypeError(f"noisy must be True or False, got {told(noisy)}")
     if resume and out is None:

@@ -34,6 +34,21 @@ def sigmas(sigma: Any, x0: Any) -> tuple[float, np.ndarray]:
     return one, flat / one
 
 
+def quarter_of(box: Box | None, x0: Any) -> np.ndarray:
+    """A quarter of the width between bounds, which stands for no sigma.
+
+    >>> quarter_of(Box(np.zeros(2), np.array([4.0, 8.0])), np.ones(2)).tolist()
+    [1.0, 2.0]
+    """
+    width = np.full(ravel(x0).size, np.inf) if box is None else box.high - box.low
+    if not np.isfinite(width).all() or not (width > 0).all():
+        raise TypeError(
+            "sigma must be given, about a quarter of the width of the region to search, unless every coordinate has "
+            "two bounds"
+        )
+    return width / 4
+
+
 def box_of(bounds: Any, x0: Any) -> Box | None:
     """The bounds of a search that starts at `x0`; None if there are none.
 
@@ -65,13 +80,9 @@ def check_start(x0: Any, box: Box | None, whole: np.ndarray | None, name: str = 
     x, (low, high) = ravel(x0), box
     where = lambda wrong: int(np.flatnonzero(wrong)[0]) if wrong.any() else None
     if (i := where(~(low < high))) is not None:
-        two = ""
-        if x.size == 2:
-            two = "; of two coordinates, lists are read as (low, high) pairs, arrays as all low and all high bounds"
         raise ValueError(
             f"bounds must have low below high, got {low[i]:g} and {high[i]:g} for {name_of(x0, i)}"
             + (", which is fixed: leave it out of x0" if low[i] == high[i] else "")
-            + two
         )
     if whole is not None and (i := where(whole & (np.ceil(low) > np.floor(high)))) is not None:
         raise ValueError(
@@ -100,6 +111,10 @@ def whole_of(integer: Any, x0: Any) -> np.ndarray | None:
         places = np.asarray(integer, np.int64).reshape(-1)
         if (wrong := places[(places < -n) | (places >= n)]).size:
             raise ValueError(f"integer must hold places from 0 to {n - 1} of x0's numbers, got {int(wrong[0])}")
+        if np.unique(places % n).size < places.size:
+            raise ValueError(
+                f"integer must hold each place once, got {places.tolist()}; for flags give booleans, True and False"
+            )
         whole = np.zeros(n, bool)
         whole[places] = True
     else:
@@ -138,11 +153,34 @@ def _sides(bounds: Any, n: int | None) -> tuple[Any, Any]:
         raise TypeError(f"{wanted}, got {told(bounds)}")
     rows = list(bounds)
     pair = lambda row: isinstance(row, list | tuple) and len(row) == 2
-    if n is not None and len(rows) == n and (all(map(pair, rows)) or (np.shape(bounds) == (n, 2) and n != 2)):
+    if n == 2 and len(rows) == 2 and all(pair(row) or np.shape(row) == (2,) for row in rows):
+        return _two(rows, isinstance(bounds, np.ndarray))
+    if n is not None and len(rows) == n and (all(map(pair, rows)) or np.shape(bounds) == (n, 2)):
         return [row[0] for row in rows], [row[1] for row in rows]
     if len(rows) != 2:
         raise ValueError(f"{wanted}{'' if n is None else f' of {n} coordinates'}, got {len(rows)} entries")
     return rows[0], rows[1]
+
+
+def _two(rows: list[Any], is_array: bool) -> tuple[Any, Any]:
+    """The sides of two coordinates' bounds, which are pairs or sides."""
+    pairs = [row[0] for row in rows], [row[1] for row in rows]
+    if all(isinstance(row, tuple) for row in rows):
+        return pairs
+    if not is_array and all(isinstance(row, np.ndarray) for row in rows):
+        return rows[0], rows[1]
+    number = lambda side, none: [none if x is None else x for x in side]
+    try:
+        fits = [bool(np.all(np.less(number(a, -np.inf), number(b, np.inf)))) for a, b in (pairs, rows)]
+        same = np.array_equal(number(pairs[0], -np.inf), number(rows[0], -np.inf))
+    except TypeError:
+        return pairs
+    if all(fits) and not same:
+        raise ValueError(
+            f"bounds of two coordinates can be read in two ways here, got {rows}: give pairs as tuples, "
+            "[(low, high), (low, high)], or scipy.optimize.Bounds(lows, highs)"
+        )
+    return pairs if fits[0] or not fits[1] else (rows[0], rows[1])
 
 
 def _side(side: Any, x0: Any, which: str, none: float) -> np.ndarray:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 _BOUNDS = "bounds=(low, high)"
+_INTEGER = "integer=..., places such as [0, 2], or booleans for each coordinate"
 _VERBOSE = "verbose=0, 1 or 2"
 _BUDGET = "budget=..., a number of evaluations of f"
 _SIZE = "population_size=..."
@@ -16,7 +17,7 @@ _HERE = {
     **dict.fromkeys(("xl", "xu", "lower_bound", "upper_bound"), _BOUNDS),
     **dict.fromkeys(("maxiter", "max_iter", "maxfun", "maxfev", "maxfevals", "max_evals", "max_evaluations"), _BUDGET),
     **dict.fromkeys(("n_iter", "generations", "max_generations", "n_trials", "iterations", "max_iterations"), _BUDGET),
-    **dict.fromkeys(("integers", "integrality", "integer_variables"), "integer=..."),
+    **dict.fromkeys(("integers", "integrality", "integer_variables"), _INTEGER),
     **dict.fromkeys(("popsize", "pop_size", "popsize_factor", "population", "lambda_"), _SIZE),
     **dict.fromkeys(("sigma0", "sigma_init", "init_stdev", "stdev"), "sigma=..."),
     **dict.fromkeys(("random_state", "rng", "key", "rng_seed"), "seed=..."),
@@ -25,6 +26,13 @@ _HERE = {
     **dict.fromkeys(("method", "optimizer_name", "algorithm"), "strategy=..., a factory or its name"),
     **dict.fromkeys(("disp", "progress", "verb_disp"), _VERBOSE),
     **dict.fromkeys(("restart", "n_restarts", "bipop"), "restarts=..."),
+    **dict.fromkeys(("timeout", "max_time", "maxtime", "time_limit"), "seconds=..."),
+    **dict.fromkeys(("n_jobs", "parallel_objective", "n_workers", "processes"), "workers=..."),
+    **dict.fromkeys(("noise_handler", "noise"), "noisy=True"),
+    **dict.fromkeys(("cma_stds", "CMA_stds", "stds", "scaling_of_variables"), "sigma=[...], one for each coordinate"),
+    "fixed_variables": "a function that fills them in: lambda x: f(whole(x))",
+    "CMA_diagonal": "strategy='sep_cma_es'",
+    "jac": "nothing: the search needs no derivatives",
     "args": "a function of one argument, such as lambda x: f(x, *args)",
 }
 

@@ -1,7 +1,9 @@
 """The loop of a search over generations and runs."""
 
+import contextlib
 import json
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,14 +14,15 @@ from jaxes.search.arguments.bounds import check_start, ravel
 from jaxes.search.arguments.settings import Settings
 from jaxes.search.engines.compiled import trees_like
 from jaxes.search.engines.engine import Engine, engine_of
-from jaxes.search.running.history import History, row_of
+from jaxes.search.running.history import VECTORS, History, row_of
 from jaxes.search.running.record import Record
 from jaxes.search.running.restarts import Plan, Restarts
 from jaxes.search.running.result import Result, sentence
 from jaxes.search.running.table import Table, now
+from jaxes.search.running.whole_generations import WholeGenerations
 from jaxes.search.values.evaluation import Evaluation
 
-_FINAL = ("target", "budget", "callback", "interrupted")
+_FINAL = ("target", "budget", "seconds", "callback", "interrupted")
 
 
 class Search:
@@ -34,6 +37,7 @@ class Search:
         restarts: what follows a run.
         evaluation: of members.
         budget: evaluations that there may be.
+        seconds: time that it may take.
         callback: called after every generation.
         record: the folder, if there is one.
         verbose: see `Table`.
@@ -49,13 +53,15 @@ class Search:
         restarts: Restarts,
         evaluation: Evaluation,
         budget: int | None,
+        seconds: float | None,
         callback: Callable[[dict[str, Any]], bool | None] | None,
         record: Record | None,
         verbose: int,
     ):
         self._settings, self._first, self._begin, self._rng = settings, first, begin, rng
         self._size, self._restarts, self._evaluation = size, restarts, evaluation
-        self.budget, self._callback, self._record, self._verbose = budget, callback, record, verbose
+        self.budget, self._limit = budget, seconds
+        self._callback, self._record, self._verbose = callback, record, verbose
         self._history = History(ravel(first).size)
         self._engine: Engine = engine_of(settings, 0, size, settings.sigma, first)
         need = evaluation.need(self._engine)
@@ -65,26 +71,31 @@ class Search:
         self._running = False  # whether the present run has not ended
         self._told: tuple[int, list[Any]] = (0, [])  # evaluations and best points of whole generations
         self._stop, self._seconds = "", 0.0
+        self._whole = WholeGenerations()
+        self._written = True  # whether the folder could be written until now
 
     def go(self) -> Result:
         """Search until something ends it.
 
         Ctrl-C ends it with what has been found; the exception of a function that raises has it as its `result`.
         """
-        table, began = Table(self._verbose), now() - self._seconds
+        measure = "median value" if self._settings.noisy else "lowest value"
+        table, began = Table(self._verbose, measure), now() - self._seconds
         try:
-            self._go(table, began)
+            with self._whole.installed():
+                self._go(table, began)
         except KeyboardInterrupt:
             self._seconds = now() - began
             if self._evaluation.nfev == 0:
                 raise
             self._stop = "interrupted"
-        except Exception as error:
+        except BaseException as error:
             self._seconds = now() - began
+            self._stop = f"{type(error).__name__} at evaluation {self._evaluation.nfev + 1}"
             if self._evaluation.nfev:
-                self._stop = f"{type(error).__name__} at evaluation {self._evaluation.nfev + 1}"
                 self._save()
-                error.__dict__.setdefault("result", self._result())
+            with contextlib.suppress(AttributeError):  # of an exception that takes no attributes
+                error.result = self._result()  # type: ignore[attr-defined]
             raise
         finally:
             self._evaluation.close()
@@ -134,13 +145,17 @@ class Search:
                 self._stop = "regime"
                 return
             values = evaluation.of(engine)
-            met, row = engine.tell(values)
-            self._note(values, row, table, now() - began)
-            self._told = evaluation.nfev, list(evaluation.best)
+            with self._whole:
+                met, row = engine.tell(values)
+                self._note(values, row)
+                self._told = evaluation.nfev, list(evaluation.best)
+            table.row(self._history.last, now() - began)
             if evaluation.target is not None and evaluation.fun <= evaluation.target:
                 self._stop = "target"
             elif self._callback is not None and self._callback(self._row()):
                 self._stop = "callback"
+            elif self._limit is not None and now() - began >= self._limit:
+                self._stop = "seconds"
             else:
                 self._stop = ", ".join(met)
             if self._record is not None and self._record.due():
@@ -149,26 +164,26 @@ class Search:
             if self._stop:
                 return
 
-    def _note(self, values: np.ndarray, row: dict[str, Any], table: Table, seconds: float) -> None:
+    def _note(self, values: np.ndarray, row: dict[str, Any]) -> None:
         told = row_of(values, self._evaluation.nfev, self._evaluation.fun)
         self._history.add({**told, "run": self._restarts.run, **row})
-        table.row(self._history.last, seconds)
 
     def _row(self) -> dict[str, Any]:
         """What a callback is told."""
         best = self._evaluation.found(self._engine)
-        return {**self._history.last, "x": jax.tree.map(np.array, best[0][1]) if best else None}
+        own = {name: np.array(self._history.last[name]) for name in VECTORS}
+        return {**self._history.last, **own, "x": jax.tree.map(np.array, best[0][1]) if best else None}
 
     def _result(self) -> Result:
         engine, restarts = self._engine, max(self._restarts.run, 0)
-        best = self._evaluation.found(engine)
+        best = [(value, jax.tree.map(np.array, x)) for value, x in self._evaluation.found(engine)]
         return Result(
             x=best[0][1] if best else None,
             fun=best[0][0] if best else math.nan,
             nfev=self._evaluation.nfev,
             nit=self._history.generations,
             stop=self._stop,
-            message=sentence(self._stop, restarts) + self._evaluation.remark,
+            message=sentence(self._stop, restarts) + self._evaluation.remark + _unbounded(best),
             xs=[x for _, x in best],
             funs=np.array([value for value, _ in best]),
             mean=jax.tree.map(np.array, engine.mean),
@@ -181,8 +196,13 @@ class Search:
             _resume=self._resume,
         )
 
-    def _resume(self, budget: int | None, target: float | None) -> Result:
-        self.budget, self._evaluation.target = budget, target
+    def _resume(self, generations: int, budget: int | None, target: float | None) -> Result:
+        if self._history.generations != generations:
+            raise RuntimeError(
+                f"the search has gone on from this result, to generation {self._history.generations}: go on from the "
+                "result of that"
+            )
+        self.budget, self._limit, self._evaluation.target = budget, None, target
         self._evaluation.nfev, self._evaluation.best = self._told[0], list(self._told[1])
         return self.go()
 
@@ -209,7 +229,12 @@ class Search:
         }
         fun, restarts = (best[0][0] if best else math.nan), max(self._restarts.run, 0)
         end = {"fun": fun, "nfev": nfev, "stop": self._stop, "restarts": restarts, "seconds": round(self._seconds, 3)}
-        self._record.write(arrays, meta, end)
+        try:
+            self._record.write(arrays, meta, end)
+        except OSError as error:
+            if self._written:
+                warnings.warn(f"out cannot be written, and the search goes on without: {error}", stacklevel=2)
+            self._written = False
 
     def restore(self, arrays: dict[str, np.ndarray], meta: dict[str, Any]) -> None:
         """Go on from what has been saved.
@@ -221,8 +246,7 @@ class Search:
         for name, kept in meta["settings"].items():
             if given[name] != kept:
                 raise ValueError(
-                    f"out has a search with {name}={kept}, got {name}={given[name]}; what goes on has the same "
-                    "settings, or resume=False begins anew"
+                    f"out has a search with {name}={kept}, got {name}={given[name]}; what goes on has the same settings"
                 )
         part = lambda name: {
             key.removeprefix(f"{name} "): value for key, value in arrays.items() if key.startswith(f"{name} ")
@@ -243,11 +267,12 @@ class Search:
         """The settings that a search cannot change on its way."""
         settings, rows = self._settings, lambda x: None if x is None else np.asarray(x).tolist()
         return {
+            "n": ravel(self._first).size,
+            "x0": rows(ravel(self._first)),
             "strategy": getattr(settings.factory, "__name__", repr(settings.factory)),
             "options": {name: repr(value) for name, value in settings.options.items()},
             "seed": settings.seed,
             "population_size": self._size,
-            "n": ravel(self._first).size,
             "sigma": rows(settings.sigma * settings.units),
             "bounds": None if settings.box is None else [rows(side) for side in settings.box],
             "integer": rows(settings.whole),
@@ -255,3 +280,8 @@ class Search:
             "noisy": settings.noisy,
             "constraints": settings.constrained,
         }
+
+
+def _unbounded(best: list[tuple[float, Any]]) -> str:
+    """What is said of a search that has found no finite value."""
+    return " All values were infinite." if best and best[0][0] == math.inf else ""

@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 
 
-def drawn(history: dict[str, Any], fun: float, nfev: int, restarts: int, stop: str) -> Any:
+def drawn(history: dict[str, Any], fun: float, nfev: int, restarts: int, stop: str, maximized: bool = False) -> Any:
     """A matplotlib figure.
 
     Args:
         history: columns, see `jaxes.minimize_function`.
-        fun, nfev, restarts, stop: of the `Result`.
+        fun, nfev, restarts, stop, maximized: of the `Result`.
     """
     from matplotlib.figure import Figure
 
@@ -21,19 +21,21 @@ def drawn(history: dict[str, Any], fun: float, nfev: int, restarts: int, stop: s
     figure = Figure(figsize=(10, 7), layout="constrained")
     values, mean, sizes, deviation = figure.subplots(2, 2, sharex=True).ravel()
     known = history["fun"][np.isfinite(history["fun"])]
-    distance = history["best"] - (known.min() if known.size else 0)
+    sign, name = (-1, "highest of all - best") if maximized else (1, "best - lowest of all")
+    distance = sign * history["best"] - ((sign * known).min() if known.size else 0)
     values.semilogy(x, np.abs(history["best"]), color="tab:blue", linewidth=1, label="|best of the generation|")
-    values.semilogy(
-        x, np.where(distance > 0, distance, np.nan), color="tab:cyan", linewidth=0.8, label="best - lowest of all"
-    )
+    values.semilogy(x, np.where(distance > 0, distance, np.nan), color="tab:cyan", linewidth=0.8, label=name)
     values.semilogy(x, np.abs(history["median"]), color="tab:orange", linewidth=0.6, alpha=0.7, label="|median|")
     values.set_ylabel("value")
     sizes.semilogy(x, history["sigma"], color="tab:green", linewidth=1, label="sigma")
     if (history["axis_ratio"] > 1).any():
         sizes.semilogy(x, history["axis_ratio"], color="tab:red", linewidth=1, label="axis ratio")
-    for axes, name, draw in ((mean, "mean", mean.plot), (deviation, "deviation", deviation.semilogy)):
-        draw(x, history[name], linewidth=0.8)
-        axes.set_ylabel({"mean": "coordinates of the mean", "deviation": "standard deviations"}[name])
+    for axes, what, draw in ((mean, "mean", mean.plot), (deviation, "deviation", deviation.semilogy)):
+        draw(x, history[what], linewidth=0.8)
+        axes.set_ylabel({"mean": "coordinates of the mean", "deviation": "standard deviations"}[what])
+        count = history[what].shape[1]
+        if count <= 10:
+            axes.legend(axes.lines, [str(i) for i in range(count)], fontsize="x-small", loc="upper right")
     for axes in (values, mean, sizes, deviation):
         axes.grid(alpha=0.3)
         for end in x[ends]:

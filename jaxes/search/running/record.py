@@ -23,11 +23,22 @@ class Record:
     """
 
     def __init__(self, folder: str | Path):
+        if not isinstance(folder, str | Path) or str(folder) in ("", "."):
+            raise TypeError(f"out must be the path of a folder, got {folder!r}")
         self.folder = Path(folder)
         if self.folder.exists() and not self.folder.is_dir():
             raise NotADirectoryError(f"out must be a folder, but {self.folder} is a file")
         self.folder.mkdir(parents=True, exist_ok=True)
         self._next = time.monotonic() + _LEAST_SECONDS
+
+    def refuse(self) -> None:
+        """Raise if there is a search that would be lost."""
+        kept = self.read()
+        if kept is not None and kept[1]["nfev"]:
+            raise FileExistsError(
+                f"out={str(self.folder)!r} holds a search of {kept[1]['nfev']} evaluations: go on with it by "
+                "resume=True, or give another folder"
+            )
 
     def due(self) -> bool:
         """Whether it is time to write again."""
@@ -71,6 +82,7 @@ class Record:
             raise ValueError(f"{path} is not the state of a search: {error}") from None
 
     def _replace(self, name: str, write: Any) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
         scratch = self.folder / f".{name}.tmp"
         with scratch.open("wb") as file:
             write(file)

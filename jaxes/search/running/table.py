@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-_HEADER = f"{'nfev':>9}  {'lowest value':>13}  {'axis ratio':>10}  {'sigma':>8}  {'deviations':>11}  {'time':>7}"
+_HEADER = "{:>9}  {:>13}  {:>10}  {:>8}  {:>11}  {:>7}"
 _LINES = 25  # between two headers
 
 
@@ -15,12 +15,14 @@ class Table:
 
     Args:
         verbose: 0 prints nothing; 1 begins when the search has taken 2 seconds; 2 at once.
+        measure: what the value is called.
     """
 
     PATIENCE = 2.0
 
-    def __init__(self, verbose: int):
+    def __init__(self, verbose: int, measure: str = "lowest value"):
         self._verbose = verbose
+        self._header = _HEADER.format("nfev", measure, "axis ratio", "sigma", "deviations", "time")
         self._next = 0.0 if verbose > 1 else self.PATIENCE
         self._lines, self._shown = 0, -1
 
@@ -40,7 +42,7 @@ class Table:
 
     def _line(self, row: dict[str, Any], seconds: float) -> None:
         if self._lines % _LINES == 0:
-            print(_HEADER)
+            print(self._header)
         deviation = row["deviation"]
         print(
             f"{row['nfev']:9d}  {value(row['fun'])}  {row['axis_ratio']:10.2e}  {row['sigma']:8.2e}  "

@@ -11,7 +11,7 @@ from jaxes.search.arguments.bounds import ravel
 from jaxes.search.arguments.settings import Settings
 from jaxes.search.engines.compiled import trees_like
 from jaxes.search.values.boundary import Boundary
-from jaxes.search.values.evaluation import Evaluation, member
+from jaxes.search.values.evaluation import Evaluation, member, undone
 from jaxes.search.values.lagrangian import AugmentedLagrangian
 from jaxes.search.values.workers import Workers
 from jaxes.strategy import Info
@@ -161,6 +161,10 @@ class ConstrainedEvaluation(Evaluation):
         return engine.size + 1
 
     def of(self, engine: ConstrainedEngine) -> np.ndarray:
+        with undone(engine.lagrangian, engine.boundary):
+            return self._of(engine)
+
+    def _of(self, engine: ConstrainedEngine) -> np.ndarray:
         before = self._mark()
         members = engine.ask()
         f, g = self._evaluated(members, engine.size)

@@ -1,7 +1,8 @@
 """The values of members: of one after the other, of all at once, or by processes."""
 
+import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -9,6 +10,18 @@ import numpy as np
 
 from jaxes.search.values.workers import Workers
 from jaxes.support.numerals import value_of, values_of
+
+
+@contextlib.contextmanager
+def undone(*parts: Any) -> Iterator[None]:
+    """What has `state` and `restore` is as before if a generation is left in the middle, which is then done again."""
+    before = [part.state() for part in parts]
+    try:
+        yield
+    except BaseException:
+        for part, state in zip(parts, before, strict=True):
+            part.restore(state)
+        raise
 
 
 class Evaluation:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxes.search.arguments.bounds import ravel
 from jaxes.search.arguments.settings import Settings
 from jaxes.search.engines.compiled import trees_like
-from jaxes.search.values.evaluation import Evaluation
+from jaxes.search.values.evaluation import Evaluation, undone
 from jaxes.search.values.noisy import Uncertainty, mean_of
 from jaxes.strategy import Info
 
@@ -100,6 +100,10 @@ class NoisyEvaluation(Evaluation):
         return again + self._last(self.nfev + again)
 
     def of(self, engine: NoisyEngine) -> np.ndarray:
+        with undone(engine.noise):
+            return self._of(engine)
+
+    def _of(self, engine: NoisyEngine) -> np.ndarray:
         noise, members = engine.noise, engine.ask()
         values = self._means(members, noise.evaluations)
         again = noise.again(values)

@@ -16,6 +16,10 @@ class Box:
 
     def __init__(self, low: np.ndarray, high: np.ndarray):
         self._low, self._high = low, high
+        with np.errstate(over="ignore", invalid="ignore"):  # bounds near the largest double
+            self._prepare(low, high)
+
+    def _prepare(self, low: np.ndarray, high: np.ndarray) -> None:
         half = np.where(np.isfinite(low) & np.isfinite(high), (high - low) * 0.5, np.inf)
         margin = lambda bound: np.where(np.isfinite(bound), np.minimum(half, (1 + np.abs(bound)) * 0.05), 0.0)
         self._below, self._above = margin(low), margin(high)
@@ -26,8 +30,8 @@ class Box:
         """Points, float64[..., n], within the bounds."""
         if ((x >= self._inner_low) & (x <= self._inner_high)).all():
             return x
-        y = self._outer.reflected(x)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            y = self._outer.reflected(x)
             near_low = self._low + (y - self._low + self._below) ** 2 * (0.25 / self._below)
             near_high = self._high - (self._high + self._above - y) ** 2 * (0.25 / self._above)
         y = np.where(y < self._inner_low, near_low, np.where(y > self._inner_high, near_high, y))

@@ -106,7 +106,7 @@ class PlainEngine:
         return met, {
             "sigma": search.sigma,
             "axis_ratio": math.sqrt(self._monitor.condition),
-            "mean": members,
+            "mean": np.array(members),
             "deviation": deviations * units,
         }
 

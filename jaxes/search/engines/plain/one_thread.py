@@ -7,7 +7,7 @@ import contextlib
 import functools
 from typing import Any
 
-_SMALL = range(24, 1001)  # coordinates; fewer have one thread anyway
+_SMALL = range(12, 1001)  # coordinates; fewer have one thread anyway, also in decompositions
 _ONE = 200_000  # products of numbers in a product of matrices, for which NumPy takes one thread itself
 
 
@@ -16,12 +16,12 @@ def one_thread(n: int, rows: int | None = None) -> contextlib.AbstractContextMan
 
     Args:
         n: rows and columns of a matrix.
-        rows: of another one that is multiplied with it, if that is all; n by default.
+        rows: of another one that is multiplied with it, if that is all; by default there are decompositions, too.
 
     >>> with one_thread(100):
     ...     pass
     """
-    some = n in _SMALL and (n if rows is None else rows) * n * n > _ONE
+    some = n in _SMALL and (rows is None or rows * n * n > _ONE)
     return _Limited() if some else contextlib.nullcontext()
 
 
