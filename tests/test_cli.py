@@ -306,7 +306,10 @@ def test_envs_and_strategies_are_listed(capsys):
         (["bench", "corectness"], "unknown benchmark 'corectness'; did you mean correctness"),
         (["bench", "nope"], "unknown benchmark 'nope'; known: ant, bbob, "),
         (["trian", "brax/hopper"], "unknown command 'trian'; did you mean train"),
-        (["list"], "unknown command 'list'; known: train, sweep, evaluate, plot, render, bench, envs, strategies"),
+        (
+            ["list"],
+            "unknown command 'list'; known: train, sweep, minimize, evaluate, plot, render, bench, envs, strategies",
+        ),
         (
             ["train", "gymnax/CartPole-v1", "--backend", "mjx"],
             "backend is the physics of brax/*; gymnax/CartPole-v1 has",

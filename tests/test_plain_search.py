@@ -108,6 +108,7 @@ def test_the_same_members_and_criteria_as_the_compiled_strategy(name, monkeypatc
     monkeypatch.setattr(place, "_PULL", 0.0)
     monkeypatch.setattr(place, "_FLIPPING", 0.0)
     monkeypatch.setattr(engine, "_PATIENCE", 1)
+    monkeypatch.setattr(engine, "_ALL_WHOLE", 1)
     f, n, size, given = CASES[name]
     start = np.zeros(n)
     given = settings(start, **{"sigma": 0.5, **given})
@@ -163,6 +164,7 @@ def test_every_end_is_that_of_the_compiled_criteria(name):
 
 INTEGERS = {  # the start, sigma, bounds, which are whole, the lowest value 0
     "ellipsoid, half of them whole": (lambda x: ellipsoid(x + 2.3), 20, 2.0, None, range(10)),
+    "far from separable": (lambda x: float((x - 3) @ (x - 3) + 5 * (x - 3).sum() ** 2), 8, 3.0, None, True),
     "two values": (lambda x: float(np.sum(1 - x)), 20, 0.5, (0, 1), True),
     "leading ones": (lambda x: float(x.size - np.cumprod(x > 0.5).sum()), 8, 0.5, (0, 1), True),
     "wide": (

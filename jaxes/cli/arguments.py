@@ -88,25 +88,33 @@ class Sweep(Config):
     """Whether to show progress."""
 
 
+Written = Annotated[tuple[str, ...], tyro.conf.arg(metavar="FLOAT [FLOAT ...]")]
+"""Numbers that `jaxes minimize` reads itself, for commas may stand between them too."""
+Places = Annotated[tuple[str, ...] | None, tyro.conf.arg(metavar="[INT ...]")]
+
+
 @dataclasses.dataclass(frozen=True)
 class Minimize:
     """Minimize a Python function of a vector of numbers, by `jaxes.minimize_function`."""
 
     function: tyro.conf.Positional[str] = ""
     """MODULE:NAME of a function of a NumPy array that returns a number; the module may be in the current folder."""
-    x0: tuple[float, ...] = ()
+    x0: Written = ()
     """Where to start: one number for each coordinate."""
-    sigma: tuple[float, ...] = ()
+    sigma: Written = ()
     """Initial standard deviation, a quarter of the width of the region to search: one number, or one for each
     coordinate; by default a quarter of the width of the bounds."""
-    bounds: tuple[float, ...] = ()
+    bounds: Written = ()
     """LOW HIGH for all coordinates, or LOW HIGH LOW HIGH ... for each; inf is no bound."""
-    integer: tuple[int, ...] | None = None
+    integer: Places = None
     """Which coordinates are whole numbers, counted from 0; without any number, all of them."""
+    constraints: tuple[str, ...] = ()
+    """MODULE:NAME of a function of the same array that returns numbers, 0 or less where its constraints hold; or
+    several."""
     target: float | None = None
     """Stop at a value of at most this."""
-    budget: int | None = None
-    """How many evaluations there may be."""
+    budget: Annotated[float | None, tyro.conf.arg(metavar="INT")] = None
+    """How many evaluations there may be, such as 10000 or 1e4."""
     restarts: str | None = None
     """What follows when a run has ended: a number of further runs with doubled populations, ipop or bipop."""
     population_size: int | None = None
@@ -124,11 +132,11 @@ class Minimize:
     noisy: bool = False
     """Whether the function gives another value each time, so that some are measured again."""
     out: Path | None = None
-    """Folder for the history, which `jaxes plot` draws."""
+    """Folder for the state of the search, with which --resume goes on, and its history, which `jaxes plot` draws."""
     resume: bool = False
     """Whether to go on with the search in the folder --out."""
     verbose: int = 1
-    """0 prints no table."""
+    """0 prints no table, 1 prints one of a search that takes over 2 seconds, 2 prints one from the start."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -234,7 +242,8 @@ def parsed(words: list[str]) -> Any:
         ValueError: for an unknown command.
     """
     if words and not words[0].startswith("-"):
-        checks.choice("command", words[0], COMMANDS)
+        name = checks.choice("command", words[0], COMMANDS)  # alone, so that what is said of errors is about it
+        return tyro.cli(COMMANDS[name], prog=f"jaxes {name}", args=words[1:])
     return tyro.cli(
         _COMMAND,
         prog="jaxes",

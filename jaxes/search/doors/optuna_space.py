@@ -97,6 +97,7 @@ def _unit(name: str, value: Any, one: Coordinate) -> float:
         raise ValueError(
             f"{name} must lie in the parameter's range, {distribution.low:g} to {distribution.high:g}, got {value:g}"
         )
+    value = float(value)
     if one.whole:
         return (value - distribution.low) / distribution.step
     return ((math.log(value) if one.log else value) - one.low) / (one.high - one.low)

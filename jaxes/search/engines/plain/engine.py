@@ -18,6 +18,7 @@ from jaxes.strategies.cma_es import cma_es
 from jaxes.strategy import Info
 from jaxes.support import checks
 
+_ALL_WHOLE = 4  # times as large a margin where no other coordinate has to converge: more neighbors are tried
 _PATIENCE = 2  # with whole numbers: a better one may be found after many generations with the same values
 
 
@@ -38,6 +39,12 @@ def _is_plain(name: str, value: Any) -> bool:
     return number and math.isfinite(value) and bool(value > 0 or (value == 0 and name != "d_sigma"))
 
 
+def _margin(whole: np.ndarray | None, n: int, size: int) -> float:
+    """The least probability that a whole number leaves its value; see `jaxes.wrappers.integer`."""
+    every = whole is not None and whole.all()
+    return min(_ALL_WHOLE / (n * size), 0.2) if every else 1 / (n * size)
+
+
 class PlainEngine:
     """See `jaxes.search.engines.engine.Engine`."""
 
@@ -46,7 +53,7 @@ class PlainEngine:
         checks.population_size(size)
         self.size, self._start = size, start
         low, high = (None, None) if box is None else box
-        self._place = Place(settings.units, low, high, settings.whole, margin=1 / (x.size * size))
+        self._place = Place(settings.units, low, high, settings.whole, _margin(settings.whole, x.size, size))
         options = settings.options | {"active": settings.options.get("active", True)}
         self._search = CMA((settings.seed, run), self._place.point(x), sigma, size, **options)
         self._monitor = Monitor(x.size, size, settings.tolerances, 1 if settings.whole is None else _PATIENCE)
