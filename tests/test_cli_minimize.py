@@ -107,6 +107,8 @@ def test_settings_reach_the_search(folder, capsys):
     few = ["--budget", 100, "--restarts", 2, "--strategy", "Sep-CMA-ES", "--options", "c_c=0.5", "--verbose", 0]
     assert call("shifted", "--x0", 0, 0, "--sigma", 0.5, 2.0, *few) == 0
     assert "nfev: 96" in capsys.readouterr().out
+    assert call("slow", "--x0", 0, 0, "--sigma", 1, "--seconds", 0.1) == 0
+    assert "stop: 'seconds'" in capsys.readouterr().out
     assert call("all_at_once", "--x0", 1, 1, "--sigma", 1, "--vectorized", "--integer", "--bounds", -4, 4) == 0
     assert "fun: 0.0\n" in capsys.readouterr().out
 

@@ -402,6 +402,7 @@ class TestOptuna:
             ({"restart_strategy": "ipop"}, TypeError, "use restarts=True or False"),
             ({"bounds": (0, 1)}, TypeError, "use the ranges that trials give"),
             ({"lr_adapt": True}, TypeError, "there is no such adaptation"),
+            ({"integers": [0]}, TypeError, r"use trial.suggest_int"),
             ({"sede": 3}, TypeError, "no option of cma_es; did you mean seed"),
             ({"nothing": 3}, TypeError, "no option of cma_es: cma_es has .*active"),
             ({"c_m": -1.0}, ValueError, "c_m"),
@@ -415,6 +416,7 @@ class TestOptuna:
             jaxes.optuna_sampler(**given)
 
     def test_a_repr_that_makes_the_same_sampler(self):
+        assert repr(jaxes.optuna_sampler(np.array([0.5]))) == "optuna_sampler(strategy=cma_es, sigma=0.5, seed=None)"
         assert repr(jaxes.optuna_sampler()) == "optuna_sampler(strategy=cma_es, seed=None)"
         given = {"x0": {"a": 1}, "strategy": jaxes.sep_cma_es, "n_startup_trials": 3, "seed": 0, "c_c": 0.5}
         told = "optuna_sampler(strategy=sep_cma_es, sigma=0.2, x0={'a': 1}, n_startup_trials=3, seed=0, c_c=0.5)"

@@ -115,6 +115,8 @@ class Minimize:
     """Stop at a value of at most this."""
     budget: Annotated[float | None, tyro.conf.arg(metavar="INT")] = None
     """How many evaluations there may be, such as 10000 or 1e4."""
+    seconds: float | None = None
+    """Stop after the generation in which that much time is over."""
     restarts: str | None = None
     """What follows when a run has ended: a number of further runs with doubled populations, ipop or bipop."""
     population_size: int | None = None

@@ -47,6 +47,7 @@ def _searched(args: Minimize) -> Result:
         constraints=[_constraint(name) for name in args.constraints] or None,
         target=args.target,
         budget=_budget(args.budget),
+        seconds=args.seconds,
         restarts=_restarts(args.restarts),
         population_size=args.population_size,
         strategy=strategy,

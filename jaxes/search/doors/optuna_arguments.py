@@ -24,14 +24,16 @@ _RESTARTS = "restarts=True or False"
 _SIGMA = "sigma=..., a share of each parameter's range"
 _DIRECTION = 'optuna.create_study(direction="minimize" or "maximize")'
 _INSTEAD = {
-    **dict.fromkeys(("bounds", "low", "high", "lower_bounds", "upper_bounds", "integer", "with_margin"), _STUDY),
+    **dict.fromkeys(("bounds", "low", "high", "lb", "ub", "lower_bounds", "upper_bounds", "search_space"), _STUDY),
+    **dict.fromkeys(("integer", "integers", "integrality"), "trial.suggest_int(...)"),
     **dict.fromkeys(("budget", "n_trials", "maxiter", "maxfev", "n_iter", "generations"), _TRIALS),
-    **dict.fromkeys(("popsize", "pop_size", "population", "inc_popsize"), _SIZE),
+    **dict.fromkeys(("popsize", "pop_size", "population", "lambda_", "inc_popsize"), _SIZE),
     **dict.fromkeys(("restart_strategy", "restart", "n_restarts"), _RESTARTS),
     **dict.fromkeys(("sigma0", "sigma_init"), _SIGMA),
     **dict.fromkeys(("direction", "directions", "maximize", "minimize"), _DIRECTION),
     **dict.fromkeys(("startup", "n_startup", "startup_trials"), "n_startup_trials=..."),
     **dict.fromkeys(("independent", "sampler"), "independent_sampler=..."),
+    **dict.fromkeys(("seconds", "timeout"), "study.optimize(f, timeout=...)"),
     **dict.fromkeys(("workers", "n_jobs"), "study.optimize(f, n_jobs=...)"),
     **dict.fromkeys(("callback", "callbacks"), "study.optimize(f, callbacks=[...])"),
     **dict.fromkeys(("target", "tolerances", "tol"), "study.stop() in a callback of study.optimize"),
@@ -46,6 +48,7 @@ _INSTEAD = {
 _NEEDLESS = {
     "consider_pruned_trials": "pruned trials always count, behind those that were completed",
     "warn_independent_sampling": "there is no such warning",
+    "with_margin": "whole numbers never freeze here",
     "lr_adapt": "there is no such adaptation",
 }
 
@@ -103,7 +106,7 @@ def check_options(
             near = difflib.get_close_matches(name, [*own, *theirs], 1)
             hint = f"; did you mean {near[0]}?" if near else f": {maker} has {', '.join(theirs)}"
             raise TypeError(f"{name} is no argument of optuna_sampler, and no option of {maker}{hint}")
-    tried = made(factory, population_size or _TRIED, float(sigma), dict(options))
+    tried = made(factory, population_size or _TRIED, sigma, dict(options))
     jax.eval_shape(lambda: tried.init(jax.random.key(0), jnp.zeros(_TRIED)))  # which looks at numbers
 
 

@@ -84,6 +84,7 @@ class Sampler(BaseSampler):
         options: dict[str, Any],
     ):
         arguments.check(sigma, x0, population_size, strategy, restarts, n_startup_trials, seed)
+        sigma = positive("sigma", sigma)
         arguments.check_options(options, strategy, population_size, sigma, tuple(_DEFAULTS))
         if independent_sampler is not None and not isinstance(independent_sampler, BaseSampler):
             raise TypeError(f"independent_sampler must be an Optuna sampler, got {independent_sampler!r}")
@@ -98,7 +99,7 @@ class Sampler(BaseSampler):
             "seed": seed,
         }
         self._told = _told(given, options)
-        self._sigma, self._x0 = positive("sigma", sigma), dict(x0 or {})
+        self._sigma, self._x0 = sigma, dict(x0 or {})
         self._population_size, self._strategy, self._options = population_size, strategy, options
         self._restarts, self._startup = restarts, max(1, n_startup_trials)
         self._seed = secrets.randbelow(2**31) if seed is None else seed
