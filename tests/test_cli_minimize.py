@@ -120,6 +120,8 @@ def test_a_search_goes_on_from_its_folder(folder, capsys):
     for budget in (100, 210):
         assert call("shifted", *start, "--budget", budget, "--out", "cut", "--resume") == 0
     cut = capsys.readouterr().out.split("Result(")[-1]
+    assert call("shifted", *start, "--out", "cut") == 2
+    assert "go on with it by --resume" in capsys.readouterr().err
     same = lambda text: [line for line in text.splitlines() if "fun:" in line or "x = " in line]
     assert same(cut) == same(whole) != []
 
@@ -185,6 +187,13 @@ def test_what_the_function_raises_is_told_with_its_frames_and_what_was_found(fol
     assert told.err.count("  File") == 1 and told.err.endswith("ZeroDivisionError: division by zero\n") and not told.out
 
 
+def test_what_a_module_raises_is_told_with_its_frames(folder, capsys):
+    (folder / "functions_of_mine.py").write_text("import nowhere_at_all")
+    assert call("shifted", "--x0", 0, "--sigma", 1) == 1
+    told = capsys.readouterr().err
+    assert told.count("  File") == 1 and "No module named 'nowhere_at_all'" in told
+
+
 def test_a_wrong_value_is_told_in_a_sentence_with_what_was_found(folder, capsys):
     assert call("forgetful", "--x0", 0, 0, "--sigma", 1) == 2
     told = capsys.readouterr()
@@ -238,3 +247,12 @@ def test_ctrl_c_prints_what_was_found_and_the_search_goes_on(folder):
     out, error = process.communicate(timeout=60)
     assert process.returncode == 130 and "stop: 'interrupted'" in out and "Traceback" not in error
     assert json.loads((folder / "cut/history.json").read_text())["stop"] == "interrupted"
+
+
+def test_bounds_of_two_coordinates_are_pairs(folder, capsys):
+    (folder / "two.py").write_text("def f(x): return float((x[0] - 5) ** 2 + (x[1] - 2) ** 2)\n")
+    for more in ([], ["--sigma", "1"]):
+        with pytest.raises(SystemExit) as stop:
+            cli.main(["minimize", "two:f", "--x0", "1", "5", "--bounds", "0", "3", "1", "10", "--verbose", "0", *more])
+        assert stop.value.code == 0
+        np.testing.assert_allclose(point(capsys.readouterr().out), [3, 2], atol=1e-3)

@@ -21,6 +21,31 @@ def scipy(f, x0, sigma=None, method=None, **how):
 
 
 class TestSciPy:
+    def test_whole_numbers_beside_a_fixed_coordinate(self):
+        f = lambda x: float(np.sum((x - np.array([0.3, 1.6, 2.7])) ** 2))
+        bounds = [(1, 1), (-5, 5), (-5, 5)]
+        for integer in ([-1], {2}, [False, False, True]):
+            result = so.minimize(f, [1, 0, 0], method=jaxes.scipy_method(integer=integer), bounds=bounds)
+            np.testing.assert_allclose(result.x, [1, 1.6, 3], atol=1e-4)
+        with pytest.raises(ValueError, match="integer must hold places from 0 to 2"):
+            so.minimize(f, [1, 0, 0], method=jaxes.scipy_method(integer=[7]), bounds=bounds)
+        with pytest.raises(ValueError, match="sigma must be one for all, or one for each number"):
+            so.minimize(f, [1, 0, 0], method=jaxes.scipy_method(sigma=[1, 2]), bounds=bounds)
+
+    def test_small_units_and_odd_forms(self):
+        small = lambda x: float((x[0] / 2e-12 - 1) ** 2 + (x[1] / 3e-12 - 1) ** 2)
+        found = so.minimize(small, [1e-12] * 2, method=jaxes.scipy_method(), bounds=[(0, 1e-11)] * 2)
+        assert found.success and found.fun < 1e-9
+        fixed = so.minimize(lambda x: np.array([2.5]), [1, 1], method=jaxes.scipy_method(), bounds=[(1, 1), (1, 1)])
+        assert fixed.fun == 2.5
+        nothing = so.NonlinearConstraint(lambda x: x, -np.inf, np.inf)
+        assert so.minimize(so.rosen, [0, 0], method=jaxes.scipy_method(), constraints=nothing).fun < 1e-9
+        rows = lambda x: np.sum((x - 1) ** 2, axis=1)
+        most = so.LinearConstraint([[1, 1, 1]], ub=2)
+        many = so.minimize(rows, [0, 0, 0], method=jaxes.scipy_method(vectorized=True), constraints=most)
+        np.testing.assert_allclose(many.x, 2 / 3, atol=1e-3)
+        assert so.minimize(so.rosen, [0, 0], method=jaxes.scipy_method(), options={"maxiter": 5.0}).nit == 5
+
     def test_the_result_is_as_scipys_own(self):
         result = scipy(so.rosen, np.zeros(3), 0.5)
         assert isinstance(result, so.OptimizeResult)

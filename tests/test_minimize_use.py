@@ -367,6 +367,18 @@ def test_a_long_history_is_thinned():
     assert nfev.tolist() == [0, 16, 32, 48, 64, 80, 96, 99]
 
 
+def test_sigmas_and_starts_that_do_not_fit():
+    with pytest.raises(
+        ValueError, match=r"^sigma must be one for all, or one for each number of x0 \(2\), got a list of 3$"
+    ):
+        jaxes.minimize_function(lambda x: 0.0, {"a": 1.0, "b": 2.0}, [1.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match=r"x0\(rng\) must be alike for every run, \(\d,\), got \(\d,\)"):
+        jaxes.minimize_function(sphere, lambda rng: np.ones(rng.integers(2, 9)), 1.0, restarts=5, verbose=0)
+    for out in (3, True, b"x", ""):
+        with pytest.raises(TypeError, match="out must be the path of a folder, got"):
+            jaxes.minimize_function(sphere, [1.0], 1.0, out=out)
+
+
 def test_steps_that_are_far_too_small_grow():
     wanted = np.array([3e8, -1e7])
     for integer in (None, True):

@@ -164,7 +164,7 @@ def test_every_end_is_that_of_the_compiled_criteria(name):
 
 INTEGERS = {  # the start, sigma, bounds, which are whole, the lowest value 0
     "ellipsoid, half of them whole": (lambda x: ellipsoid(x + 2.3), 20, 2.0, None, range(10)),
-    "far from separable": (lambda x: float((x - 3) @ (x - 3) + 5 * (x - 3).sum() ** 2), 8, 3.0, None, True),
+    "far from separable": (lambda x: float((x - 3) @ (x - 3) + 5 * (x - 3).sum() ** 2), 10, 20.0, None, True),
     "two values": (lambda x: float(np.sum(1 - x)), 20, 0.5, (0, 1), True),
     "leading ones": (lambda x: float(x.size - np.cumprod(x > 0.5).sum()), 8, 0.5, (0, 1), True),
     "wide": (

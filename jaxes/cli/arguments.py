@@ -108,9 +108,8 @@ class Minimize:
     """LOW HIGH for all coordinates, or LOW HIGH LOW HIGH ... for each; inf is no bound."""
     integer: Places = None
     """Which coordinates are whole numbers, counted from 0; without any number, all of them."""
-    constraints: tuple[str, ...] = ()
-    """MODULE:NAME of a function of the same array that returns numbers, 0 or less where its constraints hold; or
-    several."""
+    constraints: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODULE:NAME ...")] = ()
+    """Functions of the same array that return numbers, 0 or less where the constraints hold."""
     target: float | None = None
     """Stop at a value of at most this."""
     budget: Annotated[float | None, tyro.conf.arg(metavar="INT")] = None

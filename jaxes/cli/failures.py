@@ -1,5 +1,6 @@
 """What is shown of an error that comes from a user's function: its own frames."""
 
+import importlib
 import re
 import sysconfig
 import traceback
@@ -12,7 +13,8 @@ _FRAME = re.compile(r'^  File "([^"]*)", line .*\n(?:    .*\n)*', re.MULTILINE)
 
 
 def text_of(error: BaseException) -> str:
-    """The traceback of an error, of a worker process where it was raised in one, without the frames of this library.
+    """The traceback of an error, of a worker process where it was raised in one, without the frames of this library
+    and of importing.
 
     >>> text_of(ValueError("too low"))
     'ValueError: too low'
@@ -21,7 +23,7 @@ def text_of(error: BaseException) -> str:
         text = error.__cause__.args[0]
     else:
         text = "".join(traceback.format_exception(error))
-    own = (str(Path(jaxes.__file__).parent), "<frozen ")
+    own = (str(Path(jaxes.__file__).parent), importlib.__file__, "<frozen ")
     return _FRAME.sub(lambda frame: "" if frame[1].startswith(own) else frame[0], text).strip()
 
 

@@ -21,6 +21,8 @@ def minimize(args: Minimize) -> int:
     """Search, and print what was found, also where the function has failed on the way."""
     try:
         result = _searched(args)
+    except FileExistsError as error:
+        raise FileExistsError(str(error).replace("resume=True", "--resume")) from None
     except Exception as error:
         return _failed(args, error)
     _print(args, result)
@@ -118,7 +120,7 @@ def _bounds(given: tuple[float, ...], n: int) -> Any:
         return None
     if len(given) not in (2, 2 * n):
         raise ValueError(f"bounds must be LOW HIGH, or {n} such pairs as x0 has {n} numbers, got {len(given)} numbers")
-    return given if len(given) == 2 else np.array([given[0::2], given[1::2]])
+    return given if len(given) == 2 else tuple(zip(given[0::2], given[1::2], strict=True))
 
 
 def _sigma(given: tuple[float, ...], bounds: Any, n: int) -> Any:
@@ -126,10 +128,10 @@ def _sigma(given: tuple[float, ...], bounds: Any, n: int) -> Any:
         raise ValueError(f"sigma must be one number, or {n} as x0 has {n} numbers, got {len(given)}")
     if given:
         return given[0] if len(given) == 1 else np.array(given)
-    width = None if bounds is None else np.subtract(bounds[1], bounds[0])
+    width = None if bounds is None else np.diff(np.reshape(bounds, (-1, 2)))[:, 0]
     if width is None or not np.isfinite(width).all():
         raise ValueError("minimize needs --sigma, about a quarter of the width of the region to search")
-    return width / 4
+    return np.broadcast_to(width / 4, (n,))
 
 
 def _budget(given: float | None) -> Any:

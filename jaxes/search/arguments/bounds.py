@@ -209,9 +209,11 @@ def _spread(part: Any, x0: Any, name: str, read: Any) -> np.ndarray:
 
     try:
         return ravel(jax.tree.map(below, part, x0, is_leaf=lambda x: x is None or is_vector(x))).copy()
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
+        if str(error).startswith(name):
+            raise
         raise ValueError(
-            f"{name} must be one for all, or one for each number of x0 ({ravel(x0).size}), got {told(part)}: {error}"
+            f"{name} must be one for all, or one for each number of x0 ({ravel(x0).size}), got {told(part)}"
         ) from None
 
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from jaxes.search.arguments.bounds import spread, whole_of
 from jaxes.search.doors import scipy_problem
 from jaxes.search.minimization import minimize_function
 from jaxes.support import checks
+from jaxes.support.numerals import value_of, values_of
 from jaxes.termination import Tolerances
 
 _SCIPYS = ("f", "x0", "bounds", "constraints", "callback")
@@ -94,7 +96,7 @@ def scipy_method(sigma: Any = None, *more: Any, **settings: Any) -> Callable[...
         if options:
             warnings.warn(f"Unknown solver options: {', '.join(options)}", OptimizeWarning, stacklevel=3)
         if maxiter is not None:
-            checks.count("maxiter", maxiter)
+            checks.count("maxiter", int(maxiter) if isinstance(maxiter, float) and maxiter.is_integer() else maxiter)
         x0 = np.asarray(x0, float)
         box = scipy_problem.box_of(bounds, x0.size)
         x0 = scipy_problem.start_within(x0, box)
@@ -104,11 +106,13 @@ def scipy_method(sigma: Any = None, *more: Any, **settings: Any) -> Callable[...
             end = _end("infeasible" if any(broken.values()) else "fixed", "All coordinates are fixed by their bounds.")
             if chosen["verbose"] > 1:
                 print(end["message"])
-            return SearchResult(None, x=x0, fun=float(fun(x0, *args)), nfev=1, nit=0, **broken, **end)
+            return SearchResult(None, x=x0, fun=_value_at(fun, x0, args, settings), nfev=1, nit=0, **broken, **end)
         if chosen["sigma"] is None:
             chosen["sigma"] = scipy_problem.usual_sigma(x0, box)
         if limits is not None:
-            chosen["constraints"] = lambda part: limits(box.whole(part))
+            one = lambda part: limits(box.whole(part))
+            many = lambda parts: np.stack([one(part) for part in parts])
+            chosen["constraints"] = many if settings.get("vectorized") else one
         told = _Callback(callback, box, maxiter)
         result = minimize_function(
             lambda part: fun(box.whole(part), *args),
@@ -131,6 +135,13 @@ def scipy_method(sigma: Any = None, *more: Any, **settings: Any) -> Callable[...
     return method
 
 
+def _value_at(fun: Callable[..., Any], x: np.ndarray, args: tuple, settings: dict[str, Any]) -> float:
+    """The value of a single point, also of a function of all candidates at once."""
+    if settings.get("vectorized"):
+        return float(values_of(fun(x[None], *args), 1, "what f returns with vectorized=True")[0])
+    return value_of(fun(x, *args))
+
+
 def _end(stop: str, message: str) -> dict[str, Any]:
     status = next((number for name, number in _STATUS.items() if name in stop.split(", ")), 0)
     return {"success": status == 0, "status": status, "message": _MESSAGES.get(stop, message)}
@@ -141,12 +152,13 @@ def _renamed(options: dict[str, Any], tol: float | None, chosen: dict[str, Any])
     take = lambda *names: next((value for name in names if (value := options.pop(name, None)) is not None), None)
     found = {"budget": take("maxfev", "maxfun"), "target": take("f_target")}
     xatol, fatol = (next((x for x in (take(*names), tol) if x is not None), None) for names in _TOLERANCES)
-    tolerances = chosen.get("tolerances") or Tolerances()
-    if xatol is not None:
-        tolerances = tolerances._replace(x=float(xatol))
-    if fatol is not None:
-        tolerances = tolerances._replace(fun=float(fatol), fun_history=float(fatol))
-    found["tolerances"] = tolerances
+    if not (xatol is None and fatol is None):
+        tolerances = chosen.get("tolerances") or Tolerances()
+        if xatol is not None:
+            tolerances = tolerances._replace(x=float(xatol))
+        if fatol is not None:
+            tolerances = tolerances._replace(fun=float(fatol), fun_history=float(fatol))
+        found["tolerances"] = tolerances
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -157,13 +169,11 @@ def _of_free(chosen: dict[str, Any], box: scipy_problem.Box) -> dict[str, Any]:
     """Settings with one value for each coordinate, for those that are searched."""
     if box.free.all():
         return chosen
-    n, out = box.free.size, dict(chosen)
+    every, out = np.zeros(box.free.size), dict(chosen)
     if np.ndim(out["sigma"]):
-        out["sigma"] = np.asarray(out["sigma"])[box.free]
-    integer = out.get("integer")
-    if integer is not None and integer is not True and integer is not False:
-        which = np.asarray(integer)
-        out["integer"] = (which if which.dtype == bool else np.isin(np.arange(n), which))[box.free]
+        out["sigma"] = spread(out["sigma"], every, "sigma")[box.free]
+    whole = whole_of(out.get("integer"), every)
+    out["integer"] = None if whole is None else whole[box.free]
     return out
 
 

@@ -116,10 +116,16 @@ def limits_of(constraints: Any) -> Callable[[np.ndarray], np.ndarray] | None:
     """
     single = isinstance(constraints, dict) or hasattr(constraints, "lb")
     given = [constraints] if single else list(constraints or ())
-    parts = [_part(one) for one in given]
+    parts = [_part(one) for one in given if not _is_empty(one)]
     if not parts:
         return None
     return lambda x: np.concatenate([part(x) for part in parts])
+
+
+def _is_empty(constraint: Any) -> bool:
+    """Whether it limits nothing."""
+    sides = [np.asarray(getattr(constraint, name, 0.0), float) for name in ("lb", "ub")]
+    return bool((sides[0] == -np.inf).all() and (sides[1] == np.inf).all())
 
 
 def _part(constraint: Any) -> Callable[[np.ndarray], np.ndarray]:

@@ -123,6 +123,9 @@ class Search:
             return False
         start = self._first if self._restarts.run == 0 else self._begin(self._rng)
         if self._restarts.run:
+            shapes = lambda x: jax.tree.map(np.shape, x)
+            if shapes(start) != shapes(self._first):
+                raise ValueError(f"x0(rng) must be alike for every run, {shapes(self._first)}, got {shapes(start)}")
             check_start(start, self._settings.box, self._settings.whole)
         if self._restarts.run:
             self._set_engine(plan, start)
