@@ -13,8 +13,7 @@ _FRAME = re.compile(r'^  File "([^"]*)", line .*\n(?:    .*\n)*', re.MULTILINE)
 
 
 def text_of(error: BaseException) -> str:
-    """The traceback of an error, of a worker process where it was raised in one, without the frames of this library
-    and of importing.
+    """The traceback of an error, or of its cause in a worker process, without the frames of this library.
 
     >>> text_of(ValueError("too low"))
     'ValueError: too low'
@@ -23,7 +22,7 @@ def text_of(error: BaseException) -> str:
         text = error.__cause__.args[0]
     else:
         text = "".join(traceback.format_exception(error))
-    own = (str(Path(jaxes.__file__).parent), importlib.__file__, "<frozen ")
+    own = (str(Path(jaxes.__file__).parent), str(importlib.__file__), "<frozen ")
     return _FRAME.sub(lambda frame: "" if frame[1].startswith(own) else frame[0], text).strip()
 
 
