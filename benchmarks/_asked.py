@@ -376,21 +376,6 @@ def bbob() -> Iterable[Row]:
         ),
     )
 
-    def single(names: set[str]) -> Callable[[dict[str, Any]], float]:
-        sides = [f"D=5, to 1e-5, f{bits}" for bits in (32, 64)]
-        time = lambda results, side, name: results["parts"][side][name]["jaxes"]["art"]
-        return lambda results: max(time(results, sides[0], name) / time(results, sides[1], name) for name in names)
-
-    yield Row(
-        "D = 5 to 1e-5, all but f13: running time in float32 / float64", at_most(1.25, OWN), single(easy | {"f12"})
-    )
-    yield Row(
-        "D = 5 to 1e-5, f13: running time in float32 / float64",
-        at_most(1.25, OWN),
-        single({"f13"}),
-        "on two thirds of its instances no float32 vector beside the optimum reaches 1e-5",
-    )
-
 
 def correctness() -> Iterable[Row]:
     """Every strategy beside an independent reference."""

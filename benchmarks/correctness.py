@@ -202,7 +202,7 @@ def bbob_section() -> list[str]:
         "## BBOB",
         "",
         f"`jaxes.minimize_function` ({kept['what']}), and pycma from the same starts. Average running time = "
-        "evaluations of all runs over the successes (successes in brackets); instances 1-15 for D = 5, 1-5 otherwise.",
+        "evaluations of all runs over the successes (successes in brackets); instances 1-15.",
         "",
     ]
     for part, rows in kept["parts"].items():

@@ -247,12 +247,3 @@ def test_ctrl_c_prints_what_was_found_and_the_search_goes_on(folder):
     out, error = process.communicate(timeout=60)
     assert process.returncode == 130 and "stop: 'interrupted'" in out and "Traceback" not in error
     assert json.loads((folder / "cut/history.json").read_text())["stop"] == "interrupted"
-
-
-def test_bounds_of_two_coordinates_are_pairs(folder, capsys):
-    (folder / "two.py").write_text("def f(x): return float((x[0] - 5) ** 2 + (x[1] - 2) ** 2)\n")
-    for more in ([], ["--sigma", "1"]):
-        with pytest.raises(SystemExit) as stop:
-            cli.main(["minimize", "two:f", "--x0", "1", "5", "--bounds", "0", "3", "1", "10", "--verbose", "0", *more])
-        assert stop.value.code == 0
-        np.testing.assert_allclose(point(capsys.readouterr().out), [3, 2], atol=1e-3)
