@@ -89,13 +89,13 @@ def one(side: str, case: tuple) -> tuple[int, float, bool]:
     return SIDES[side](*case)
 
 
-def compare(pool, functions, n: int, instances: int, target: float, restarts="ipop"):
+def compare(pool, functions, n: int, instances: int, target: float, restarts="ipop", repeats=1):
     """A row for each function: aRT and successes of each side, and the ratio of the aRTs."""
     rows = {}
     for function in functions:
         row = {}
         for side in SIDES:
-            cases = [(function, i, n, target, restarts, 0) for i in range(1, instances + 1)]
+            cases = [(function, i, n, target, restarts, r) for r in range(repeats) for i in range(1, instances + 1)]
             runs = list(pool.map(functools.partial(one, side), cases))
             solved = [value <= target for _, value, _ in runs]
             total = sum(count for count, _, _ in runs)
@@ -167,7 +167,7 @@ def main():
             "D=10": lambda: compare(pool, UNIMODAL + HARD, 10, 15, 1e-8),
             "D=20": lambda: compare(pool, UNIMODAL + HARD, 20, 15, 1e-8),
             "D=5, multimodal, to 1e-1": lambda: compare(pool, MULTIMODAL, 5, 15, 1e-1),
-            "D=5, BIPOP, all functions": lambda: compare(pool, every, 5, 15, 1e-8, restarts="bipop"),
+            "D=5, BIPOP, all functions": lambda: compare(pool, every, 5, 15, 1e-8, restarts="bipop", repeats=3),
         }
         figures = _measure.load("bbob").get("parts", {})
         for name, part in parts.items():
