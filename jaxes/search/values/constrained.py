@@ -10,11 +10,11 @@ import numpy as np
 from jaxes.search.arguments.bounds import ravel
 from jaxes.search.arguments.settings import Settings
 from jaxes.search.engines.compiled import trees_like
+from jaxes.search.values.around import Around
 from jaxes.search.values.boundary import Boundary
 from jaxes.search.values.evaluation import Evaluation, member, undone
 from jaxes.search.values.lagrangian import AugmentedLagrangian
 from jaxes.search.values.workers import Workers
-from jaxes.strategy import Info
 from jaxes.support import checks
 from jaxes.support.numerals import told, value_of, values_of
 from jaxes.termination import stagnation_least
@@ -51,7 +51,7 @@ class Both:
         return f, g
 
 
-class ConstrainedEngine:
+class ConstrainedEngine(Around):
     """An engine with the multipliers of its run; see `jaxes.search.engines.engine.Engine`.
 
     Args:
@@ -59,43 +59,17 @@ class ConstrainedEngine:
     """
 
     def __init__(self, inner: Any):
-        self._inner = inner
-        self.size = inner.size
+        super().__init__(inner)
         self.lagrangian, self.boundary = AugmentedLagrangian(), Boundary()
         self._stagnant = 2 * stagnation_least(ravel(inner.mean).size, inner.size)
         self.idle = 0
         """Generations since a better point was found, set by whoever evaluates."""
-
-    @property
-    def mean(self) -> Any:
-        return self._inner.mean
-
-    @property
-    def sigma(self) -> float:
-        return self._inner.sigma
-
-    @property
-    def info(self) -> Info | None:
-        return self._inner.info
-
-    @property
-    def axis_lengths(self) -> np.ndarray:
-        return self._inner.axis_lengths
-
-    def ask(self) -> Any:
-        return self._inner.ask()
 
     def tell(self, values: np.ndarray) -> tuple[list[str], dict[str, Any]]:
         met, row = self._inner.tell(values)
         # What members are ranked by rises while multipliers do, so its record says nothing.
         met = [reason for reason in met if reason != "stagnation"]
         return met + ["stagnation"] * (self.idle >= self._stagnant), row
-
-    def widen(self, factor: float) -> None:
-        self._inner.widen(factor)
-
-    def inject(self, points: list[Any]) -> None:
-        self._inner.inject(points)
 
     def state(self) -> dict[str, np.ndarray]:
         parts = {"lagrangian": self.lagrangian, "boundary": self.boundary}

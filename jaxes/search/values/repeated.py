@@ -9,12 +9,12 @@ import numpy as np
 from jaxes.search.arguments.bounds import ravel
 from jaxes.search.arguments.settings import Settings
 from jaxes.search.engines.compiled import trees_like
+from jaxes.search.values.around import Around
 from jaxes.search.values.evaluation import Evaluation, undone
 from jaxes.search.values.noisy import Uncertainty, mean_of
-from jaxes.strategy import Info
 
 
-class NoisyEngine:
+class NoisyEngine(Around):
     """An engine that steps wider where there is too much noise; see `jaxes.search.engines.engine.Engine`.
 
     Args:
@@ -24,24 +24,11 @@ class NoisyEngine:
     """
 
     def __init__(self, inner: Any, settings: Settings, run: int):
-        self._inner, self._settings = inner, settings
-        n = ravel(inner.mean).size
-        self.size = inner.size
+        super().__init__(inner)
+        self._settings, n = settings, ravel(inner.mean).size
         self.noise = Uncertainty(n, inner.size, seed=(settings.seed + run) % 2**63)
         self.factor = 1.0
         """By which the next generation's steps are wider, set by whoever evaluates."""
-
-    @property
-    def sigma(self) -> float:
-        return self._inner.sigma
-
-    @property
-    def info(self) -> Info | None:
-        return self._inner.info
-
-    @property
-    def axis_lengths(self) -> np.ndarray:
-        return self._inner.axis_lengths
 
     @property
     def mean(self) -> Any:
@@ -52,9 +39,6 @@ class NoisyEngine:
             settled = np.where(self._settings.whole, np.round(settled), settled)
         return trees_like(mean, settled)
 
-    def ask(self) -> Any:
-        return self._inner.ask()
-
     def tell(self, values: np.ndarray) -> tuple[list[str], dict[str, Any]]:
         met, row = self._inner.tell(values)
         if self.factor > 1:
@@ -63,12 +47,6 @@ class NoisyEngine:
         if self._settings.limited:  # values do not get better where noise hides it, but the mean of means does
             met = [reason for reason in met if reason != "stagnation"]
         return met, row
-
-    def widen(self, factor: float) -> None:
-        self._inner.widen(factor)
-
-    def inject(self, points: list[Any]) -> None:
-        self._inner.inject(points)
 
     def state(self) -> dict[str, np.ndarray]:
         noise = {f"noise {name}": value for name, value in self.noise.state().items()}
