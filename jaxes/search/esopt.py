@@ -148,7 +148,7 @@ class ESOpt:
         >>> opt = ESOpt([0.0], 1.0, 6, minimize=True, strategy="cma_es")
         >>> while not opt.stop():
         ...     opt.tell([(x[0] - 3) ** 2 for x in opt.ask()])
-        >>> round(opt.best[0], 4)
+        >>> round(float(opt.best[0]), 4)
         3.0
         """
         return list(self._met)
