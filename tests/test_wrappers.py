@@ -239,7 +239,7 @@ def coupled(x):
     return float(np.sum(10.0 ** np.arange(4, -1, -1) * d**2) + np.sum(d) ** 2)
 
 
-@pytest.mark.parametrize("bounds", [{}, {"low": -20, "high": 20}])
+@pytest.mark.parametrize("bounds", [{}, {"bounds": (-20, 20)}])
 def test_three_whole_and_two_real_numbers_are_found(bounds):
     """From five seeds, in no more evaluations than pycma takes (1162 to 1456)."""
     evaluations = []
@@ -374,8 +374,7 @@ def test_wrapped_strategies_in_minimize_function(names):
         f,
         {"layer": np.zeros(2), "scale": np.float64(0)},
         1.0,
-        low={"layer": [-1, -1], "scale": -4.5},
-        high=5,
+        bounds=({"layer": [-1, -1], "scale": -4.5}, 5),
         population_size=8,
         budget=900,
         strategy=lambda size, sigma: stacked(names)(size),
