@@ -1,0 +1,480 @@
+"""Small planar worlds in Box2D itself, and what happens in them.
+
+A `Scene` says what there is, so that others can build the same; `simulate` runs it in Box2D. `walker` and `lander` are
+recorded from gymnasium's environments.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from unittest import mock
+
+import Box2D
+import numpy as np
+from Box2D import b2
+
+STEP = 1 / 50  # s
+VELOCITY_ITERATIONS, POSITION_ITERATIONS = 180, 60  # gymnasium's
+SCALE = 30.0
+
+
+class Joint(NamedTuple):
+    """A revolute joint between two bodies of a scene; anchors are in the coordinates of their polygons."""
+
+    a: int
+    b: int
+    anchor_a: tuple[float, float]
+    anchor_b: tuple[float, float]
+    lower: float = -math.inf  # rad
+    upper: float = math.inf
+    reference: float = 0.0  # the angle of b - that of a at which the joint's angle is 0
+
+
+class Scene(NamedTuple):
+    """What there is at first, and what drives it. Bodies without density stay where they are."""
+
+    polygons: Sequence[np.ndarray]  # float[k, 2] of each of n bodies, counterclockwise, around its origin, m
+    position: np.ndarray  # float[n, 2]: of the origins
+    angle: np.ndarray  # float[n]
+    velocity: np.ndarray  # float[n, 2]: of the centers of mass
+    spin: np.ndarray  # float[n]
+    density: Sequence[float]
+    friction: Sequence[float]
+    joints: Sequence[Joint]
+    speed: np.ndarray  # float[T, m]: of the motors in each step
+    torque: np.ndarray  # float[T, m]: at most
+    terrain: np.ndarray  # float[k, 2]: corners of the ground from left to right; a wall has two of one x
+    ground_friction: float
+    gravity: tuple[float, float]
+    grounded: Sequence[int]  # bodies that collide with the ground
+    pairs: Sequence[tuple[int, int]]  # bodies that collide with each other
+
+
+class Trace(NamedTuple):
+    """Where the bodies are and how they move, before the first step and after each."""
+
+    position: np.ndarray  # float[T + 1, n, 2]: of the centers of mass
+    angle: np.ndarray  # float[T + 1, n]
+    velocity: np.ndarray  # float[T + 1, n, 2]
+    spin: np.ndarray  # float[T + 1, n]
+    touching: np.ndarray  # bool[T + 1, n]: the ground
+
+
+def scene(
+    polygons: Sequence[Any],
+    steps: int,
+    position: Any = None,
+    angle: Any = None,
+    velocity: Any = None,
+    spin: Any = None,
+    density: Any = 1.0,
+    friction: Any = 0.5,
+    joints: Sequence[Joint] = (),
+    speed: Any = 0.0,
+    torque: Any = 0.0,
+    terrain: Any = ((-100.0, -100.0), (100.0, -100.0)),
+    ground_friction: float = 0.5,
+    gravity: tuple[float, float] = (0.0, -10.0),
+    grounded: Sequence[int] | None = None,
+    pairs: Sequence[tuple[int, int]] = (),
+) -> Scene:
+    """A scene in which what is not given is at rest at the origin, alike for all, or far away."""
+    n = len(polygons)
+    full = lambda x, *shape: np.broadcast_to(np.asarray(0.0 if x is None else x, float), shape)
+    return Scene(
+        [np.asarray(p, float) for p in polygons],
+        full(position, n, 2),
+        full(angle, n),
+        full(velocity, n, 2),
+        full(spin, n),
+        full(density, n),
+        full(friction, n),
+        list(joints),
+        full(speed, steps, len(joints)),
+        full(torque, steps, len(joints)),
+        np.asarray(terrain, float),
+        ground_friction,
+        gravity,
+        range(n) if grounded is None else grounded,
+        list(pairs),
+    )
+
+
+def box(half_width: float, half_height: float) -> np.ndarray:
+    """Corners of a rectangle, counterclockwise."""
+    w, h = half_width, half_height
+    return np.array([(-w, -h), (w, -h), (w, h), (-w, h)])
+
+
+def mass(polygon: np.ndarray, density: float) -> tuple[float, np.ndarray, float]:
+    """Mass, center and inertia around it, as Box2D computes them."""
+    world = b2.world()  # without which its bodies are gone
+    data = world.CreateDynamicBody(fixtures=_fixture(polygon, density, 0.0)).massData
+    center = np.array(data.center)
+    return data.mass, center, data.I - data.mass * float(center @ center)
+
+
+def _fixture(polygon, density, friction):
+    shape = b2.polygonShape(vertices=[tuple(map(float, corner)) for corner in polygon])
+    return b2.fixtureDef(shape=shape, density=float(density), friction=float(friction), restitution=0.0)
+
+
+class _Filter(b2.contactFilter):
+    """Which bodies collide; those of the ground have the number -1."""
+
+    def __init__(self, grounded, pairs):
+        super().__init__()
+        self.allowed = {frozenset((-1, body)) for body in grounded} | {frozenset(pair) for pair in pairs}
+
+    def ShouldCollide(self, a, b):  # Box2D's name
+        return frozenset((a.body.userData, b.body.userData)) in self.allowed
+
+
+def simulate(
+    scene: Scene, velocity_iterations: int = VELOCITY_ITERATIONS, position_iterations: int = POSITION_ITERATIONS
+) -> Trace:
+    """Run a scene in Box2D."""
+    world = Box2D.b2World(gravity=scene.gravity, doSleep=False)
+    world.contactFilter = keep = _Filter(scene.grounded, scene.pairs)
+    for start, end in zip(scene.terrain, scene.terrain[1:]):
+        edge = b2.edgeShape(vertices=[tuple(map(float, start)), tuple(map(float, end))])
+        fixture = b2.fixtureDef(shape=edge, friction=float(scene.ground_friction))
+        world.CreateStaticBody(fixtures=fixture, userData=-1)
+    bodies = []
+    for i, polygon in enumerate(scene.polygons):
+        make = world.CreateDynamicBody if scene.density[i] else world.CreateStaticBody
+        at = dict(position=tuple(map(float, scene.position[i])), angle=float(scene.angle[i]), userData=i)
+        body = make(fixtures=_fixture(polygon, scene.density[i], scene.friction[i]), **at)
+        body.linearVelocity = tuple(map(float, scene.velocity[i]))
+        body.angularVelocity = float(scene.spin[i])
+        bodies.append(body)
+    joints = []
+    for joint in scene.joints:
+        limited = math.isfinite(joint.lower) or math.isfinite(joint.upper)
+        made = world.CreateRevoluteJoint(
+            bodyA=bodies[joint.a],
+            bodyB=bodies[joint.b],
+            localAnchorA=tuple(map(float, joint.anchor_a)),
+            localAnchorB=tuple(map(float, joint.anchor_b)),
+            referenceAngle=joint.reference,
+            enableMotor=True,
+            enableLimit=limited,
+            lowerAngle=joint.lower if limited else 0.0,
+            upperAngle=joint.upper if limited else 0.0,
+        )
+        now = scene.angle[joint.b] - scene.angle[joint.a] - joint.reference
+        assert abs(made.angle - now) < 1e-5, "Box2D took another angle of reference"
+        joints.append(made)
+    states = [_state(bodies)]
+    for speeds, torques in zip(scene.speed, scene.torque):
+        for joint, speed, torque in zip(joints, speeds, torques):
+            joint.motorSpeed, joint.maxMotorTorque = float(speed), float(torque)
+        world.Step(STEP, velocity_iterations, position_iterations)
+        world.ClearForces()
+        states.append(_state(bodies))
+    del keep
+    return Trace(*map(np.array, zip(*states)))
+
+
+def _state(bodies):
+    touching = [any(edge.contact.touching and edge.other.type == b2.staticBody for edge in b.contacts) for b in bodies]
+    return (
+        [tuple(b.worldCenter) for b in bodies],
+        [b.angle for b in bodies],
+        [tuple(b.linearVelocity) for b in bodies],
+        [b.angularVelocity for b in bodies],
+        touching,
+    )
+
+
+def energy(scene: Scene, trace: Trace) -> np.ndarray:
+    """Of the bodies that move, kinetic and potential, J: float[T + 1]."""
+    total = np.zeros(len(trace.angle))
+    for i, polygon in enumerate(scene.polygons):
+        if scene.density[i]:
+            m, _, inertia = mass(polygon, scene.density[i])
+            total += m / 2 * (trace.velocity[:, i] ** 2).sum(-1) + inertia / 2 * trace.spin[:, i] ** 2
+            total -= m * trace.position[:, i] @ np.asarray(scene.gravity)
+    return total
+
+
+# Polygons of gymnasium's walker and lander, and others.
+
+HULL = np.array([(-30, 9), (6, 9), (34, 1), (34, -8), (-30, -8)])[::-1] / SCALE
+LEG = box(4 / SCALE, 17 / SCALE)
+LOWER = box(0.8 * 4 / SCALE, 17 / SCALE)
+LANDER = np.array([(-14, 17), (-17, 0), (-17, -10), (17, -10), (17, 0), (14, 17)]) / SCALE
+LANDER_LEG = box(2 / SCALE, 8 / SCALE)
+
+
+def convex(seed: int, corners: int = 8) -> np.ndarray:
+    """A random convex polygon of at most so many corners: those of an ellipse, moved and turned."""
+    rng = np.random.default_rng(seed)
+    angles = np.sort(rng.choice(np.linspace(0, 2 * np.pi, 24, endpoint=False), corners, replace=False))
+    axes, turn = rng.uniform(0.3, 2.0, 2), rng.uniform(0, np.pi)
+    around = np.stack([np.cos(angles), np.sin(angles)], -1) * axes
+    rotation = np.array([(np.cos(turn), -np.sin(turn)), (np.sin(turn), np.cos(turn))])
+    return around @ rotation.T + rng.normal(size=2)
+
+
+# Scenes.
+
+
+def free_fall(steps: int = 50) -> Scene:
+    """A hull thrown up, turning."""
+    return scene([HULL], steps, position=(1, 2), angle=0.3, velocity=(3, 4), spin=-2, density=5.0)
+
+
+def impulse_on_a_pair(steps: int = 50) -> Scene:
+    """Two boxes of different sizes, jointed at their ends; an impulse of 1 N s off the center of the first."""
+    m, _, inertia = mass(box(0.5, 0.2), 1.0)
+    at, impulse = np.array([0.3, 0.2]), np.array([0.6, 0.8])
+    return scene(
+        [box(0.5, 0.2), box(0.4, 0.1)],
+        steps,
+        position=[(0, 0), (0.9, 0)],
+        velocity=[impulse / m, (0, 0)],
+        spin=[(at[0] * impulse[1] - at[1] * impulse[0]) / inertia, 0],
+        joints=[Joint(0, 1, (0.5, 0.0), (-0.4, 0.0))],
+        gravity=(0.0, 0.0),
+    )
+
+
+def pendulum(angle: float = 0.1, steps: int = 300) -> Scene:
+    """A rod that hangs on a body that does not move, let go at an angle from below."""
+    anchor = np.array([1.0, 5.0])
+    position = anchor - 0.5 * np.array([-np.sin(angle), np.cos(angle)])
+    return scene(
+        [box(0.1, 0.1), box(0.05, 0.5)],
+        steps,
+        position=[anchor, position],
+        angle=[0, angle],
+        density=[0, 1],
+        joints=[Joint(0, 1, (0, 0), (0, 0.5))],
+    )
+
+
+def period(trace: Trace) -> float:
+    """Seconds of a swing of `pendulum`, from its passages through the middle."""
+    angle = trace.angle[:, 1]
+    falling = np.flatnonzero((angle[:-1] > 0) & (angle[1:] <= 0))
+    crossed = falling + angle[falling] / (angle[falling] - angle[falling + 1])
+    return float(np.diff(crossed).mean() * STEP)
+
+
+def period_of_theory(angle: float = 0.1) -> float:
+    """The same by the physical pendulum's formula, to the second order in the angle."""
+    m, _, inertia = mass(box(0.05, 0.5), 1.0)
+    return 2 * math.pi * math.sqrt((inertia + m * 0.25) / (m * 10 * 0.5)) * (1 + angle**2 / 16)
+
+
+def motor(speed: float = 4.0, torque: float = 0.05, steps: int = 100) -> Scene:
+    """Two boxes jointed at their centers, which a motor turns against each other until it has its speed."""
+    return scene(
+        [box(0.5, 0.2), box(0.4, 0.1)],
+        steps,
+        joints=[Joint(0, 1, (0, 0), (0, 0))],
+        speed=speed,
+        torque=torque,
+        gravity=(0.0, 0.0),
+    )
+
+
+def lifting(torque: float, steps: int = 100) -> Scene:
+    """A motor that holds a rod level, or cannot: its own torque against the rod's weight is 0.5 m times 1 N."""
+    return scene(
+        [box(0.1, 0.1), box(0.5, 0.05)],
+        steps,
+        position=[(0, 5), (0.5, 5)],
+        density=[0, 1],
+        joints=[Joint(0, 1, (0, 0), (-0.5, 0))],
+        torque=torque,
+    )
+
+
+def limits(speed: float, torque: float = 2.0, steps: int = 100) -> Scene:
+    """A rod that falls, and is driven, to a limit of its joint."""
+    return scene(
+        [box(0.1, 0.1), box(0.5, 0.05)],
+        steps,
+        position=[(0, 5), (0.5, 5)],
+        density=[0, 1],
+        joints=[Joint(0, 1, (0, 0), (-0.5, 0), lower=-0.8, upper=1.1)],
+        speed=speed,
+        torque=torque,
+    )
+
+
+def slope(angle: float, friction: float = 0.5, steps: int = 100) -> Scene:
+    """A box of a meter, laid on a slope; Coulomb's cone is where the tangent of the angle is the coefficient."""
+    along, up = np.array([np.cos(angle), np.sin(angle)]), np.array([-np.sin(angle), np.cos(angle)])
+    return scene(
+        [box(0.5, 0.25)],
+        steps,
+        position=0.255 * up,
+        angle=angle,
+        friction=friction,
+        ground_friction=friction,
+        terrain=[-20 * along, 20 * along],
+    )
+
+
+def dropped(angle: float = 0.0, height: float = 1.0, steps: int = 150, velocity: float = 0.0) -> Scene:
+    """A box that falls on level ground and comes to rest."""
+    return scene(
+        [box(0.4, 0.25)], steps, position=(0, height), angle=angle, velocity=(velocity, 0), terrain=[(-20, 0), (20, 0)]
+    )
+
+
+def stack(boxes: int = 3, steps: int = 150) -> Scene:
+    """Boxes one on the other, a little apart at first."""
+    return scene(
+        [box(0.25, 0.25)] * boxes,
+        steps,
+        position=[(0.02 * (i % 2), 0.26 + 0.52 * i) for i in range(boxes)],
+        pairs=[(i, i + 1) for i in range(boxes - 1)],
+        terrain=[(-20, 0), (20, 0)],
+    )
+
+
+def wall(velocity: float = 2.0, push: float = 10.0, steps: int = 150) -> Scene:
+    """A box that slides on level ground against a wall, and is pushed on it."""
+    return scene(
+        [box(0.25, 0.25)],
+        steps,
+        position=(0, 0.26),
+        velocity=(velocity, 0),
+        terrain=[(-20, 0), (1, 0), (1, 3), (20, 3)],
+        gravity=(push, -10.0),
+        ground_friction=0.1,
+    )
+
+
+def corner(offset: float = 0.1, angle: float = 0.4, steps: int = 150) -> Scene:
+    """A box that falls on the corner of a step, and then down."""
+    return scene(
+        [box(0.4, 0.2)],
+        steps,
+        position=(offset, 2.0),
+        angle=angle,
+        terrain=[(-20, 0), (0, 0), (0, 1), (20, 1)],
+    )
+
+
+def mixed(steps: int = 100) -> Scene:
+    """A jointed pair that falls across a pit's edge."""
+    return scene(
+        [box(0.5, 0.2), box(0.4, 0.1)],
+        steps,
+        position=[(0, 1.5), (0.9, 1.5)],
+        angle=[0, 0],
+        joints=[Joint(0, 1, (0.5, 0.0), (-0.4, 0.0), lower=-1.0, upper=1.0)],
+        terrain=[(-20, 0), (0.4, 0), (0.4, -1.5), (2.0, -1.5), (2.0, 0), (20, 0)],
+    )
+
+
+def walker_scene(speed: np.ndarray, torque: np.ndarray, terrain: np.ndarray) -> Scene:
+    """gymnasium's walker as it is made, before its first step; motors float[T, 4]."""
+    x, y, down, height = 14 / SCALE * 10, 400 / SCALE / 4 + 2 * 34 / SCALE, -8 / SCALE, 34 / SCALE
+    polygons, position, angle, joints = [HULL], [(x, y)], [0.0], []
+    for i in (-1, 1):
+        leg = len(polygons)
+        polygons += [LEG, LOWER]
+        position += [(x, y - height / 2 - down), (x, y - 1.5 * height - down)]
+        angle += [0.05 * i, 0.05 * i]
+        joints.append(Joint(0, leg, (0, down), (0, height / 2), -0.8, 1.1, 0.05 * i))
+        joints.append(Joint(leg, leg + 1, (0, -height / 2), (0, height / 2), -1.6, -0.1))
+    return scene(
+        polygons,
+        len(speed),
+        position,
+        angle,
+        density=[5, 1, 1, 1, 1],
+        friction=[0.1, 0.2, 0.2, 0.2, 0.2],
+        joints=joints,
+        speed=speed,
+        torque=torque,
+        terrain=terrain,
+        ground_friction=2.5,
+    )
+
+
+class Played(NamedTuple):
+    """What gymnasium's environment did."""
+
+    scene: Scene | None
+    trace: Trace
+    actions: np.ndarray
+    observations: np.ndarray  # float32[T, ...]
+    rewards: np.ndarray  # float[T]
+    ended: np.ndarray  # bool[T]
+    dispersion: np.ndarray  # float[T, 2]: of the lander's engines
+
+
+def walker_actions(steps: int, seed: int = 0) -> np.ndarray:
+    """The first one is nothing, as gymnasium's reset does; float32[steps, 4]."""
+    actions = np.random.default_rng(seed).uniform(-1, 1, (steps, 4)).astype(np.float32)
+    actions[0] = 0
+    return actions
+
+
+def walker(steps: int = 50, seed: int = 0, hardcore: bool = False) -> Played:
+    """gymnasium's walker under random actions; it gets no push at first. The first step is that of its reset."""
+    from gymnasium.envs.box2d import bipedal_walker as module
+
+    actions = walker_actions(steps, seed)
+    with mock.patch.object(module, "INITIAL_RANDOM", 0.0):
+        env = module.BipedalWalker(hardcore=hardcore)
+        states, out = [], []
+
+        def step(action, original=env.step):
+            states.append(_state([env.hull, *env.legs]))
+            out.append(original(action))
+            return out[-1]
+
+        env.step = step
+        env.reset(seed=seed)
+        for action in actions[1:]:
+            env.step(action)
+        states.append(_state([env.hull, *env.legs]))
+    terrain = np.stack([env.terrain_x, env.terrain_y], -1)
+    clipped = np.clip(np.abs(actions.astype(float)), 0, 1)
+    made = walker_scene(np.sign(actions) * np.array([4, 6, 4, 6]), 80 * clipped, terrain)
+    return _played(made, states, actions, out, np.zeros((steps, 2)))
+
+
+def lander(actions: np.ndarray, seed: int = 0, initial: float = 0.0, continuous: bool = False) -> Played:
+    """gymnasium's lander under given actions, of which the first must be that of its reset: nothing.
+
+    Args:
+        actions: int[T], or float[T, 2] if `continuous`.
+        seed: of the moon and the engines' dispersion.
+        initial: of the force that it gets at first, at most.
+        continuous: the kind of actions.
+    """
+    from gymnasium.envs.box2d import lunar_lander as module
+
+    with mock.patch.object(module, "INITIAL_RANDOM", initial):
+        env = module.LunarLander(continuous=continuous)
+        states, out, dispersion = [], [], []
+
+        def step(action, original=env.step):
+            states.append(_state([env.lander, *env.legs]))
+            twin = np.random.default_rng()
+            twin.bit_generator.state = env.np_random.bit_generator.state
+            dispersion.append([twin.uniform(-1.0, 1.0) / SCALE for _ in range(2)])
+            out.append(original(action))
+            return out[-1]
+
+        env.step = step
+        env.reset(seed=seed)
+        for action in actions[1:]:
+            env.step(action)
+        states.append(_state([env.lander, *env.legs]))
+    return _played(None, states, actions, out, dispersion)
+
+
+def _played(made, states, actions, out, dispersion):
+    observations, rewards, ended, *_ = zip(*out)
+    trace = Trace(*map(np.array, zip(*states)))
+    return Played(made, trace, actions, *map(np.array, (observations, rewards, ended, dispersion)))
