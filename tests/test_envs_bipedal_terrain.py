@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from jaxes.envs.own.bipedal_walker import terrains
-from jaxes.envs.own.bipedal_walker.terrains import PIT, POINTS, STAIRS, STEP, Chances
+from jaxes.envs.own.bipedal_walker.grass import PIT, POINTS, STAIRS, STEP
+from jaxes.envs.own.bipedal_walker.terrains import Chances
 from jaxes.envs.own.planar.terrain import Terrain, check
 
 SEEDS = range(40)
@@ -37,7 +38,7 @@ class Recorder:
     def uniform(self, low, high):
         value = self.generator.uniform(low, high)
         if (low, high) == (-1, 1):
-            self.note("kick", value)
+            self.note("kick", value / 30)
         return value
 
     def random(self):
@@ -121,7 +122,7 @@ def test_what_may_be_drawn():
     np.testing.assert_allclose(count(drawn.length)[5:], [1 / 5] * 5, atol=0.01)
     np.testing.assert_allclose(count(drawn.kind)[1:], [1 / 3] * 3, atol=0.01)
     np.testing.assert_allclose([np.mean(drawn.large), np.mean(drawn.up)], 0.5, atol=0.01)
-    np.testing.assert_allclose([np.mean(drawn.kick), np.var(drawn.kick)], [0, 1 / 3], atol=0.01)
+    np.testing.assert_allclose([30 * np.mean(drawn.kick), 30**2 * np.var(drawn.kick[:, 21:])], [0, 1 / 3], atol=0.01)
 
 
 @pytest.mark.parametrize(

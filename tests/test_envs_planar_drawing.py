@@ -8,7 +8,7 @@ import pytest
 from test_envs_bipedal_terrain import SEEDS, theirs
 
 from jaxes.envs.own.bipedal_walker import drawing as walker
-from jaxes.envs.own.bipedal_walker import terrains
+from jaxes.envs.own.bipedal_walker import grass, terrains
 from jaxes.envs.own.lunar_lander import drawing as lander
 from jaxes.envs.own.planar.terrain import Terrain
 
@@ -20,7 +20,7 @@ def walking(x=10.0, y=5.6, terrain=None, **changed):
     down = np.array([(0, 0), (0, -0.3), (0, -1.4), (0, -0.3), (0, -1.4)])
     moment = {
         "bodies": Bodies(position=np.array([x, y]) + down, angle=np.zeros(5)),
-        "terrain": Terrain(terrains.X, np.full(200, terrains.LEVEL)) if terrain is None else terrain,
+        "terrain": Terrain(grass.X, np.full(200, grass.LEVEL)) if terrain is None else terrain,
         "lidar": np.ones(10),
     }
     return types.SimpleNamespace(**(moment | changed))
@@ -73,7 +73,7 @@ def test_the_boxes_are_gymnasiums():
 
 @pytest.mark.parametrize("y", [-20.0, 60.0])
 def test_the_picture_follows_a_walker_far_up_or_down(y):
-    picture = walker.frames([walking(y=y, terrain=Terrain(terrains.X, np.full(200, y - 2)))])[0]
+    picture = walker.frames([walking(y=y, terrain=Terrain(grass.X, np.full(200, y - 2)))])[0]
     assert count(picture, walker.HULL) > 500 and count(picture, walker.EARTH) > 3000
 
 

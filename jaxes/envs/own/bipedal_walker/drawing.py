@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxes.envs.own.bipedal_walker import body
-from jaxes.envs.own.bipedal_walker.terrains import DEEP, LEVEL, SCALE, STEP, WIDE
+from jaxes.envs.own.bipedal_walker.grass import DEEP, LEVEL, SCALE, STEP, WIDE
 from jaxes.envs.own.planar import canvas, shapes
 from jaxes.envs.own.planar.canvas import Canvas
 from jaxes.envs.own.planar.terrain import Terrain

@@ -1,7 +1,6 @@
 """The ground of the bipedal walker, made as gymnasium makes it: by chance, step after step from left to right.
 
-All three kinds are grass that goes a little up and down; `hardcore` and `of_genes` interrupt it with pits, stumps and
-stairs. Facts and constants are those of gymnasium's BipedalWalker-v3 (Oleg Klimov).
+Facts and constants are those of gymnasium's BipedalWalker-v3 (Oleg Klimov).
 """
 
 from typing import NamedTuple
@@ -10,25 +9,30 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxes.envs.own.bipedal_walker.grass import (
+    DEEP,
+    GRASS,
+    LENGTHS,
+    LEVEL,
+    PAD,
+    PIT,
+    POINTS,
+    SHORTEST,
+    STAIRS,
+    STEP,
+    STUMP,
+    WIDE,
+    X,
+    kicks,
+    roll,
+)
 from jaxes.envs.own.planar.terrain import Terrain
-
-SCALE = 30.0  # pixels of gymnasium's picture that a meter has
-STEP = 14 / SCALE  # m between two points of the grass
-POINTS = 200
-PAD = 20  # steps in front, where the walker starts
-LEVEL = 400 / SCALE / 4  # m: the height of the pad, to which the grass returns
-SHORTEST, LONGEST = 5, 9  # steps of grass between two obstacles
-DEEP = 4  # steps that a pit goes down
-WIDE = 4  # steps that a stair has
-GRASS, STUMP, STAIRS, PIT = range(4)
-
-X = (STEP * np.arange(POINTS)).astype(np.float32)  # of the points of the grass
 
 
 class Chances(NamedTuple):
     """What may be drawn at each of the 200 points; a point heeds what it needs."""
 
-    kick: jax.Array  # float32[200]: how the slope changes, in (-1, 1)
+    kick: jax.Array  # float32[200]: how the slope changes, m a step
     length: jax.Array  # int32[200]: steps of grass that begin after this point, 5 to 9
     kind: jax.Array  # int32[200]: of the obstacle that begins after this point, STUMP, STAIRS or PIT
     large: jax.Array  # bool[200]: whether an obstacle that begins here is the larger one of its kind
@@ -37,11 +41,10 @@ class Chances(NamedTuple):
 
 def chances(key: jax.Array) -> Chances:
     """Draw numbers for every point; all choices of a point come from one number."""
-    kicks, choices = jax.random.split(key)
-    choice = jax.random.randint(choices, (POINTS,), 0, 5 * 3 * 2 * 2)
-    length, kind = SHORTEST + choice % 5, STUMP + choice // 5 % 3
-    kick = jax.random.uniform(kicks, (POINTS,), jnp.float32, -1, 1)
-    return Chances(kick, length, kind, choice // 15 % 2 == 1, choice // 30 == 1)
+    slopes, choices = jax.random.split(key)
+    choice = jax.random.randint(choices, (POINTS,), 0, LENGTHS * 3 * 2 * 2)
+    length, kind = SHORTEST + choice % LENGTHS, STUMP + choice // LENGTHS % 3
+    return Chances(kicks(slopes), length, kind, choice // (3 * LENGTHS) % 2 == 1, choice // (6 * LENGTHS) == 1)
 
 
 def flat(key: jax.Array) -> Terrain:
@@ -66,9 +69,9 @@ def flat_of(drawn: Chances) -> Terrain:
 
     def point(carry, drawn):
         y, slope, left = carry
-        rolled, bent = _rolled(y, slope, drawn.kick)
+        after, bent = roll(y, slope, drawn.kick)
         fresh = left == 0
-        y, slope = jnp.where(fresh, y, rolled), jnp.where(fresh, slope, bent)
+        y, slope = jnp.where(fresh, y, after), jnp.where(fresh, slope, bent)
         left = jnp.where(fresh, drawn.before, left) - 1
         return (y, slope, left), y
 
@@ -79,7 +82,7 @@ def flat_of(drawn: Chances) -> Terrain:
 class _Drawn(NamedTuple):
     """What a point needs of the chances."""
 
-    kick: jax.Array  # float32[]: how the slope changes, in m a step
+    kick: jax.Array  # float32[]
     before: jax.Array  # int32[]: `length` of the point before
     kind: jax.Array  # int32[]: `kind` of the point before
     large: jax.Array  # bool[]
@@ -88,15 +91,8 @@ class _Drawn(NamedTuple):
 
 def _steps(drawn: Chances) -> _Drawn:
     """The chances as what each point, of 200, needs of them."""
-    kick = jnp.where(np.arange(POINTS) > PAD, drawn.kick / SCALE, 0)  # the pad, and the point after it, are even
     last = lambda values: jnp.roll(values, 1)
-    return _Drawn(kick, last(drawn.length), last(drawn.kind), drawn.large, drawn.up)
-
-
-def _rolled(y, slope, kick):
-    """Height and slope of the next point of the grass, which is drawn back to its level."""
-    slope = 0.8 * slope + 0.01 * jnp.sign(LEVEL - y) + kick
-    return y + slope, slope
+    return _Drawn(drawn.kick, last(drawn.length), last(drawn.kind), drawn.large, drawn.up)
 
 
 class _Piece(NamedTuple):
@@ -142,8 +138,8 @@ def _grass_and_boxes(drawn: Chances) -> tuple[jax.Array, jax.Array]:
         y, slope, piece = carry
         piece = _piece(piece, y, drawn)
         rolls = (piece.kind == GRASS) & ((piece.at > 0) | (piece.length == PAD))
-        rolled, bent = _rolled(y, slope, drawn.kick)
-        y = jnp.where(rolls, rolled, _under(piece, y))
+        after, bent = roll(y, slope, drawn.kick)
+        y = jnp.where(rolls, after, _under(piece, y))
         slope = jnp.where(rolls, bent, slope)
         return (y, slope, piece), (y, _box(piece))
 
