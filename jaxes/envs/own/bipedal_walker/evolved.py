@@ -22,6 +22,7 @@ from jaxes.envs.own.bipedal_walker.grass import (
     STAIRS,
     STEP,
     STUMP,
+    along,
     kicks,
     roll,
 )
@@ -93,7 +94,7 @@ def of_genes(genes: Genes, key: jax.Array) -> Terrain:
 
     level, none = jnp.float32(LEVEL), jnp.float32(0)
     pad = _Piece(jnp.int32(GRASS), jnp.int32(-1), jnp.int32(PAD), jnp.int32(1), none, none, level)
-    ground, top, moved = jax.lax.scan(point, (level, none, pad), _chances(key))[1]
+    ground, top, moved = along(point, (level, none, pad), _chances(key))
     x = STEP * (np.arange(POINTS, dtype=np.float32) + moved)
     flat = lambda left, right: jnp.stack([left, right], axis=1).reshape(-1)
     choose = lambda y: jnp.where(jnp.isnan(top[:-1]), y, top[:-1])

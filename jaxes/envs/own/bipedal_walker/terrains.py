@@ -23,6 +23,7 @@ from jaxes.envs.own.bipedal_walker.grass import (
     STUMP,
     WIDE,
     X,
+    along,
     kicks,
     roll,
 )
@@ -145,7 +146,7 @@ def _grass_and_boxes(drawn: Chances) -> tuple[jax.Array, jax.Array]:
 
     whole = jnp.int32
     pad = _Piece(whole(GRASS), whole(-1), whole(PAD), whole(0), jnp.float32(0), jnp.float32(LEVEL))
-    return jax.lax.scan(point, (jnp.float32(LEVEL), jnp.float32(0), pad), _steps(drawn))[1]
+    return along(point, (jnp.float32(LEVEL), jnp.float32(0), pad), _steps(drawn))
 
 
 def _piece(piece: _Piece, y: jax.Array, drawn: _Drawn) -> _Piece:
