@@ -131,10 +131,13 @@ class _Filter(b2.contactFilter):
 
 
 def simulate(
-    scene: Scene, velocity_iterations: int = VELOCITY_ITERATIONS, position_iterations: int = POSITION_ITERATIONS
+    scene: Scene,
+    velocity_iterations: int = VELOCITY_ITERATIONS,
+    position_iterations: int = POSITION_ITERATIONS,
+    continuous: bool = True,
 ) -> Trace:
-    """Run a scene in Box2D."""
-    world = Box2D.b2World(gravity=scene.gravity, doSleep=False)
+    """Run a scene in Box2D; if `continuous`, as by default there, bodies stop where they meet the ground in a step."""
+    world = Box2D.b2World(gravity=scene.gravity, doSleep=False, continuousPhysics=continuous)
     world.contactFilter = keep = _Filter(scene.grounded, scene.pairs)
     for start, end in zip(scene.terrain, scene.terrain[1:]):
         edge = b2.edgeShape(vertices=[tuple(map(float, start)), tuple(map(float, end))])
