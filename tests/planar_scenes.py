@@ -46,9 +46,7 @@ def built(scene: Scene, plan: planar.Plan):
     position = scene.position + np.stack([cos * x - sin * y, sin * x + cos * y], -1)
     as_float = lambda x: jnp.asarray(x, jnp.float32)
     state = planar.at_rest(plan, as_float(position), as_float(scene.angle))
-    state = state._replace(
-        bodies=state.bodies._replace(velocity=as_float(scene.velocity), spin=as_float(scene.spin))
-    )
+    state = state._replace(bodies=state.bodies._replace(velocity=as_float(scene.velocity), spin=as_float(scene.spin)))
     terrain = planar.check(np.array(scene.terrain).T)
     ground = planar.whole(planar.Terrain(*(np.pad(v, (0, max(0, CORNERS - len(v))), "edge") for v in terrain)))
     motors = planar.Motors(as_float(scene.speed), as_float(scene.torque))
@@ -80,3 +78,14 @@ def simulate(scene: Scene, **settings) -> Trace:
     with_first = lambda a, b: np.concatenate([np.asarray(a)[None], np.asarray(b)])
     touching = with_first(np.zeros(len(first.angle), bool), touching)
     return Trace(*map(with_first, first, bodies), touching)
+
+
+def in_box2ds_order(scene: Scene) -> Scene:
+    """The walker with joints and bodies in the order in which Box2D solves them: what was made last comes first."""
+    order = [3, 2, 0, 1]
+    return scene._replace(
+        joints=[scene.joints[i] for i in order],
+        speed=scene.speed[:, order],
+        torque=scene.torque[:, order],
+        grounded=(4, 3, 0, 1, 2),
+    )

@@ -5,15 +5,19 @@ recorded from gymnasium's environments.
 """
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 from unittest import mock
 
-import Box2D
 import numpy as np
-from Box2D import b2
+
+with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of SWIG
+    import Box2D
+    from Box2D import b2
 
 STEP = 1 / 50  # s
+STEPS = 150  # of scenes by default, so that those of one structure share a program
 VELOCITY_ITERATIONS, POSITION_ITERATIONS = 180, 60  # gymnasium's
 SCALE = 30.0
 
@@ -72,14 +76,17 @@ def scene(
     joints: Sequence[Joint] = (),
     speed: Any = 0.0,
     torque: Any = 0.0,
-    terrain: Any = ((-100.0, -100.0), (100.0, -100.0)),
+    terrain: Any = None,
     ground_friction: float = 0.5,
     gravity: tuple[float, float] = (0.0, -10.0),
     grounded: Sequence[int] | None = None,
     pairs: Sequence[tuple[int, int]] = (),
 ) -> Scene:
-    """A scene in which what is not given is at rest at the origin, alike for all, or far away."""
+    """A scene in which what is not given is at rest at the origin, alike for all, or not there."""
     n = len(polygons)
+    if grounded is None:
+        grounded = range(n) if terrain is not None else ()
+    terrain = ((-1.0, 0.0), (1.0, 0.0)) if terrain is None else terrain
     full = lambda x, *shape: np.broadcast_to(np.asarray(0.0 if x is None else x, float), shape)
     return Scene(
         [np.asarray(p, float) for p in polygons],
@@ -95,7 +102,7 @@ def scene(
         np.asarray(terrain, float),
         ground_friction,
         gravity,
-        range(n) if grounded is None else grounded,
+        grounded,
         list(pairs),
     )
 
@@ -223,12 +230,12 @@ def convex(seed: int, corners: int = 8) -> np.ndarray:
 # Scenes.
 
 
-def free_fall(steps: int = 50) -> Scene:
+def free_fall(steps: int = STEPS) -> Scene:
     """A hull thrown up, turning."""
     return scene([HULL], steps, position=(1, 2), angle=0.3, velocity=(3, 4), spin=-2, density=5.0)
 
 
-def impulse_on_a_pair(steps: int = 50) -> Scene:
+def impulse_on_a_pair(steps: int = STEPS) -> Scene:
     """Two boxes of different sizes, jointed at their ends; an impulse of 1 N s off the center of the first."""
     m, _, inertia = mass(box(0.5, 0.2), 1.0)
     at, impulse = np.array([0.3, 0.2]), np.array([0.6, 0.8])
@@ -243,7 +250,7 @@ def impulse_on_a_pair(steps: int = 50) -> Scene:
     )
 
 
-def pendulum(angle: float = 0.1, steps: int = 300) -> Scene:
+def pendulum(angle: float = 0.1, steps: int = STEPS) -> Scene:
     """A rod that hangs on a body that does not move, let go at an angle from below."""
     anchor = np.array([1.0, 5.0])
     position = anchor - 0.5 * np.array([-np.sin(angle), np.cos(angle)])
@@ -271,7 +278,7 @@ def period_of_theory(angle: float = 0.1) -> float:
     return 2 * math.pi * math.sqrt((inertia + m * 0.25) / (m * 10 * 0.5)) * (1 + angle**2 / 16)
 
 
-def motor(speed: float = 4.0, torque: float = 0.05, steps: int = 100) -> Scene:
+def motor(speed: float = 4.0, torque: float = 0.05, steps: int = STEPS) -> Scene:
     """Two boxes jointed at their centers, which a motor turns against each other until it has its speed."""
     return scene(
         [box(0.5, 0.2), box(0.4, 0.1)],
@@ -283,7 +290,7 @@ def motor(speed: float = 4.0, torque: float = 0.05, steps: int = 100) -> Scene:
     )
 
 
-def lifting(torque: float, steps: int = 100) -> Scene:
+def lifting(torque: float, steps: int = STEPS) -> Scene:
     """A motor that holds a rod level, or cannot: its own torque against the rod's weight is 0.5 m times 1 N."""
     return scene(
         [box(0.1, 0.1), box(0.5, 0.05)],
@@ -295,7 +302,7 @@ def lifting(torque: float, steps: int = 100) -> Scene:
     )
 
 
-def limits(speed: float, torque: float = 2.0, steps: int = 100) -> Scene:
+def limits(speed: float, torque: float = 2.0, steps: int = STEPS) -> Scene:
     """A rod that falls, and is driven, to a limit of its joint."""
     return scene(
         [box(0.1, 0.1), box(0.5, 0.05)],
@@ -308,7 +315,7 @@ def limits(speed: float, torque: float = 2.0, steps: int = 100) -> Scene:
     )
 
 
-def slope(angle: float, friction: float = 0.5, steps: int = 100) -> Scene:
+def slope(angle: float, friction: float = 0.5, steps: int = STEPS) -> Scene:
     """A box of a meter, laid on a slope; Coulomb's cone is where the tangent of the angle is the coefficient."""
     along, up = np.array([np.cos(angle), np.sin(angle)]), np.array([-np.sin(angle), np.cos(angle)])
     return scene(
@@ -322,14 +329,14 @@ def slope(angle: float, friction: float = 0.5, steps: int = 100) -> Scene:
     )
 
 
-def dropped(angle: float = 0.0, height: float = 1.0, steps: int = 150, velocity: float = 0.0) -> Scene:
+def dropped(angle: float = 0.0, height: float = 1.0, steps: int = STEPS, velocity: float = 0.0) -> Scene:
     """A box that falls on level ground and comes to rest."""
     return scene(
         [box(0.4, 0.25)], steps, position=(0, height), angle=angle, velocity=(velocity, 0), terrain=[(-20, 0), (20, 0)]
     )
 
 
-def stack(boxes: int = 3, steps: int = 150) -> Scene:
+def stack(boxes: int = 3, steps: int = STEPS) -> Scene:
     """Boxes one on the other, a little apart at first."""
     return scene(
         [box(0.25, 0.25)] * boxes,
@@ -340,7 +347,7 @@ def stack(boxes: int = 3, steps: int = 150) -> Scene:
     )
 
 
-def wall(velocity: float = 2.0, push: float = 10.0, steps: int = 150) -> Scene:
+def wall(velocity: float = 2.0, push: float = 10.0, steps: int = STEPS) -> Scene:
     """A box that slides on level ground against a wall, and is pushed on it."""
     return scene(
         [box(0.25, 0.25)],
@@ -353,7 +360,7 @@ def wall(velocity: float = 2.0, push: float = 10.0, steps: int = 150) -> Scene:
     )
 
 
-def corner(offset: float = 0.1, angle: float = 0.4, steps: int = 150) -> Scene:
+def corner(offset: float = 0.1, angle: float = 0.4, steps: int = STEPS) -> Scene:
     """A box that falls on the corner of a step, and then down."""
     return scene(
         [box(0.4, 0.2)],
@@ -364,7 +371,7 @@ def corner(offset: float = 0.1, angle: float = 0.4, steps: int = 150) -> Scene:
     )
 
 
-def mixed(steps: int = 100) -> Scene:
+def mixed(steps: int = STEPS) -> Scene:
     """A jointed pair that falls across a pit's edge."""
     return scene(
         [box(0.5, 0.2), box(0.4, 0.1)],
