@@ -1,0 +1,95 @@
+"""What would get into the ground on its way is stopped there.
+
+As Box2D's continuous collision (`b2World::SolveTOI`, `b2TimeOfImpact`): a body that begins a step above the ground and
+ends it inside goes back to where it met the ground, alone, is held there, and goes on for the rest of the time. What
+its joints say to that comes with the next step.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxes.envs.own.planar import contacts, touches
+from jaxes.envs.own.planar.collision import axes
+from jaxes.envs.own.planar.contacts import Contact
+from jaxes.envs.own.planar.ground import Ground
+from jaxes.envs.own.planar.motion import Motion
+from jaxes.envs.own.planar.world import Plan, World
+
+TARGET, TOLERANCE = 0.005, 0.00125  # m: how far from the ground a body is stopped
+LOOKS = 3  # for the time of the impact
+SHARE = 0.75  # of an overlap that is taken away at a time
+VELOCITY_TURNS, POSITION_TURNS = 12, 4
+
+
+def stopped(
+    plan: Plan, world: World, ground: Ground, start: Motion, end: Motion, velocity: Motion, seconds: float, im, ii
+) -> tuple[Motion, Motion, list[jax.Array]]:
+    """Positions and velocities at the end of a step; and for each grounded body, the edges that stopped it."""
+    struck = []
+    for body in plan.grounded:
+        end, velocity, edges = _one(plan, world, ground, body, start, end, velocity, seconds, im, ii)
+        struck.append(edges)
+    return end, velocity, struck
+
+
+def hits(plan: Plan, world: World, ground: Ground, body: int, end: Motion) -> jax.Array:
+    """Whether a watched body ends its step inside the ground."""
+    polygon, outward = contacts.placed(world.shapes[body], end.x[body], end.y[body], end.angle[body])
+    here = contacts.beside(ground, plan.watched_edges, polygon)
+    return axes(polygon, outward, *contacts.ends(here)).apart() < TARGET - TOLERANCE
+
+
+def _one(plan, world, ground, body, start, end, velocity, seconds, im, ii):
+    shape = world.shapes[body]
+    part = lambda motion: (motion.x[body], motion.y[body], motion.angle[body])
+    first, last = part(start), part(end)
+    at = lambda t: tuple(a + t * (b - a) for a, b in zip(first, last))
+    whole = [contacts.placed(shape, *pose) for pose in (first, last)]
+    here = contacts.beside(ground, plan.edges, *(polygon for polygon, _ in whole))
+    edges = contacts.ends(here)
+    gap = lambda placed: axes(*placed, *edges).apart() - TARGET
+    above, below = gap(whole[0]), gap(whole[1])
+    hit = (above > -TARGET) & (below < -TOLERANCE)
+    near, far = jnp.float32(0), jnp.float32(1)  # times before and after the impact
+    for _ in range(LOOKS):
+        t = near + (far - near) * _share(above, below)
+        now = gap(contacts.placed(shape, *at(t)))
+        near, above = jnp.where(now > 0, t, near), jnp.where(now > 0, now, above)
+        far, below = jnp.where(now > 0, far, t), jnp.where(now > 0, below, now)
+    t = near + (far - near) * _share(above, below)
+    x, y, angle = at(t)
+    replaced = lambda motion, *values: Motion(
+        *((*old[:body], new, *old[body + 1 :]) for old, new in zip(motion, values))
+    )
+    there = replaced(end, x, y, angle)
+    points = contacts.with_ground(*contacts.placed(shape, x, y, angle), here)
+    met = jnp.where(hit, contacts.touched(points, here), -1)
+    kept = contacts.deepest(points, plan.points)
+    rough = jnp.sqrt(world.friction[body] * world.ground_friction)
+    found = [Contact(body, None, jax.tree.map(lambda x: x[i], kept), rough) for i in range(plan.points)]
+    anchors = [touches.Anchored.of(contact, there) for contact in found]
+    for _ in range(POSITION_TURNS):
+        for anchor in anchors:
+            there, _ = touches.push_apart(there, anchor, im, ii, SHARE)
+    held = [touches.touch(contact, there, im, ii) for contact in found]
+
+    def turn(_, carry):
+        velocity, impulses = carry
+        out = []
+        for touch, impulse in zip(held, impulses):
+            velocity, impulse = touches.solve(velocity, touch, impulse, im, ii)
+            out.append(impulse)
+        return velocity, out
+
+    none = [[jnp.float32(0), jnp.float32(0)] for _ in held]
+    slowed, _ = jax.lax.fori_loop(0, VELOCITY_TURNS, turn, (velocity, none))
+    left = (1 - t) * seconds
+    moved = tuple(p + left * v for p, v in zip(part(there), part(slowed)))
+    chosen = lambda new, old: tuple(jnp.where(hit, a, b) for a, b in zip(new, old))
+    end = replaced(end, *chosen(moved, last))
+    return end, replaced(velocity, *chosen(part(slowed), part(velocity))), met
+
+
+def _share(above: jax.Array, below: jax.Array) -> jax.Array:
+    """Where a line from `above` 0 to `below` it crosses 0."""
+    return jnp.clip(above / jnp.maximum(above - below, 1e-9), 0, 1)

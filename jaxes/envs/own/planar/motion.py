@@ -1,0 +1,49 @@
+"""Numbers of bodies as single scalars, which compile to less than parts of arrays."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+class Vector(NamedTuple):
+    """Two numbers of their own, which compile to less than an array of two."""
+
+    x: Any
+    y: Any
+
+
+class Motion(NamedTuple):
+    """How bodies move, or where they are: one number for each body."""
+
+    x: tuple[jax.Array, ...]
+    y: tuple[jax.Array, ...]
+    angle: tuple[jax.Array, ...]
+
+    def pushed(self, body: int, dx: Any, dy: Any, turn: Any) -> "Motion":
+        """With something added to one body."""
+        add = lambda values, value: (*values[:body], values[body] + value, *values[body + 1 :])
+        return Motion(add(self.x, dx), add(self.y, dy), add(self.angle, turn))
+
+    @classmethod
+    def of(cls, places: jax.Array, angles: jax.Array) -> "Motion":
+        """From float32[n, 2] and float32[n]."""
+        every = range(len(angles))
+        return cls(
+            tuple(places[i, 0] for i in every), tuple(places[i, 1] for i in every), tuple(angles[i] for i in every)
+        )
+
+    def arrays(self) -> tuple[jax.Array, jax.Array]:
+        """As float32[n, 2] and float32[n]."""
+        return jnp.stack([jnp.stack(self.x), jnp.stack(self.y)], -1), jnp.stack(self.angle)
+
+
+def small(vector: Vector, turn: Any) -> Vector:
+    """A vector after a turn by a small angle, rad; right to the third order."""
+    cos, sin = 1 - turn * turn / 2, turn - turn * turn * turn / 6
+    return Vector(cos * vector.x - sin * vector.y, sin * vector.x + cos * vector.y)
+
+
+def turned(vector: jax.Array, cos: Any, sin: Any) -> Vector:
+    """A vector, float32[2], after a turn."""
+    return Vector(cos * vector[0] - sin * vector[1], sin * vector[0] + cos * vector[1])
