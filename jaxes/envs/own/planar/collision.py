@@ -131,7 +131,7 @@ def with_polygon(one: jax.Array, its: jax.Array, other: jax.Array, others: jax.A
         normal = jnp.where(by_one, -outward, outward)
         halfway = point - gap / 2 * outward
         valid = touching & there & (gap <= SKIN)
-        feature = (feature * 2 + by_one) * 2 + end
+        feature = (feature * 2 + by_one.astype(jnp.int32)) * 2 + end
         points.append(Points(halfway, normal, jnp.where(valid, gap, jnp.inf), feature, jnp.where(by_one, 1.0, 0.0)))
     return jax.tree.map(lambda *x: jnp.stack(x), *points)
 

@@ -114,7 +114,8 @@ def remembered(plan: Plan, contacts: list[Contact], impulses: Impulses) -> list[
     for size in groups:
         old = slice(start, start + size)
         for contact in contacts[old]:
-            same = (impulses.ids[old] == contact.points.ids) & (contact.points.ids >= 0)
+            there = (contact.points.ids >= 0) & jnp.isfinite(contact.points.separation)
+            same = (impulses.ids[old] == contact.points.ids) & there
             kept = lambda values: jnp.where(same, values[old], 0).sum()
             out.append((kept(impulses.normal), kept(impulses.tangent)))
         start += size

@@ -117,13 +117,17 @@ def push_apart(position: Motion, anchor: Anchored, im, ii, share: float) -> tupl
         s = small(anchor.other_arm, other_turn)
         point = Vector(position.x[other] + s.x, position.y[other] + s.y)
         normal = small(anchor.normal, anchor.turning * turn + (1 - anchor.turning) * other_turn)
-    apart = (position.x[body] + r.x - point.x) * normal.x + (position.y[body] + r.y - point.y) * normal.y
+    mine = Vector(position.x[body] + r.x, position.y[body] + r.y)
+    apart = (mine.x - point.x) * normal.x + (mine.y - point.y) * normal.y
     apart = jnp.where(anchor.there, apart - SKIN, 0)
     push = jnp.clip(share * (apart + SLOP), -MOST_CORRECTION, 0)
-    arm = r.x * normal.y - r.y * normal.x
+    # The corner is pushed, of whichever it is; the other one's point beside it is elsewhere after a large correction.
+    corner = Vector(*(anchor.turning * theirs + (1 - anchor.turning) * ours for ours, theirs in zip(mine, point)))
+    lever = lambda of: (corner.x - position.x[of]) * normal.y - (corner.y - position.y[of]) * normal.x
+    arm = lever(body)
     k = im[body] + ii[body] * arm * arm
     if s is not None:
-        other_arm = s.x * normal.y - s.y * normal.x
+        other_arm = lever(other)
         k += im[other] + ii[other] * other_arm * other_arm
     impulse = -push / jnp.where(k > 0, k, 1)
     x, y = impulse * normal.x, impulse * normal.y
