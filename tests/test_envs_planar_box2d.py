@@ -126,13 +126,16 @@ def test_a_jointed_pair_on_the_edge_of_a_pit():
     assert angle < 0.02
 
 
-@pytest.mark.parametrize("name", ["pendulum, far", "an impulse on a jointed pair", "dropped on a corner", "sliding"])
+@pytest.mark.parametrize("name", ["pendulum, far", "an impulse on a jointed pair", *HELD])
 def test_energy_does_not_grow(name):
+    """But for what lifts a body out of an overlap: some millimeters."""
     scene = {**FREE, **HELD}[name]
     energy = box2d.energy(scene, ours.simulate(scene))
-    theirs = box2d.energy(scene, box2d.simulate(scene))
-    assert np.diff(energy).max() < max(1e-4, 1.5 * np.diff(theirs).max())
-    assert energy.max() < energy[0] + max(1e-4, 1.5 * (theirs.max() - theirs[0]))
+    lifts = 0.0
+    if name in HELD:
+        lifts = box2d.mass(scene.polygons[0], 1.0)[0] * np.linalg.norm(scene.gravity) * 0.005
+    assert np.diff(energy).max() < max(1e-4, lifts)
+    assert energy.max() < energy[0] + max(1e-4, 2 * lifts)
 
 
 def test_the_walker_of_the_scenes_is_gymnasiums():

@@ -59,8 +59,8 @@ class Axes(NamedTuple):
     side: jax.Array  # int32: which side that is
 
     def apart(self) -> jax.Array:
-        """float32[]: how far the polygon is from all of the edges, m, at least; negative where it overlaps one."""
-        return jnp.where(self.there, jnp.maximum(self.across_edge, self.across_side), jnp.inf).min()
+        """float32[E]: how far the polygon is from each of the edges, m; negative where it overlaps one."""
+        return jnp.where(self.there, jnp.maximum(self.across_edge, self.across_side), jnp.inf)
 
 
 def axes(polygon: jax.Array, outward: jax.Array, start: jax.Array, end: jax.Array) -> Axes:

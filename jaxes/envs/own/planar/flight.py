@@ -36,7 +36,7 @@ def hits(plan: Plan, world: World, ground: Ground, body: int, end: Motion) -> ja
     """Whether a watched body ends its step inside the ground."""
     polygon, outward = contacts.placed(world.shapes[body], end.x[body], end.y[body], end.angle[body])
     here = contacts.beside(ground, plan.watched_edges, polygon)
-    return axes(polygon, outward, *contacts.ends(here)).apart() < TARGET - TOLERANCE
+    return axes(polygon, outward, *contacts.ends(here)).apart().min() < TARGET - TOLERANCE
 
 
 def _one(plan, world, ground, body, start, end, velocity, seconds, im, ii):
@@ -48,15 +48,18 @@ def _one(plan, world, ground, body, start, end, velocity, seconds, im, ii):
     here = contacts.beside(ground, plan.edges, *(polygon for polygon, _ in whole))
     edges = contacts.ends(here)
     gap = lambda placed: axes(*placed, *edges).apart() - TARGET
-    above, below = gap(whole[0]), gap(whole[1])
-    hit = (above > -TARGET) & (below < -TOLERANCE)
+    above, below = gap(whole[0]), gap(whole[1])  # [edges]: what slides on one may run into another
+    into = (above > -TARGET) & (below < -TOLERANCE)
+    hit = into.any()
     near, far = jnp.float32(0), jnp.float32(1)  # times before and after the impact
+    first_one = lambda above, below: jnp.where(into, _share(above, below), 1).min()
     for _ in range(LOOKS):
-        t = near + (far - near) * _share(above, below)
+        t = near + (far - near) * first_one(above, below)
         now = gap(contacts.placed(shape, *at(t)))
-        near, above = jnp.where(now > 0, t, near), jnp.where(now > 0, now, above)
-        far, below = jnp.where(now > 0, far, t), jnp.where(now > 0, below, now)
-    t = near + (far - near) * _share(above, below)
+        free = (~into | (now > 0)).all()
+        near, above = jnp.where(free, t, near), jnp.where(free, now, above)
+        far, below = jnp.where(free, far, t), jnp.where(free, below, now)
+    t = near + (far - near) * first_one(above, below)
     x, y, angle = at(t)
     replaced = lambda motion, *values: Motion(
         *((*old[:body], new, *old[body + 1 :]) for old, new in zip(motion, values))
@@ -91,5 +94,5 @@ def _one(plan, world, ground, body, start, end, velocity, seconds, im, ii):
 
 
 def _share(above: jax.Array, below: jax.Array) -> jax.Array:
-    """Where a line from `above` 0 to `below` it crosses 0."""
+    """Where lines from `above` 0 to `below` it cross 0; 1 if they do not."""
     return jnp.clip(above / jnp.maximum(above - below, 1e-9), 0, 1)
