@@ -17,8 +17,12 @@ class Row(NamedTuple):
 
 
 OWN = {
+    "BipedalWalker": Row("jaxes.envs.own.bipedal_walker:make", 24, 4, 1600),
+    "BipedalWalkerHardcore": Row("jaxes.envs.own.bipedal_walker:hardcore", 24, 4, 2000),
     "CyclicMDP": Row("jaxes.envs.own.cyclic_mdp:cyclic_mdp", 3, Discrete(3), 1000),
     "CyclicMDPEqual": Row("jaxes.envs.own.cyclic_mdp:cyclic_mdp_equal", 3, Discrete(3), 1000),
+    "LunarLander": Row("jaxes.envs.own.lunar_lander.env:make", 8, Discrete(4), 1000),
+    "LunarLanderContinuous": Row("jaxes.envs.own.lunar_lander.env:make_continuous", 8, 2, 1000),
     "cartpole_swingup": Row("jaxes.envs.own.cartpole_swingup:make", 5, 1, 1000),
     "tetris": Row("jaxes.envs.tetris:make", 34 * 22 + 34, Discrete(34), 100_000),
 }

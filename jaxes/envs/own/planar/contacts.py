@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxes.envs.own.planar import ground as grounds
-from jaxes.envs.own.planar.collision import SKIN, Points, normals, rotated, with_edges, with_polygon
+from jaxes.envs.own.planar.collision import SKIN, Points, cross, normals, rotated, with_edges, with_polygon
 from jaxes.envs.own.planar.ground import Ground
 from jaxes.envs.own.planar.world import Bodies, Impulses, Plan, World
 
@@ -80,12 +80,20 @@ def find(
         for body in plan.watched:
             polygon, outward = corners(world, bodies, body)
             here = beside(ground, plan.watched_edges, polygon)
-            watched.append(jnp.isfinite(with_ground(polygon, outward, here).separation).any())
+            touching = jnp.isfinite(with_ground(polygon, outward, here).separation).any()
+            watched.append(touching | buried(bodies.position[body], here))
     for one, other in plan.pairs:
         points = with_polygon(*corners(world, bodies, one), *corners(world, bodies, other))
         rough = jnp.sqrt(world.friction[one] * world.friction[other])
         found += [Contact(one, other, jax.tree.map(lambda x: x[i], points), rough) for i in range(2)]
     return found, edges, watched
+
+
+def buried(place: jax.Array, here: Ground) -> jax.Array:
+    """Whether a place, float32[2], is below one of some edges of the ground, bool[]."""
+    start, end = ends(here)
+    across = cross(end - start, place[None] - start)
+    return ((here.x[:-1] <= place[0]) & (place[0] < here.x[1:]) & (across < 0)).any()
 
 
 def deepest(points: Points, count: int) -> Points:

@@ -18,7 +18,7 @@ from jaxes.envs.own.planar.world import Plan, World
 TARGET, TOLERANCE = 0.005, 0.00125  # m: how far from the ground a body is stopped
 LOOKS = 3  # for the time of the impact
 SHARE = 0.75  # of an overlap that is taken away at a time
-VELOCITY_TURNS, POSITION_TURNS = 12, 4
+VELOCITY_TURNS, POSITION_TURNS = 20, 4
 
 
 def stopped(
@@ -74,7 +74,7 @@ def _one(plan, world, ground, body, start, end, velocity, seconds, im, ii):
     for _ in range(POSITION_TURNS):
         for anchor in anchors:
             there, _ = touches.push_apart(there, anchor, im, ii, SHARE)
-    held = [touches.touch(contact, there, im, ii) for contact in found]
+    held = [touches.touch(touches.moved(*pair, there), there, im, ii) for pair in zip(found, anchors)]
 
     def turn(_, carry):
         velocity, impulses = carry

@@ -16,6 +16,7 @@ from jaxes.envs.own.planar.motion import Motion
 from jaxes.envs.own.planar.world import Bodies, Impulses, Met, Motors, Plan, State, World
 
 MOST_MOVE, MOST_SPIN = 2.0, 0.5 * math.pi  # m and rad of a step
+REST_SPEED, REST_SPIN = 0.01, 2 / 180 * math.pi  # m/s and rad/s: at most, of a body that rests
 
 
 def step(
@@ -51,7 +52,9 @@ def step(
     position = start = Motion.of(bodies.position, bodies.angle)
     velocity = _accelerated(world, bodies, force, torque, seconds, im, ii)
     sin, cos = [jnp.sin(angle) for angle in position.angle], [jnp.cos(angle) for angle in position.angle]
-    hinges = [joints.joint(i, plan, world, motors, position, sin, cos, seconds, im, ii) for i in range(len(plan.joints))]
+    hinges = [
+        joints.joint(i, plan, world, motors, position, sin, cos, seconds, im, ii) for i in range(len(plan.joints))
+    ]
     held = [touches.touch(contact, position, im, ii) for contact in found]
 
     by_hinges = [
@@ -88,7 +91,8 @@ def step(
         return turn + 1, right, position
 
     goes_on = lambda carry: (carry[0] < plan.position_iterations) & ~carry[1]
-    position = jax.lax.while_loop(goes_on, correction, (jnp.int32(0), jnp.bool_(False), position))[2]
+    _, settled, position = jax.lax.while_loop(goes_on, correction, (jnp.int32(0), jnp.bool_(False), position))
+    slow = _slow(velocity)
     struck = []
     if ground is not None:
         position, velocity, struck = flight.stopped(plan, world, ground, start, position, velocity, seconds, im, ii)
@@ -103,7 +107,7 @@ def step(
         array([contact.points.ids for contact in found], impulses.ids),
     )
     nothing = jnp.zeros((0, plan.edges), jnp.int32)
-    met = Met(array(edges, nothing), array(struck, nothing), array(watched, jnp.zeros(0, bool)))
+    met = Met(array(edges, nothing), array(struck, nothing), array(watched, jnp.zeros(0, bool)), slow, settled)
     return State(Bodies(*position.arrays(), *velocity.arrays()), kept), met
 
 
@@ -137,3 +141,8 @@ def _bounded(velocity: Motion, seconds: float) -> Motion:
     )
 
 
+def _slow(velocity: Motion) -> jax.Array:
+    """Whether all bodies may rest."""
+    moves = [x * x + y * y > REST_SPEED**2 for x, y in zip(velocity.x, velocity.y)]
+    turns = [jnp.abs(spin) > REST_SPIN for spin in velocity.angle]
+    return ~jnp.stack([*moves, *turns]).any()

@@ -107,33 +107,45 @@ class Anchored(NamedTuple):
 def push_apart(position: Motion, anchor: Anchored, im, ii, share: float) -> tuple[Motion, Any]:
     """With a `share` of an overlap taken away; and how far apart the skins were, m, negative where they overlapped."""
     body, other = anchor.body, anchor.other
-    turn = position.angle[body] - anchor.angle
-    r = small(anchor.arm, turn)
-    if other is None:
-        point, s = anchor.other_arm, None
-        normal = small(anchor.normal, anchor.turning * turn)
-    else:
-        other_turn = position.angle[other] - anchor.other_angle
-        s = small(anchor.other_arm, other_turn)
-        point = Vector(position.x[other] + s.x, position.y[other] + s.y)
-        normal = small(anchor.normal, anchor.turning * turn + (1 - anchor.turning) * other_turn)
-    mine = Vector(position.x[body] + r.x, position.y[body] + r.y)
-    apart = (mine.x - point.x) * normal.x + (mine.y - point.y) * normal.y
+    normal, corner, apart = _now(anchor, position)
     apart = jnp.where(anchor.there, apart - SKIN, 0)
     push = jnp.clip(share * (apart + SLOP), -MOST_CORRECTION, 0)
-    # The corner is pushed, of whichever it is; the other one's point beside it is elsewhere after a large correction.
-    corner = Vector(*(anchor.turning * theirs + (1 - anchor.turning) * ours for ours, theirs in zip(mine, point)))
     lever = lambda of: (corner.x - position.x[of]) * normal.y - (corner.y - position.y[of]) * normal.x
     arm = lever(body)
     k = im[body] + ii[body] * arm * arm
-    if s is not None:
+    if other is not None:
         other_arm = lever(other)
         k += im[other] + ii[other] * other_arm * other_arm
     impulse = -push / jnp.where(k > 0, k, 1)
     x, y = impulse * normal.x, impulse * normal.y
     position = position.pushed(body, im[body] * x, im[body] * y, ii[body] * arm * impulse)
-    if s is not None:
+    if other is not None:
         position = position.pushed(other, -im[other] * x, -im[other] * y, -ii[other] * other_arm * impulse)
     return position, apart
 
 
+def moved(contact: Contact, anchor: Anchored, position: Motion) -> Contact:
+    """A contact after its bodies have moved since it was found."""
+    normal, corner, apart = _now(anchor, position)
+    halfway = (anchor.turning - 0.5) * apart  # from the corner: the body's is above the other's surface
+    place = jnp.stack([corner.x + halfway * normal.x, corner.y + halfway * normal.y])
+    return contact._replace(points=contact.points._replace(position=place, normal=jnp.stack(normal)))
+
+
+def _now(anchor: Anchored, position: Motion) -> tuple[Vector, Vector, Any]:
+    """The normal, the corner that touches, of whichever of the two it is, and how far apart the surfaces are, m."""
+    body, other = anchor.body, anchor.other
+    turn = position.angle[body] - anchor.angle
+    r = small(anchor.arm, turn)
+    mine = Vector(position.x[body] + r.x, position.y[body] + r.y)
+    if other is None:
+        theirs = anchor.other_arm
+        normal = small(anchor.normal, anchor.turning * turn)
+    else:
+        other_turn = position.angle[other] - anchor.other_angle
+        s = small(anchor.other_arm, other_turn)
+        theirs = Vector(position.x[other] + s.x, position.y[other] + s.y)
+        normal = small(anchor.normal, anchor.turning * turn + (1 - anchor.turning) * other_turn)
+    apart = (mine.x - theirs.x) * normal.x + (mine.y - theirs.y) * normal.y
+    corner = Vector(*(anchor.turning * b + (1 - anchor.turning) * a for a, b in zip(mine, theirs)))
+    return normal, corner, apart

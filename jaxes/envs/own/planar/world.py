@@ -64,6 +64,8 @@ class Met(NamedTuple):
     edges: jax.Array  # int32[g, e]: the numbers of edges that each grounded body touched at first, -1 for none
     struck: jax.Array  # int32[g, e]: and of those that stopped it on its way
     watched: jax.Array  # bool[w]: whether a watched body touched anything
+    slow: jax.Array  # bool[]: whether all bodies were as slow as resting ones, before any was stopped
+    settled: jax.Array  # bool[]: whether joints and contacts came to be right to some millimeters
 
 
 class State(NamedTuple):
@@ -159,4 +161,6 @@ def at_rest(plan: Plan, position: jax.Array, angle: jax.Array) -> State:
     bodies = Bodies(position, angle, jnp.zeros_like(position), jnp.zeros_like(angle))
     zeros = lambda *shape: jnp.zeros(shape, jnp.float32)
     none = jnp.full(contacts, -1, jnp.int32)
-    return State(bodies, Impulses(zeros(joints, 2), zeros(joints), zeros(joints), zeros(contacts), zeros(contacts), none))
+    return State(
+        bodies, Impulses(zeros(joints, 2), zeros(joints), zeros(joints), zeros(contacts), zeros(contacts), none)
+    )
