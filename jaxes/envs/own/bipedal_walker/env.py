@@ -1,7 +1,7 @@
 """A walker that has to get to the end of its ground: gymnasium's BipedalWalker-v3, in compiled programs."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +10,7 @@ import numpy as np
 from jaxes.envs.own import planar
 from jaxes.envs.own.bipedal_walker import body, drawing
 from jaxes.envs.own.bipedal_walker.grass import LEVEL, POINTS, STEP
-from jaxes.envs.own.planar import broken, listening
-from jaxes.envs.own.planar.listening import Heard
+from jaxes.envs.own.planar import broken, feet
 from jaxes.envs.protocol import Box, Env, EnvState
 
 SECONDS = 1 / 50
@@ -36,7 +35,8 @@ class Physics(NamedTuple):
 
     state: planar.State
     terrain: planar.Terrain
-    heard: Heard  # of the lower legs
+    touching: jax.Array  # bool[2]: whether the lower legs count as standing on the ground
+    edges: jax.Array  # int32[2, 2 e]: the edges of the ground that they touch
     shaping: jax.Array  # float32[]: whose growth is the reward
     lidar: jax.Array  # float32[10]: how far each ray gets, 1 for all the way
 
@@ -74,7 +74,6 @@ def build(
     window = STEEP_WINDOW if steep else EVEN_WINDOW
     with jax.ensure_compile_time_eval():
         world, centers = body.build(plan)
-    lower = [body.GROUNDED.index(part) for part in body.LOWER]
 
     def reset(key):
         place, push = jax.random.split(key)
@@ -84,8 +83,8 @@ def build(
         """The first moment: after one step in which nothing drives the joints."""
         terrain = planar.Terrain(jnp.asarray(terrain.x), jnp.asarray(terrain.y))
         state = planar.at_rest(plan, *body.standing(*START, centers))
-        none = listening.nothing(len(lower), plan.edges)
-        before = Physics(state, terrain, none, jnp.float32(0), jnp.ones(len(RAYS), jnp.float32))
+        edges = feet.none(plan, body.LOWER)
+        before = Physics(state, terrain, jnp.zeros(2, bool), edges, jnp.float32(0), jnp.ones(len(RAYS), jnp.float32))
         force = jnp.zeros((5, 2), jnp.float32).at[0, 0].set(push)
         first = moment(before, jnp.zeros(4, jnp.float32), force)
         return first._replace(reward=jnp.float32(0), done=jnp.bool_(False))
@@ -96,22 +95,23 @@ def build(
     def moment(before: Physics, action, force) -> EnvState:
         near = planar.near(planar.whole(before.terrain), before.bodies.position[0, 0] - BEHIND, window)
         state, met = planar.step(plan, world, before.state, near, body.motors(action), SECONDS, force)
-        bodies, heard = state.bodies, listening.listen(before.heard, met, lower)
+        touching, edges = feet.told(plan, body.LOWER, before.touching, before.edges, met)
+        bodies = state.bodies
         origin = body.origin(bodies, centers)
         lidar = planar.fractions(near, origin, jnp.asarray(RAYS))
         turn, (x, y) = bodies.angle[0], bodies.velocity[0]
         hull = [turn, 2 * SECONDS * bodies.spin[0], 0.3 * SECONDS * WIDTH * x, 0.3 * SECONDS * HEIGHT * y]
         hips, knees = body.joints(world, bodies)
         legs = []
-        for hip, knee, touching in zip(hips, knees, heard.touching):
-            legs += [hip.angle, hip.speed / body.HIP_SPEED, knee.angle + 1, knee.speed / body.KNEE_SPEED, touching]
+        for hip, knee, stands in zip(hips, knees, touching):
+            legs += [hip.angle, hip.speed / body.HIP_SPEED, knee.angle + 1, knee.speed / body.KNEE_SPEED, stands]
         seen = jnp.concatenate([jnp.stack([jnp.float32(x) for x in (*hull, *legs)]), lidar])
         shaping = 130 / body.SCALE * origin[0] - 5 * jnp.abs(turn)
         gain = shaping - before.shaping - TORQUE_COST * jnp.abs(action).sum()
         lost = met.watched[0] | (origin[0] < 0)
-        after = Physics(state, before.terrain, heard, shaping, lidar)
+        after = Physics(state, before.terrain, touching, edges, shaping, lidar)
         ended = lost | (origin[0] > GOAL)
-        return broken.ended(EnvState(after, seen, jnp.where(lost, FALL, gain), ended), (state, seen, gain))
+        return broken.ended(EnvState(after, seen, jnp.where(lost, FALL, gain), ended))
 
     limit = np.ones(4, np.float32)
     shape = jax.ShapeDtypeStruct((14 + len(RAYS),), jnp.float32)

@@ -93,7 +93,7 @@ def with_edges(polygon: jax.Array, outward: jax.Array, start: jax.Array, end: ja
     there, up, across_edge, across_side, side = axes(polygon, outward, start, end)
     touching = there & (across_edge <= SKIN) & (across_side <= SKIN)
     by_side = across_side > RELATIVE * across_edge + ABSOLUTE
-    # Of the edge, the side of the polygon that faces it most is kept as far as it lies above it; and the other way round.
+    # Where the edge decides, the side of the polygon that faces it most is cut off at its ends; or the other way round.
     facing = jnp.argmin(dot(outward[None], up[:, None]), 1)
     which = jnp.where(by_side, side, facing)
     first, second = _corner(polygon, which), _corner(polygon, (which + 1) % len(polygon))  # [E, 2]

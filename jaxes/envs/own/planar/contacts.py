@@ -74,9 +74,7 @@ def find(
             here = beside(ground, plan.edges, polygon)
             points = with_ground(polygon, outward, here)
             edges.append(touched(points, here))
-            kept = deepest(points, plan.points)
-            rough = jnp.sqrt(world.friction[body] * world.ground_friction)
-            found += [Contact(body, None, jax.tree.map(lambda x: x[i], kept), rough) for i in range(plan.points)]
+            found += on_ground(plan, world, body, points)
         for body in plan.watched:
             polygon, outward = corners(world, bodies, body)
             here = beside(ground, plan.watched_edges, polygon)
@@ -85,8 +83,19 @@ def find(
     for one, other in plan.pairs:
         points = with_polygon(*corners(world, bodies, one), *corners(world, bodies, other))
         rough = jnp.sqrt(world.friction[one] * world.friction[other])
-        found += [Contact(one, other, jax.tree.map(lambda x: x[i], points), rough) for i in range(2)]
+        found += [Contact(one, other, point, rough) for point in single(points)]
     return found, edges, watched
+
+
+def on_ground(plan: Plan, world: World, body: int, points: Points) -> list[Contact]:
+    """The contacts of a body with the ground, of all its points [edges, 2]."""
+    rough = jnp.sqrt(world.friction[body] * world.ground_friction)
+    return [Contact(body, None, point, rough) for point in single(deepest(points, plan.points))]
+
+
+def single(points: Points) -> list[Points]:
+    """Points [n], one by one."""
+    return [Points(*each) for each in zip(*points)]
 
 
 def buried(place: jax.Array, here: Ground) -> jax.Array:
@@ -124,7 +133,7 @@ def remembered(plan: Plan, contacts: list[Contact], impulses: Impulses) -> list[
         for contact in contacts[old]:
             there = (contact.points.ids >= 0) & jnp.isfinite(contact.points.separation)
             same = (impulses.ids[old] == contact.points.ids) & there
-            kept = lambda values: jnp.where(same, values[old], 0).sum()
-            out.append((kept(impulses.normal), kept(impulses.tangent)))
+            normal, tangent = (jnp.where(same, x[old], 0).sum() for x in (impulses.normal, impulses.tangent))
+            out.append((normal, tangent))
         start += size
     return out

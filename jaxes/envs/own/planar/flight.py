@@ -10,7 +10,6 @@ import jax.numpy as jnp
 
 from jaxes.envs.own.planar import contacts, touches
 from jaxes.envs.own.planar.collision import axes
-from jaxes.envs.own.planar.contacts import Contact
 from jaxes.envs.own.planar.ground import Ground
 from jaxes.envs.own.planar.motion import Motion
 from jaxes.envs.own.planar.world import Plan, World
@@ -67,9 +66,7 @@ def _one(plan, world, ground, body, start, end, velocity, seconds, im, ii):
     there = replaced(end, x, y, angle)
     points = contacts.with_ground(*contacts.placed(shape, x, y, angle), here)
     met = jnp.where(hit, contacts.touched(points, here), -1)
-    kept = contacts.deepest(points, plan.points)
-    rough = jnp.sqrt(world.friction[body] * world.ground_friction)
-    found = [Contact(body, None, jax.tree.map(lambda x: x[i], kept), rough) for i in range(plan.points)]
+    found = contacts.on_ground(plan, world, body, points)
     anchors = [touches.Anchored.of(contact, there) for contact in found]
     for _ in range(POSITION_TURNS):
         for anchor in anchors:
