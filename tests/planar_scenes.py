@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+from references import box2d_worlds
 from references.box2d_worlds import Scene, Trace
 
 from jaxes.envs.own import planar
@@ -26,7 +27,7 @@ def plan_of(scene: Scene, velocity_iterations: int = 180, position_iterations: i
 
 
 def built(scene: Scene, plan: planar.Plan):
-    """The world, its first state, its ground and the motors of each step."""
+    """The world, its first state, its ground, and of each step the motors, forces and torques."""
     column = lambda name, shape: jnp.asarray([getattr(j, name) for j in scene.joints], jnp.float32).reshape(shape)
     m = len(scene.joints)
     joints = planar.Joints(
@@ -50,17 +51,18 @@ def built(scene: Scene, plan: planar.Plan):
     terrain = planar.check(np.array(scene.terrain).T)
     ground = planar.whole(planar.Terrain(*(np.pad(v, (0, max(0, CORNERS - len(v))), "edge") for v in terrain)))
     motors = planar.Motors(as_float(scene.speed), as_float(scene.torque))
-    return world, state, ground, motors
+    return world, state, ground, (motors, as_float(scene.force), as_float(scene.turn))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 5))
-def _run(plan, world, state, ground, motors, steps):
+def _run(plan, world, state, ground, driven, steps):
     def move(state, now):
-        state, met = planar.step(plan, world, state, ground, now)
+        motors, force, torque = now
+        state, met = planar.step(plan, world, state, ground, motors, box2d_worlds.STEP, force, torque)
         return state, (state.bodies, _touching(plan, state, met))
 
     first = state.bodies
-    _, (bodies, touching) = jax.lax.scan(move, state, motors, length=steps)
+    _, (bodies, touching) = jax.lax.scan(move, state, driven, length=steps)
     return first, bodies, touching
 
 
@@ -80,12 +82,21 @@ def simulate(scene: Scene, **settings) -> Trace:
     return Trace(*map(with_first, first, bodies), touching)
 
 
-def in_box2ds_order(scene: Scene) -> Scene:
-    """The walker with joints and bodies in the order in which Box2D solves them: what was made last comes first."""
-    order = [3, 2, 0, 1]
+def in_order(scene: Scene, joints: list[int], grounded: list[int]) -> Scene:
+    """With joints and bodies in another order; Box2D solves first what was made last, and then its neighbors."""
     return scene._replace(
-        joints=[scene.joints[i] for i in order],
-        speed=scene.speed[:, order],
-        torque=scene.torque[:, order],
-        grounded=(4, 3, 0, 1, 2),
+        joints=[scene.joints[i] for i in joints],
+        speed=scene.speed[:, joints],
+        torque=scene.torque[:, joints],
+        grounded=grounded,
     )
+
+
+def walker_in_order(scene: Scene) -> Scene:
+    """Likewise of a walker."""
+    return in_order(scene, [3, 2, 0, 1], [4, 3, 0, 1, 2])
+
+
+def lander_in_order(scene: Scene) -> Scene:
+    """Likewise of a lander."""
+    return in_order(scene, [1, 0], [2, 0, 1])

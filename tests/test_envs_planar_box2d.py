@@ -148,7 +148,7 @@ def test_the_walker_of_the_scenes_is_gymnasiums():
 def test_a_walker_moves_as_gymnasiums():
     """Under random actions, until a foot meets the ground or just does not."""
     played = box2d.walker(30, seed=1)
-    mine = ours.simulate(ours.in_box2ds_order(played.scene))
+    mine = ours.simulate(ours.walker_in_order(played.scene))
     after_reset = apart(mine, played.trace, 2)
     assert max(after_reset[:2]) < 0.002
     position, angle, *_ = apart(mine, played.trace)

@@ -52,6 +52,8 @@ class Scene(NamedTuple):
     gravity: tuple[float, float]
     grounded: Sequence[int]  # bodies that collide with the ground
     pairs: Sequence[tuple[int, int]]  # bodies that collide with each other
+    force: np.ndarray  # float[T, n, 2]: on the centers of mass in each step, N
+    turn: np.ndarray  # float[T, n]: torques, N m
 
 
 class Trace(NamedTuple):
@@ -81,6 +83,8 @@ def scene(
     gravity: tuple[float, float] = (0.0, -10.0),
     grounded: Sequence[int] | None = None,
     pairs: Sequence[tuple[int, int]] = (),
+    force: Any = 0.0,
+    turn: Any = 0.0,
 ) -> Scene:
     """A scene in which what is not given is at rest at the origin, alike for all, or not there."""
     n = len(polygons)
@@ -104,6 +108,8 @@ def scene(
         gravity,
         grounded,
         list(pairs),
+        full(force, steps, n, 2),
+        full(turn, steps, n),
     )
 
 
@@ -176,9 +182,12 @@ def simulate(
         assert abs(made.angle - now) < 1e-5, "Box2D took another angle of reference"
         joints.append(made)
     states = [_state(bodies)]
-    for speeds, torques in zip(scene.speed, scene.torque):
+    for speeds, torques, forces, turns in zip(scene.speed, scene.torque, scene.force, scene.turn):
         for joint, speed, torque in zip(joints, speeds, torques):
             joint.motorSpeed, joint.maxMotorTorque = float(speed), float(torque)
+        for body, force, turn in zip(bodies, forces, turns):
+            body.ApplyForceToCenter(tuple(map(float, force)), True)
+            body.ApplyTorque(float(turn), True)
         world.Step(STEP, velocity_iterations, position_iterations)
         world.ClearForces()
         states.append(_state(bodies))
@@ -410,15 +419,14 @@ def walker_scene(speed: np.ndarray, torque: np.ndarray, terrain: np.ndarray) -> 
 
 
 class Played(NamedTuple):
-    """What gymnasium's environment did."""
+    """What gymnasium's environment did, and its scene."""
 
-    scene: Scene | None
+    scene: Scene
     trace: Trace
     actions: np.ndarray
     observations: np.ndarray  # float32[T, ...]
     rewards: np.ndarray  # float[T]
     ended: np.ndarray  # bool[T]
-    dispersion: np.ndarray  # float[T, 2]: of the lander's engines
 
 
 def walker_actions(steps: int, seed: int = 0) -> np.ndarray:
@@ -450,41 +458,76 @@ def walker(steps: int = 50, seed: int = 0, hardcore: bool = False) -> Played:
     terrain = np.stack([env.terrain_x, env.terrain_y], -1)
     clipped = np.clip(np.abs(actions.astype(float)), 0, 1)
     made = walker_scene(np.sign(actions) * np.array([4, 6, 4, 6]), 80 * clipped, terrain)
-    return _played(made, states, actions, out, np.zeros((steps, 2)))
+    return _played(made, states, actions, out)
 
 
-def lander(actions: np.ndarray, seed: int = 0, initial: float = 0.0, continuous: bool = False) -> Played:
+def lander_scene(terrain: np.ndarray, force: np.ndarray, turn: np.ndarray) -> Scene:
+    """gymnasium's lander as it is made, before its first step; what drives the hull, float[T, 2] and float[T]."""
+    x, y, away, down = 10.0, 400 / SCALE, 20 / SCALE, 18 / SCALE
+    on_hull = lambda values: np.stack([values, 0 * values, 0 * values], 1)
+    return scene(
+        [LANDER, LANDER_LEG, LANDER_LEG],
+        len(force),
+        [(x, y), (x + away, y), (x - away, y)],
+        [0.0, -0.05, 0.05],
+        density=[5, 1, 1],
+        friction=[0.1, 0.2, 0.2],
+        joints=[
+            Joint(0, 1, (0, 0), (-away, down), 0.4, 0.9, -0.05),
+            Joint(0, 2, (0, 0), (away, down), -0.9, -0.4, 0.05),
+        ],
+        speed=[-0.3, 0.3],
+        torque=40.0,
+        terrain=terrain,
+        ground_friction=0.1,
+        force=on_hull(force),
+        turn=on_hull(turn),
+    )
+
+
+def lander(actions: np.ndarray, seed: int = 0, continuous: bool = False, initial: float = 0.0) -> Played:
     """gymnasium's lander under given actions, of which the first must be that of its reset: nothing.
 
     Args:
         actions: int[T], or float[T, 2] if `continuous`.
-        seed: of the moon and the engines' dispersion.
-        initial: of the force that it gets at first, at most.
+        seed: of the moon and of how engines scatter.
         continuous: the kind of actions.
+        initial: the force that it gets at first, at most, N.
     """
     from gymnasium.envs.box2d import lunar_lander as module
 
-    with mock.patch.object(module, "INITIAL_RANDOM", initial):
-        env = module.LunarLander(continuous=continuous)
-        states, out, dispersion = [], [], []
+    force, turn = [], []
 
-        def step(action, original=env.step):
+    def step(world, *arguments, original=Box2D.b2World.Step):
+        """What the engines did is in the hull's velocities by now; a force at first is not."""
+        (vx, vy), spin = states[-1][2][0], states[-1][3][0]
+        gained = np.array(env.lander.linearVelocity) - (vx, vy)
+        force.append(gained * env.lander.mass / STEP)
+        local = np.array(env.lander.localCenter)
+        inertia = env.lander.inertia - env.lander.mass * float(local @ local)
+        turn.append((env.lander.angularVelocity - spin) * inertia / STEP)
+        return original(world, *arguments)
+
+    with mock.patch.object(module, "INITIAL_RANDOM", initial), mock.patch.object(Box2D.b2World, "Step", step):
+        env = module.LunarLander(continuous=continuous)
+        states, out = [], []
+
+        def played(action, original=env.step):
             states.append(_state([env.lander, *env.legs]))
-            twin = np.random.default_rng()
-            twin.bit_generator.state = env.np_random.bit_generator.state
-            dispersion.append([twin.uniform(-1.0, 1.0) / SCALE for _ in range(2)])
             out.append(original(action))
             return out[-1]
 
-        env.step = step
+        env.step = played
         env.reset(seed=seed)
         for action in actions[1:]:
             env.step(action)
         states.append(_state([env.lander, *env.legs]))
-    return _played(None, states, actions, out, dispersion)
+    corners = [poly[0] for poly in env.sky_polys] + [env.sky_polys[-1][1]]
+    made = lander_scene(np.array(corners), np.array(force), np.array(turn))
+    return _played(made, states, actions, out)
 
 
-def _played(made, states, actions, out, dispersion):
+def _played(made, states, actions, out):
     observations, rewards, ended, *_ = zip(*out)
     trace = Trace(*map(np.array, zip(*states)))
-    return Played(made, trace, actions, *map(np.array, (observations, rewards, ended, dispersion)))
+    return Played(made, trace, actions, *map(np.array, (observations, rewards, ended)))
