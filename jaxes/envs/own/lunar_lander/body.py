@@ -27,11 +27,11 @@ def build(plan: planar.Plan, gravity: float) -> tuple[planar.World, jax.Array]:
     """
     leg = planar.box(LEG_WIDTH / 2, LEG_HEIGHT / 2)
     joints = planar.Joints(
-        anchor_a=jnp.zeros((2, 2)),
-        anchor_b=jnp.array([(AWAY, DOWN), (-AWAY, DOWN)]),
-        reference=jnp.array([SPREAD, -SPREAD]),
-        lower=jnp.array([-0.9, 0.4]),
-        upper=jnp.array([-0.4, 0.9]),
+        anchor_a=jnp.zeros((2, 2), jnp.float32),
+        anchor_b=jnp.array([(AWAY, DOWN), (-AWAY, DOWN)], jnp.float32),
+        reference=jnp.array([SPREAD, -SPREAD], jnp.float32),
+        lower=jnp.array([-0.9, 0.4], jnp.float32),
+        upper=jnp.array([-0.4, 0.9], jnp.float32),
     )
     polygons = [jnp.asarray(HULL), leg, leg]
     world, centers = planar.world(plan, polygons, [5.0, 1.0, 1.0], [0.1, 0.2, 0.2], 0.1, joints, (0.0, gravity))
@@ -40,7 +40,7 @@ def build(plan: planar.Plan, gravity: float) -> tuple[planar.World, jax.Array]:
 
 def springs() -> planar.Motors:
     """What drives the legs."""
-    return planar.Motors(jnp.array([SPRING_SPEED, -SPRING_SPEED]), jnp.full(2, SPRING_TORQUE))
+    return planar.Motors(jnp.array([SPRING_SPEED, -SPRING_SPEED], jnp.float32), jnp.full(2, SPRING_TORQUE, jnp.float32))
 
 
 def above(plan: planar.Plan, hull_center: jax.Array) -> planar.State:

@@ -6,21 +6,21 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from jaxes.envs.own.lunar_lander import forces, moon
+from jaxes.envs.own.lunar_lander.body import HULL, SCALE
 from jaxes.envs.own.planar import canvas, shapes
-from jaxes.envs.own.planar.canvas import HEIGHT, SCALE, WIDTH, Canvas
+from jaxes.envs.own.planar.canvas import Canvas
 
 MOON, SKY, POLE, FLAG = (255, 255, 255), (0, 0, 0), (255, 255, 255), (204, 204, 0)
 LANDER, LANDER_EDGE = (128, 102, 230), (77, 77, 128)
 
-LANDER_SHAPE = np.array([(-14, 17), (-17, 0), (-17, -10), (17, -10), (17, 0), (14, 17)]) / SCALE  # around its origin
-LEG_SHAPE = np.array([(-2, -8), (2, -8), (2, 8), (-2, 8)]) / SCALE
-PAD = HEIGHT / SCALE / 4  # m: the height of the landing pad
-FLAGS = 0.4 * WIDTH / SCALE, 0.6 * WIDTH / SCALE  # m: x of both
+LEG = np.array([(-2, -8), (2, -8), (2, 8), (-2, 8)]) / SCALE
+FLAGS = 0.4 * moon.WIDTH, 0.6 * moon.WIDTH  # m: x of both
 
 # Flames are balls that fly away from the engines; they are only seen.
 BALL, GRAVITY, BOUNCE, SECONDS, FADING = 2 / SCALE, -10.0, 0.3, 1 / 50, 0.15
-MAIN_BELOW, SIDE_AWAY, SIDE_ABOVE, SIDE_BELOW = 4 / SCALE, 12 / SCALE, 14 / SCALE, 17 / SCALE  # m: the engines' places
-MAIN_SPEED, SIDE_SPEED = 13 / (3.5 * np.pi * BALL**2), 0.6 / (0.7 * np.pi * BALL**2)  # 1/s: of a ball, by its way out
+# 1/s: of a ball, by its way out.
+MAIN_SPEED, SIDE_SPEED = forces.MAIN_POWER / (3.5 * np.pi * BALL**2), forces.SIDE_POWER / (0.7 * np.pi * BALL**2)
 
 
 def frames(moments: list[Any], height: int = 360, width: int = 480) -> list[np.ndarray]:
@@ -44,8 +44,8 @@ def frames(moments: list[Any], height: int = 360, width: int = 480) -> list[np.n
 
 
 def _picture(now: Any, flames: np.ndarray, height: int, width: int) -> np.ndarray:
-    page, ground, top = Canvas(height, width, MOON), np.asarray(now.ground, float), HEIGHT / SCALE
-    x = _corners(ground)
+    page, ground, top = Canvas(height, width, MOON), np.asarray(now.ground, float), moon.HEIGHT
+    x = moon.X
     for i in range(len(x) - 1):
         page.polygon([(x[i], ground[i]), (x[i + 1], ground[i + 1]), (x[i + 1], top), (x[i], top)], SKY)
     for left, low, _, _, strength in flames:
@@ -54,8 +54,8 @@ def _picture(now: Any, flames: np.ndarray, height: int, width: int) -> np.ndarra
     for shape, position, angle in zip(_shapes(), now.bodies.position, now.bodies.angle, strict=True):
         page.polygon(canvas.placed(shape, position, float(angle)), LANDER, LANDER_EDGE)
     for pole in FLAGS:
-        high = PAD + 50 / SCALE
-        page.line([(pole, PAD), (pole, high)], POLE)
+        high = moon.PAD + 50 / SCALE
+        page.line([(pole, moon.PAD), (pole, high)], POLE)
         page.polygon([(pole, high), (pole, high - 10 / SCALE), (pole + 25 / SCALE, high - 5 / SCALE)], FLAG)
     return page.picture()
 
@@ -63,17 +63,12 @@ def _picture(now: Any, flames: np.ndarray, height: int, width: int) -> np.ndarra
 @functools.cache
 def _center() -> np.ndarray:
     """The lander's center of mass, from its origin."""
-    return np.asarray(shapes.mass(jnp.asarray(LANDER_SHAPE, jnp.float32)).center, float)
+    return np.asarray(shapes.mass(jnp.asarray(HULL)).center, float)
 
 
 def _shapes() -> list[np.ndarray]:
     """The corners of all bodies around their centers of mass, float[n, 2] each."""
-    return [LANDER_SHAPE - _center(), LEG_SHAPE, LEG_SHAPE]
-
-
-def _corners(ground: np.ndarray) -> np.ndarray:
-    """The x of the moon's corners."""
-    return np.linspace(0, WIDTH / SCALE, len(ground))
+    return [HULL - _center(), LEG, LEG]
 
 
 def _fired(now: Any, random: np.random.Generator) -> list[np.ndarray]:
@@ -83,11 +78,11 @@ def _fired(now: Any, random: np.random.Generator) -> list[np.ndarray]:
     origin = np.asarray(now.bodies.position[0], float) + canvas.placed(-_center(), np.zeros(2), angle)
     shake, out = random.uniform(-1, 1, 2) / SCALE, []
     if main > 0:
-        way = -(MAIN_BELOW + 2 * shake[0]) * up + shake[1] * left
+        way = -(forces.MAIN_BELOW + 2 * shake[0]) * up + shake[1] * left
         out.append(np.array([[*(origin + way), *(MAIN_SPEED * main * way), main]]))
     if side != 0:
-        way = -shake[0] * up + (3 * shake[1] + np.sign(side) * SIDE_AWAY) * left
-        place = origin + way + (SIDE_BELOW * up[0], SIDE_ABOVE * up[1])
+        way = -shake[0] * up + (3 * shake[1] + np.sign(side) * forces.SIDE_AWAY) * left
+        place = origin + way + (forces.SIDE_X * up[0], forces.SIDE_Y * up[1])
         out.append(np.array([[*place, *(SIDE_SPEED * abs(side) * way), abs(side)]]))
     return out
 
@@ -97,7 +92,7 @@ def _moved(flames: np.ndarray, ground: np.ndarray) -> np.ndarray:
     x, y, right, up, strength = flames.T
     up = up + GRAVITY * SECONDS
     x, y, strength = x + right * SECONDS, y + up * SECONDS, strength - FADING
-    floor = np.interp(x, _corners(ground), ground) + BALL
+    floor = np.interp(x, moon.X, ground) + BALL
     under = y < floor
     moved = np.stack([x, np.where(under, floor, y), right, np.where(under, -BOUNCE * up, up), strength], axis=1)
     return moved[strength >= 0]

@@ -94,14 +94,15 @@ def make(
         velocity_iterations=velocity_iterations,
         position_iterations=position_iterations,
     )
-    world, hull_center = body.build(plan, gravity)
+    with jax.ensure_compile_time_eval():
+        world, hull_center = body.build(plan, gravity)
+        springs = body.springs()
     im, ii = world.inverse_mass[body.HULL_BODY], world.inverse_inertia[body.HULL_BODY]
-    springs = body.springs()
 
     def reset(key):
         key, *keys = jax.random.split(key, 4)
-        wind = jax.random.randint(keys[2], (2,), -START, START)
-        push = jax.random.uniform(keys[1], (2,), minval=-FIRST_FORCE, maxval=FIRST_FORCE)
+        wind = jax.random.randint(keys[2], (2,), -START, START, jnp.int32)
+        push = jax.random.uniform(keys[1], (2,), jnp.float32, minval=-FIRST_FORCE, maxval=FIRST_FORCE)
         return start(moon.draw(keys[0]), push, wind, key)
 
     def start(ground, push, wind, key) -> EnvState:
@@ -115,11 +116,11 @@ def make(
 
     def step(state, action):
         engines = forces.throttled(action) if continuous else forces.chosen(action)
-        return moment(state.physics, engines, jnp.zeros(2))
+        return moment(state.physics, engines, jnp.zeros(2, jnp.float32))
 
     def moment(before: Physics, engines: forces.Engines, push) -> EnvState:
         key, scattering = jax.random.split(before.key)
-        scatter = jax.random.uniform(scattering, (2,), minval=-1.0, maxval=1.0)
+        scatter = jax.random.uniform(scattering, (2,), jnp.float32, minval=-1.0, maxval=1.0)
         state, wind, torque = before.state, before.wind, jnp.float32(0)
         if enable_wind:
             blows = ~before.touching.any()
@@ -156,7 +157,7 @@ def make(
     limit = np.ones(2, np.float32)
     name = "jaxes/LunarLanderContinuous" if continuous else "jaxes/LunarLander"
     action = Box(-limit, limit) if continuous else Discrete(4)
-    shape = jax.eval_shape(reset, jax.random.key(0)).observation
+    shape = jax.ShapeDtypeStruct((8,), jnp.float32)
     return Env(name, reset, step, shape, action, 1000, SECONDS, drawing.frames)
 
 

@@ -24,7 +24,7 @@ def heights(rough: jax.Array) -> jax.Array:
 
 def draw(key: jax.Array) -> jax.Array:
     """Heights of another moon, float32[11]: they are random but for the level middle."""
-    return heights(jax.random.uniform(key, (CORNERS + 1,), maxval=HEIGHT / 2))
+    return heights(jax.random.uniform(key, (CORNERS + 1,), jnp.float32, maxval=HEIGHT / 2))
 
 
 def ground(heights: jax.Array) -> planar.Ground:
