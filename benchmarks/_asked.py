@@ -203,6 +203,23 @@ def host() -> Iterable[Row]:
     )
 
 
+def planar() -> Iterable[Row]:
+    """Worlds in the plane."""
+    iterations = "by the 180 and 60 iterations of the solver that gymnasium takes; by 60 and 20 it is well above"
+    name = "walker: steps a second of a generation"
+    yield Row("jaxes/BipedalWalker, steps a second of a generation", at_least(150_000, OWN), name, iterations)
+    yield Row(
+        "the same / EnvPool's walker in C++, by its fastest settings of 14",
+        at_least(3, f"{OWN}, beside EnvPool"),
+        f"{name} / EnvPool's",
+    )
+    yield Row(
+        "steps alone: jaxes / jax2d, the same bodies and as many iterations, 256 worlds",
+        at_least(100, f"{OWN}, beside jax2d"),
+        "walker: steps a second of steps alone, as many iterations / jax2d's",
+    )
+
+
 def salimans() -> Iterable[Row]:
     """Table 3 of Salimans et al. 2017."""
     table = f"{SALIMANS}, Table 3"
@@ -620,6 +637,13 @@ SECTIONS = (
         ),
     ),
     Section("Engine for environments on CPUs", "host", tuple(host())),
+    Section(
+        "Worlds in the plane",
+        "planar",
+        tuple(planar()),
+        "Two CPU cores; lidar, resets and a 24-40-40-4 policy of its own on each lane are in the time, except beside "
+        "jax2d. EnvPool's fastest settings share one policy's weights between its lanes.",
+    ),
     Section(
         "Variance of the gradient and the length of the episode",
         "variance",
