@@ -48,7 +48,8 @@ def _one(plan, world, ground, body, start, end, velocity, seconds, im, ii):
     edges = contacts.ends(here)
     gap = lambda placed: axes(*placed, *edges).apart() - TARGET
     above, below = gap(whole[0]), gap(whole[1])  # [edges]: what slides on one may run into another
-    into = (above > -TARGET) & (below < -TOLERANCE)
+    close = (above > -TARGET) & (above < TOLERANCE)  # it is stopped where it begins
+    into = close | ((above >= TOLERANCE) & (below < -TOLERANCE))
     hit = into.any()
     near, far = jnp.float32(0), jnp.float32(1)  # times before and after the impact
     first_one = lambda above, below: jnp.where(into, _share(above, below), 1).min()
@@ -59,7 +60,7 @@ def _one(plan, world, ground, body, start, end, velocity, seconds, im, ii):
         free = (~into | (now > 0)).all()
         near, above = jnp.where(free, t, near), jnp.where(free, now, above)
         far, below = jnp.where(free, far, t), jnp.where(free, below, now)
-    t = near + (far - near) * first_one(above, below)
+    t = jnp.where(close.any(), 0, near + (far - near) * first_one(above, below))
     x, y, angle = at(t)
     replaced = lambda motion, *values: Motion(
         *((*old[:body], new, *old[body + 1 :]) for old, new in zip(motion, values))
