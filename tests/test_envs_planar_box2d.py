@@ -128,7 +128,7 @@ def test_a_jointed_pair_on_the_edge_of_a_pit():
 
 @pytest.mark.parametrize("name", ["pendulum, far", "an impulse on a jointed pair", *HELD])
 def test_energy_does_not_grow(name):
-    """But for what lifts a body out of an overlap: some millimeters."""
+    """But for what lifts a body out of an overlap of its skin, a centimeter at most."""
     scene = {**FREE, **HELD}[name]
     energy = box2d.energy(scene, ours.simulate(scene))
     lifts = 0.0
@@ -155,3 +155,25 @@ def test_a_walker_moves_as_gymnasiums():
     assert position < 0.02
     assert angle < 0.03
     assert (mine.touching[1:] != played.trace.touching[1:]).sum() <= 3
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_lander_flies_and_crashes_as_gymnasiums(seed):
+    """Under random actions, with engines that scatter; and in the first steps after it has met the moon."""
+    actions = np.random.default_rng(seed).integers(0, 4, 120)
+    actions[0] = 0
+    played = box2d.lander(actions, seed)
+    mine = ours.simulate(ours.lander_in_order(played.scene))
+    landed = int(np.argmax(played.trace.touching.any(1)))
+    assert landed > 60
+    assert max(apart(mine, played.trace, landed)) < 1e-3
+    position, angle, *_ = apart(mine, played.trace, landed + 3)
+    assert position < 0.01
+    assert angle < 0.02
+    np.testing.assert_array_equal(mine.touching[: landed + 1], played.trace.touching[: landed + 1])
+
+
+def test_the_lander_of_the_scenes_is_gymnasiums():
+    played = box2d.lander(np.array([0, *[1, 2, 3, 2] * 10]), seed=3)
+    theirs = box2d.simulate(played.scene)
+    assert max(apart(theirs, played.trace)) < 1e-3
