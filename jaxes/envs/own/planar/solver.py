@@ -63,7 +63,7 @@ def step(
     ]
     by_touches = [list(pair) for pair in contacts.remembered(plan, found, impulses)]
     for touch, (normal, tangent) in zip(held, by_touches):
-        velocity = touches.touched(velocity, touch, im, ii, normal, tangent)
+        velocity = touches.touched(touches.touched(velocity, touch.normal, normal), touch.tangent, tangent)
     for hinge, (x, y, limit, motor) in zip(hinges, by_hinges):
         velocity = joints.joined(velocity, hinge, im, ii, x, y, limit + motor)
 

@@ -13,64 +13,68 @@ SLOP = 0.005  # m: how far bodies may overlap
 MOST_CORRECTION = 0.2  # m at a time
 
 
-class Touch(NamedTuple):
-    """Likewise of a contact."""
+class Axis(NamedTuple):
+    """How an impulse of 1 N s along an axis of a contact moves its body; and against what motion it acts."""
 
     body: int
-    other: int | None
-    normal: Vector
-    arms: tuple[Any, Any]  # of the normal and of the tangent, around the body
-    other_arms: tuple[Any, Any]
-    normal_mass: Any  # 0 where there is no contact
-    tangent_mass: Any
+    seen: tuple[Any, Any, Any]  # impulse for each m/s, m/s and rad/s of the body
+    moves: tuple[Any, Any, Any]  # m/s, m/s and rad/s of the body for each N s
+
+
+class Touch(NamedTuple):
+    """A contact as the iterations need it. Where there is none, its impulses stay 0."""
+
+    normal: tuple[Axis, ...]  # of the body, and of the other one that it touches
+    tangent: tuple[Axis, ...]
     friction: Any
 
 
 def touch(contact: Contact, position: Motion, im, ii) -> Touch:
+    """A contact whose points were found at `position`."""
     body, other, points, friction = contact
-    normal = Vector(points.normal[0], points.normal[1])
-    arm = lambda body: Vector(points.position[0] - position.x[body], points.position[1] - position.y[body])
-    around = lambda r: (r.x * normal.y - r.y * normal.x, -r.x * normal.x - r.y * normal.y)  # tangent = (n.y, -n.x)
-    arms = around(arm(body))
-    others = (0.0, 0.0) if other is None else around(arm(other))
+    x, y = points.normal[0], points.normal[1]
+    bodies = [(body, 1)] if other is None else [(body, 1), (other, -1)]
     there = points.separation <= SKIN
-    masses = []
-    for mine, theirs in zip(arms, others):
-        k = im[body] + ii[body] * mine * mine
-        k = k if other is None else k + im[other] + ii[other] * theirs * theirs
-        masses.append(jnp.where(there, 1 / jnp.where(there, k, 1), 0))
-    return Touch(body, other, normal, arms, others, *masses, friction)
+
+    def along(x, y):
+        parts, k = [], 0
+        for which, sign in bodies:
+            arm = (points.position[0] - position.x[which]) * y - (points.position[1] - position.y[which]) * x
+            k += im[which] + ii[which] * arm * arm
+            parts.append((which, (sign * x, sign * y, sign * arm)))
+        mass = jnp.where(there, 1 / jnp.where(there, k, 1), 0)
+        inertia = lambda which: (im[which], im[which], ii[which])
+        times = lambda factors, values: tuple(a * b for a, b in zip(factors, values))
+        return tuple(Axis(which, times((mass,) * 3, unit), times(inertia(which), unit)) for which, unit in parts)
+
+    return Touch(along(x, y), along(y, -x), friction)
 
 
-def touched(velocity: Motion, touch: Touch, im, ii, normal, tangent) -> Motion:
-    """With impulses along the normal and the tangent of a contact."""
-    x = normal * touch.normal.x + tangent * touch.normal.y
-    y = normal * touch.normal.y - tangent * touch.normal.x
-    turn = lambda arms: normal * arms[0] + tangent * arms[1]
-    body, other = touch.body, touch.other
-    velocity = velocity.pushed(body, im[body] * x, im[body] * y, ii[body] * turn(touch.arms))
-    if other is not None:
-        velocity = velocity.pushed(other, -im[other] * x, -im[other] * y, -ii[other] * turn(touch.other_arms))
+def touched(velocity: Motion, axes: tuple[Axis, ...], impulse) -> Motion:
+    """With an impulse along an axis of a contact."""
+    for body, _, moves in axes:
+        velocity = velocity.pushed(body, *(impulse * part for part in moves))
     return velocity
 
 
 def solve(velocity: Motion, touch: Touch, held, im, ii):
+    """One turn: friction first, by the pressure so far, then the pressure."""
     normal, tangent = held
-    body, other, n = touch.body, touch.other, touch.normal
-
-    def towards(x, y, axis):
-        """The speed along an axis of one body's point against the other one's."""
-        speed = velocity.x[body] * x + velocity.y[body] * y + velocity.angle[body] * touch.arms[axis]
-        if other is not None:
-            speed -= velocity.x[other] * x + velocity.y[other] * y + velocity.angle[other] * touch.other_arms[axis]
-        return speed
-
     most = touch.friction * normal
-    rubbed = jnp.clip(tangent - touch.tangent_mass * towards(n.y, -n.x, 1), -most, most)
-    velocity = touched(velocity, touch, im, ii, 0.0, rubbed - tangent)
-    pressed = jnp.maximum(normal - touch.normal_mass * towards(n.x, n.y, 0), 0)
-    velocity = touched(velocity, touch, im, ii, pressed - normal, 0.0)
+    rubbed = jnp.clip(tangent - _against(velocity, touch.tangent), -most, most)
+    velocity = touched(velocity, touch.tangent, rubbed - tangent)
+    pressed = jnp.maximum(normal - _against(velocity, touch.normal), 0)
+    velocity = touched(velocity, touch.normal, pressed - normal)
     return velocity, [pressed, rubbed]
+
+
+def _against(velocity: Motion, axes: tuple[Axis, ...]):
+    """The impulse that would end all motion along an axis."""
+    parts = [
+        velocity.x[body] * seen[0] + velocity.y[body] * seen[1] + velocity.angle[body] * seen[2]
+        for body, seen, _ in axes
+    ]
+    return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
 
 class Anchored(NamedTuple):
