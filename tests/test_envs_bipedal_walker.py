@@ -39,8 +39,7 @@ def theirs(seed):
     first, _ = env.reset()
     rng = np.random.default_rng(seed)
     rows = []
-    for step in range(STEPS):
-        action = rng.uniform(-1.2, 1.2, 4).astype(np.float32) if step % 5 == 0 else action
+    for action in rng.uniform(-1.2, 1.2, (STEPS // 5, 4)).astype(np.float32).repeat(5, axis=0):
         seen, reward, ended, *_ = env.step(action)
         rows.append((action, seen, reward, ended))
     return np.array(env.terrain_y, np.float32), np.float32(env._np_random.push), first, *map(np.array, zip(*rows))
@@ -185,13 +184,11 @@ def test_what_is_no_ground_is_refused():
     make = lambda **options: jaxes.envs.make("jaxes/BipedalWalker", **options)
     even = ([-10.0, 100.0], [3.0, 3.0])
     assert make(terrain=even).max_steps == 2000
-    with pytest.raises(
-        ValueError, match="only one of hardcore, genes and terrain can make the ground, got hardcore and"
-    ):
+    with pytest.raises(ValueError, match="only one of hardcore, genes and terrain .* got hardcore and terrain"):
         make(hardcore=True, terrain=even)
     with pytest.raises(ValueError, match="terrain must be below the hull at the start"):
         make(terrain=([-10.0, 100.0], [6.0, 6.0]))
-    with pytest.raises(ValueError, match="terrain.x must never fall, or the ground overlaps itself"):
+    with pytest.raises(ValueError, match=r"terrain\.x must never fall, or the ground overlaps itself"):
         make(terrain=([0.0, 5.0, 4.0], [0.0, 0.0, 0.0]))
     with pytest.raises(ValueError, match="roughness"):
         make(genes={"roughness": 11})

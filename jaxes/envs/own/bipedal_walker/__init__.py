@@ -56,9 +56,9 @@ def make(
     checks.integer("velocity_iterations", velocity_iterations)
     checks.integer("position_iterations", position_iterations)
     if hardcore + (genes is not None) + (terrain is not None) > 1:
-        raise ValueError(
-            f"one of hardcore, genes and terrain makes the ground, got hardcore={hardcore}, genes and terrain"
-        )
+        given = zip(("hardcore", "genes", "terrain"), (hardcore, genes is not None, terrain is not None))
+        named = " and ".join(name for name, there in given if there)
+        raise ValueError(f"only one of hardcore, genes and terrain can make the ground, got {named}")
     ground, steep = terrains.flat, False
     if hardcore:
         ground, steep = terrains.hardcore, True
