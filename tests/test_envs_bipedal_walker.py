@@ -184,7 +184,7 @@ def test_what_is_no_ground_is_refused():
     make = lambda **options: jaxes.envs.make("jaxes/BipedalWalker", **options)
     even = ([-10.0, 100.0], [3.0, 3.0])
     assert make(terrain=even).max_steps == 2000
-    with pytest.raises(ValueError, match="only one of hardcore, genes and terrain .* got hardcore and terrain"):
+    with pytest.raises(ValueError, match=r"only one of hardcore, genes and terrain .* got hardcore and terrain"):
         make(hardcore=True, terrain=even)
     with pytest.raises(ValueError, match="terrain must be below the hull at the start"):
         make(terrain=([-10.0, 100.0], [6.0, 6.0]))
