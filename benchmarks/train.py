@@ -2,7 +2,7 @@
 
 python benchmarks/train.py [--seeds N] [--env NAME] [--on]; writes benchmarks/results/train.json and a plot of each
 environment's runs, after each environment. A run ends where the score is reached, confirmed on 64 fresh episodes. With
-`--on`, one run of each environment instead that goes on for `SECONDS`, to see how far they carry. Runs alone on the
+`--on`, one run of each environment instead that goes on to its limit, to see how far they carry. Runs alone on the
 machine or the seconds mean little.
 """
 
@@ -24,6 +24,7 @@ class Asked(NamedTuple):
     score: float  # to reach
     seconds: float  # of training at most, the median of the seeds
     seeds: int
+    limit: float = 180.0  # the most seconds that a run takes
 
 
 BOUNDS = {
@@ -31,14 +32,15 @@ BOUNDS = {
     "brax/hopper": Asked(1800, 60, 5),
     "brax/halfcheetah": Asked(2000, 180, 3),
     "brax/walker2d": Asked(1000, 180, 3),
+    "jaxes/LunarLander": Asked(200, 60, 5),
+    "jaxes/BipedalWalker": Asked(300, 600, 5, 900),
 }
-SECONDS = 180.0  # the most that a run takes
-EPISODES = 64  # held-out, of other keys than those of the evaluations that stopped the run
+EPISODES = 100  # held-out, of other keys than those of the evaluations that stopped the run
 
 
 def one(env: str, seed: int, score: float | None, folder: Path) -> dict:
     """Train in a process of its own with an empty compilation cache, then play the policy it left."""
-    settings = ["--target", "none" if score is None else str(score), "--seconds", str(SECONDS)]
+    settings = ["--target", "none" if score is None else str(score), "--seconds", str(BOUNDS[env].limit)]
     rows, wall = _training.train(env, seed, folder, settings)
     returns = np.asarray(jaxes.load(folder).evaluate(jax.random.key(10**6 + seed), EPISODES).returns)
     last = rows[-1]
