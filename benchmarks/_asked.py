@@ -212,6 +212,7 @@ def planar() -> Iterable[Row]:
         "the same / EnvPool's walker in C++, by its fastest settings of 14",
         at_least(3, f"{OWN}, beside EnvPool"),
         f"{name} / EnvPool's",
+        "as above",
     )
     yield Row(
         "steps alone: jaxes / jax2d, the same bodies and as many iterations, 256 worlds",
