@@ -14,7 +14,7 @@ from jaxes.training import presets
 from jaxes.training.config import Config
 
 ROOT = Path(__file__).parents[1]
-SUITES = ("brax", "gymnasium", "gymnax", "mujoco", "playground")
+SUITES = ("brax", "gymnasium", "gymnax", "jaxes", "mujoco", "playground")
 LISTED = [row for row in envs.listing() if row.name.startswith(tuple(f"{suite}/" for suite in SUITES))]
 
 

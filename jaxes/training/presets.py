@@ -1,7 +1,7 @@
 """Settings that train well, measured on two CPU cores; anything given on the command line takes precedence.
 
-Every environment that Brax, gymnasium, gymnax and Playground's control suite list has a preset here, or a reason not to
-have one. A `target` is the score at which gymnasium's registry calls the task solved; a run on Brax or gymnax takes it
+Every environment that Brax, gymnasium, gymnax, jaxes and Playground's control suite list has a preset here, or a reason
+not to have one. A `target` is the score at which gymnasium's registry calls the task solved; a run on Brax or gymnax takes it
 from the same task there, or has one that was reached. docs/presets.md tells what each preset has given.
 
 A limit that is given (generations, steps, seconds or target) replaces all limits of the preset.
@@ -33,6 +33,9 @@ _WALKER: dict[str, Any] = {**_LINEAR, "clip_reward": (-5.0, 5.0), "episodes": 2,
 _SALIMANS: dict[str, Any] = {"sigma": 0.02, "learning_rate": 0.01, "weight_decay": 0.005, "decay": "l2"}
 _SALIMANS |= {"initialization": "normc", "hidden": (64, 64), "head": "clip"}
 _ARS: dict[str, Any] = {"normalize": "ars"}
+# A linear policy from zero lands; it is not rewarded for hovering until the time limit. gymnasium asks for 200.
+_LANDER: dict[str, Any] = {**_QUICK, "hidden": (), "last_scale": 0.0, "episodes": 4, "max_steps": 500}
+_LANDER |= {"target": 220.0, "seconds": 300.0}
 
 PRESETS: dict[str, dict[str, Any]] = {
     "brax/ant": _ARS,
@@ -71,6 +74,13 @@ PRESETS: dict[str, dict[str, Any]] = {
     "gymnax/Reacher-misc": _QUICK,
     "gymnax/Swimmer-misc": _QUICK,
     "gymnax/UmbrellaChain-bsuite": _QUICK,
+    "jaxes/BipedalWalker": _WALKER,
+    "jaxes/BipedalWalkerHardcore": _WALKER,
+    "jaxes/CyclicMDP": {"sigma": 1.0, "learning_rate": 0.1, "seconds": 60.0},
+    "jaxes/CyclicMDPEqual": {"sigma": 1.0, "learning_rate": 0.1, "seconds": 60.0},
+    "jaxes/LunarLander": _LANDER,
+    "jaxes/LunarLanderContinuous": _LANDER,
+    "jaxes/cartpole_swingup": _SWING,
     "mujoco/Ant-v5": {**_SALIMANS, "target": 6000.0},
     "mujoco/HalfCheetah-v5": {**_SALIMANS, "target": 4800.0},
     "mujoco/Hopper-v5": {**_SALIMANS, "target": 3800.0},
@@ -98,6 +108,7 @@ WITHOUT: dict[str, str] = {
     "gymnax/Seaquest-MinAtar": _PICTURES,
     "gymnax/SimpleBandit-bsuite": _PICTURES,
     "gymnax/SpaceInvaders-MinAtar": _PICTURES,
+    "jaxes/tetris": "chooses among described placements: needs a policy that values them (--network values)",
 }
 """Environments of those suites that have no preset, and why."""
 
