@@ -1,7 +1,7 @@
 """Settings that train well, measured on two CPU cores; anything given on the command line takes precedence.
 
 Every environment that Brax, gymnasium, gymnax, jaxes and Playground's control suite list has a preset here, or a reason
-not to have one. A `target` is the score at which gymnasium's registry calls the task solved; a run on Brax or gymnax takes it
+not to have one. A `target` is the score at which gymnasium's registry calls the task solved; a run elsewhere takes it
 from the same task there, or has one that was reached. docs/presets.md tells what each preset has given.
 
 A limit that is given (generations, steps, seconds or target) replaces all limits of the preset.
