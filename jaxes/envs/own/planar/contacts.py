@@ -106,7 +106,7 @@ def buried(place: jax.Array, here: Ground) -> jax.Array:
 
 
 def deepest(points: Points, count: int) -> Points:
-    """Of points [edges, 2], the `count` deepest ones, [count]."""
+    """Of points [edges, 2], the `count` deepest ones, [count]; if there are fewer, the rest are none."""
     flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), points)
     depth = flat.separation
     earlier = jnp.arange(len(depth))[:, None] < jnp.arange(len(depth))[None]
@@ -121,6 +121,7 @@ def deepest(points: Points, count: int) -> Points:
         return jnp.where(chosen.reshape(*chosen.shape, *more), kept[None], 0).sum(1).astype(values.dtype)
 
     ranked = Points(*(taken(values, otherwise) for values, otherwise in zip(flat, empty)))
+    ranked = ranked._replace(ids=jnp.where(jnp.arange(count) < len(depth), ranked.ids, -1))
     return ranked._replace(separation=jnp.where(ranked.ids < 0, jnp.inf, ranked.separation))
 
 
