@@ -51,15 +51,19 @@ def _one(plan, world, ground, body, start, end, velocity, seconds, im, ii):
     close = (above > -TARGET) & (above < TOLERANCE)  # it is stopped where it begins
     into = close | ((above >= TOLERANCE) & (below < -TOLERANCE))
     hit = into.any()
-    near, far = jnp.float32(0), jnp.float32(1)  # times before and after the impact
     first_one = lambda above, below: jnp.where(into, _share(above, below), 1).min()
-    for look in range(LOOKS):
+
+    def look(turn, carry):
+        near, far, above, below = carry  # times before and after the impact
         # Every second one in the middle: a gap may stay as it is for long, while a body rolls over its corner.
-        t = near + (far - near) * (first_one(above, below) if look % 2 == 0 else 0.5)
+        t = near + (far - near) * jnp.where(turn % 2 == 0, first_one(above, below), 0.5)
         now = gap(contacts.placed(shape, *at(t)))
         free = (~into | (now > 0)).all()
-        near, above = jnp.where(free, t, near), jnp.where(free, now, above)
-        far, below = jnp.where(free, far, t), jnp.where(free, below, now)
+        later = (t, far, now, below), (near, t, above, now)
+        return tuple(jnp.where(free, a, b) for a, b in zip(*later))
+
+    carry = jnp.float32(0), jnp.float32(1), above, below
+    near, far, above, below = jax.lax.fori_loop(0, LOOKS, look, carry)
     t = jnp.where(close.any(), 0, near + (far - near) * first_one(above, below))
     x, y, angle = at(t)
     replaced = lambda motion, *values: Motion(
@@ -70,9 +74,13 @@ def _one(plan, world, ground, body, start, end, velocity, seconds, im, ii):
     met = jnp.where(hit, contacts.touched(points, here), -1)
     found = contacts.on_ground(plan, world, body, points)
     anchors = [touches.Anchored.of(contact, there) for contact in found]
-    for _ in range(POSITION_TURNS):
+
+    def correction(_, there):
         for anchor in anchors:
             there, _ = touches.push_apart(there, anchor, im, ii, SHARE)
+        return there
+
+    there = jax.lax.fori_loop(0, POSITION_TURNS, correction, there)
     held = [touches.touch(touches.moved(*pair, there), there, im, ii) for pair in zip(found, anchors)]
 
     def turn(_, carry):
