@@ -87,11 +87,12 @@ def motors(action: jax.Array) -> planar.Motors:
 
     The sign is that of the speed, and the size that of the torque.
     """
-    drive = [None] * 4
+    drive, most = [jnp.float32(0)] * 4, [HIP_SPEED] * 4
     for leg in (0, 1):
-        drive[HIPS[leg]], drive[KNEES[leg]] = (action[2 * leg], HIP_SPEED), (action[2 * leg + 1], KNEE_SPEED)
-    speed = jnp.stack([jnp.sign(value) * most for value, most in drive])
-    return planar.Motors(speed, jnp.stack([MOTOR_TORQUE * jnp.abs(value) for value, _ in drive]))
+        drive[HIPS[leg]], drive[KNEES[leg]] = action[2 * leg], action[2 * leg + 1]
+        most[KNEES[leg]] = KNEE_SPEED
+    force = jnp.stack(drive)
+    return planar.Motors(jnp.sign(force) * jnp.array(most, jnp.float32), MOTOR_TORQUE * jnp.abs(force))
 
 
 def joints(world: planar.World, bodies: planar.Bodies) -> tuple[list[Angle], list[Angle]]:

@@ -45,8 +45,8 @@ def _one(plan, world, ground, body, start, end, velocity, seconds, im, ii):
     at = lambda t: tuple(a + t * (b - a) for a, b in zip(first, last))
     whole = [contacts.placed(shape, *pose) for pose in (first, last)]
     here = contacts.beside(ground, plan.edges, *(polygon for polygon, _ in whole))
-    edges = contacts.ends(here)
-    gap = lambda placed: axes(*placed, *edges).apart() - TARGET
+    begin, end_ = contacts.ends(here)
+    gap = lambda placed: axes(placed[0], placed[1], begin, end_).apart() - TARGET
     above, below = gap(whole[0]), gap(whole[1])  # [edges]: what slides on one may run into another
     close = (above > -TARGET) & (above < TOLERANCE)  # it is stopped where it begins
     into = close | ((above >= TOLERANCE) & (below < -TOLERANCE))

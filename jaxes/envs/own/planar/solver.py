@@ -108,7 +108,8 @@ def step(
     )
     nothing = jnp.zeros((0, plan.edges), jnp.int32)
     met = Met(array(edges, nothing), array(struck, nothing), array(watched, jnp.zeros(0, bool)), slow, settled)
-    return State(Bodies(*position.arrays(), *velocity.arrays()), kept), met
+    (place, angle), (speed, spin) = position.arrays(), velocity.arrays()
+    return State(Bodies(place, angle, speed, spin), kept), met
 
 
 def _each(solve, velocity, parts, held, im, ii):

@@ -115,15 +115,14 @@ def push_apart(position: Motion, anchor: Anchored, im, ii, share: float) -> tupl
     apart = jnp.where(anchor.there, apart - SKIN, 0)
     push = jnp.clip(share * (apart + SLOP), -MOST_CORRECTION, 0)
     lever = lambda of: (corner.x - position.x[of]) * normal.y - (corner.y - position.y[of]) * normal.x
-    arm = lever(body)
+    arm, other_arm = lever(body), None if other is None else lever(other)
     k = im[body] + ii[body] * arm * arm
-    if other is not None:
-        other_arm = lever(other)
+    if other_arm is not None:
         k += im[other] + ii[other] * other_arm * other_arm
     impulse = -push / jnp.where(k > 0, k, 1)
     x, y = impulse * normal.x, impulse * normal.y
     position = position.pushed(body, im[body] * x, im[body] * y, ii[body] * arm * impulse)
-    if other is not None:
+    if other is not None and other_arm is not None:
         position = position.pushed(other, -im[other] * x, -im[other] * y, -ii[other] * other_arm * impulse)
     return position, apart
 

@@ -132,15 +132,15 @@ def world(
     masses = [shapes.mass(polygon) for polygon in polygons]
     centers = jnp.stack([m.center for m in masses])
     inverse = lambda x: jnp.where(x > 0, 1 / jnp.where(x > 0, x, 1), 0)
-    density = jnp.stack([jnp.float32(d) for d in density])
+    per_area = jnp.stack([jnp.float32(d) for d in density])
     joints = no_joints() if joints is None else joints
     if plan.joints:
         ends = [jnp.stack([centers[body] for body in bodies]) for bodies in zip(*plan.joints)]
         joints = joints._replace(anchor_a=joints.anchor_a - ends[0], anchor_b=joints.anchor_b - ends[1])
     made = World(
         tuple(jnp.asarray(polygon) - m.center[None] for polygon, m in zip(polygons, masses)),
-        inverse(density * jnp.stack([m.mass for m in masses])),
-        inverse(density * jnp.stack([m.inertia for m in masses])),
+        inverse(per_area * jnp.stack([m.mass for m in masses])),
+        inverse(per_area * jnp.stack([m.inertia for m in masses])),
         jnp.stack([jnp.float32(f) for f in friction]),
         jnp.float32(ground_friction),
         joints,
