@@ -3,6 +3,7 @@
 import importlib
 from typing import Any, NamedTuple
 
+from jaxes.envs.own.precision import single
 from jaxes.envs.protocol import Discrete, Env
 from jaxes.support import checks
 
@@ -39,6 +40,7 @@ def make(name: str, **options: Any) -> Env:
     """
     module, function = OWN[checks.choice("environment of jaxes", name, OWN)].factory.split(":")
     try:
-        return getattr(importlib.import_module(module), function)(**options)
+        env = getattr(importlib.import_module(module), function)(**options)
     except TypeError as error:
         raise TypeError(f"options must be those of jaxes/{name}, got {', '.join(options)}: {error}") from None
+    return env._replace(reset=single(env.reset), step=single(env.step))

@@ -72,7 +72,7 @@ def build(
         position_iterations=position_iterations,
     )
     window = STEEP_WINDOW if steep else EVEN_WINDOW
-    with jax.ensure_compile_time_eval():
+    with jax.ensure_compile_time_eval(), jax.enable_x64(False):
         world, centers = body.build(plan)
 
     def reset(key):

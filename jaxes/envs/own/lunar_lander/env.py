@@ -94,7 +94,7 @@ def make(
         velocity_iterations=velocity_iterations,
         position_iterations=position_iterations,
     )
-    with jax.ensure_compile_time_eval():
+    with jax.ensure_compile_time_eval(), jax.enable_x64(False):
         world, hull_center = body.build(plan, gravity)
         springs = body.springs()
     im, ii = world.inverse_mass[body.HULL_BODY], world.inverse_inertia[body.HULL_BODY]
