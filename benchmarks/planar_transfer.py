@@ -2,7 +2,8 @@
 
 python benchmarks/planar_transfer.py [PART ...] [--seed N]; writes benchmarks/results/planar_transfer.json, where other
 parts stay as they are. A part is an environment: its policy is trained by `jaxes train` as the preset has it, and then
-plays 100 episodes of other seeds on both sides; those of the walker go on for their whole time. `reverse` trains in gymnasium's walker, on CPUs, and plays in ours.
+plays 100 episodes of other seeds on both sides; those of the walker go on for their whole time. `reverse` trains in
+gymnasium's walker, on CPUs, and plays in ours.
 """
 
 import argparse
@@ -28,7 +29,6 @@ class Pair(NamedTuple):
     score: float | None  # in gymnasium, the mean of 100 episodes
     seconds: float | None = None  # of training; the preset's by default
     settings: tuple[str, ...] = ()
-    options: tuple[tuple[str, Any], ...] = ()  # of gymnasium.make
 
 
 ON = ("--target", "none")  # beyond the score at which the task counts as solved
