@@ -221,6 +221,20 @@ def planar() -> Iterable[Row]:
     )
 
 
+def transfer() -> Iterable[Row]:
+    """Policies of the planar worlds in gymnasium's Box2D."""
+    for name, judged, score in (
+        ("LunarLander", "LunarLander-v3", 200),
+        ("LunarLanderContinuous", "LunarLanderContinuous-v3", 200),
+        ("BipedalWalker", "BipedalWalker-v3", 300),
+    ):
+        yield Row(
+            f"a policy of jaxes/{name} in gymnasium's {judged}: mean of 100 episodes",
+            at_least(score, "gymnasium's threshold"),
+            f"jaxes/{name}: mean of 100 episodes in gymnasium's {judged}",
+        )
+
+
 def lander() -> Iterable[Row]:
     """gymnasium's heuristic in our lander."""
     theirs = "in gymnasium itself it lands a little less often"
@@ -324,6 +338,7 @@ def trained() -> Iterable[Row]:
         "brax/halfcheetah": (2000, 180),
         "brax/walker2d": (1000, 180),
         "jaxes/LunarLander": (200, 60),
+        "jaxes/BipedalWalker": (300, 600),
     }
     score_of = lambda run: run["evaluation"] if run["confirmation"] is None else run["confirmation"]
     for env, (score, seconds) in asked.items():
@@ -657,6 +672,12 @@ SECTIONS = (
         tuple(planar()),
         "Two CPU cores; lidar, resets and a 24-40-40-4 policy of its own on each lane are in the time, except beside "
         "jax2d. EnvPool's fastest settings share one policy's weights between its lanes.",
+    ),
+    Section(
+        "From worlds in the plane to gymnasium's",
+        "planar_transfer",
+        tuple(transfer()),
+        "Trained in ours, played unchanged in Box2D.",
     ),
     Section(
         "gymnasium's heuristic lands the lander",
