@@ -10,6 +10,7 @@ from jaxes import rl
 from jaxes.envs.own import planar
 from jaxes.envs.own.bipedal_walker import env as walker
 from jaxes.envs.own.bipedal_walker import grass, terrains
+from jaxes.envs.own.bipedal_walker.genes import Genes
 
 STEPS, SEEDS = 60, 12
 
@@ -196,6 +197,19 @@ def test_what_is_no_ground_is_refused():
         make(hardcore=1)
     with pytest.raises(ValueError, match="velocity_iterations must be an int of 1 or more, got 0"):
         make(velocity_iterations=0)
+
+
+def test_niches_can_be_mapped_over_their_genes():
+    def played(roughness, key):
+        given = Genes(roughness=roughness)
+        env = jaxes.envs.make("jaxes/BipedalWalker", genes=given, velocity_iterations=2, position_iterations=2)
+        state = env.step(env.reset(key), jnp.ones(4))
+        return state.physics.terrain.y.std(), state.observation
+
+    rough, seen = jax.jit(jax.vmap(played))(jnp.array([0.0, 2.0, 6.0]), jax.random.split(jax.random.key(0), 3))
+    assert rough[0] < 1e-5
+    assert (np.diff(rough) > 0.1).all()
+    assert np.isfinite(seen).all()
 
 
 def test_it_is_an_environment_of_gymnasium_and_can_be_drawn():
