@@ -45,10 +45,11 @@ PAIRS = {
 EPISODES = 100
 
 
-def one(name: str, seed: int, folder: Path) -> dict[str, Any]:
+def one(name: str, seed: int, seconds: float | None, folder: Path) -> dict[str, Any]:
     """Train, and play on both sides."""
     pair = PAIRS[name]
-    limit = [] if pair.seconds is None else ["--seconds", str(pair.seconds)]
+    seconds = pair.seconds if seconds is None else seconds
+    limit = [] if seconds is None else ["--seconds", str(seconds)]
     rows, wall = _training.train(pair.trained, seed, folder, [*limit, *pair.settings])
     policy = jaxes.load(folder)
     here = np.asarray(policy.evaluate(jax.random.key(10**6 + seed), EPISODES).returns)
@@ -89,13 +90,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PAIRS))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, help="of training; by default what the part has")
     args = parser.parse_args()
     if unknown := set(args.parts) - set(PAIRS):
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PAIRS)}")
     results = {name: row for name, row in _measure.load("planar_transfer").items() if name in PAIRS}
     for name in args.parts or PAIRS:
         with tempfile.TemporaryDirectory() as scratch:
-            results[name] = one(name, args.seed, Path(scratch) / "run")
+            results[name] = one(name, args.seed, args.seconds, Path(scratch) / "run")
         print(name, results[name], flush=True)
         _measure.save("planar_transfer", {"bounds": bounds(results), **results})
 
