@@ -173,12 +173,12 @@ def moved_one(state, x):
 def test_a_hull_that_gets_into_the_ground_has_fallen():
     """Deep inside, too, where no edge of the ground is near it."""
     env, begin = walker.build("test/Buried", terrains.flat, True, 2000, 5, 5)
-    begin, step = jax.jit(begin), jax.jit(env.step)
-    for height in (5.5, 20.0):
-        ground = planar.Terrain(jnp.array([-10.0, 100.0]), jnp.full(2, height))
-        state = step(begin(ground, jnp.float32(0)), jnp.zeros(4))
-        assert bool(state.done)
-        assert float(state.reward) == -100
+    heights = jnp.array([5.5, 20.0])
+    ground = planar.Terrain(jnp.broadcast_to(jnp.array([-10.0, 100.0]), (2, 2)), heights.repeat(2).reshape(2, 2))
+    first = jax.jit(jax.vmap(jaxes.lanewise(begin)))(ground, jnp.zeros(2))
+    state = jax.jit(jax.vmap(jaxes.lanewise(env.step)))(first, jnp.zeros((2, 4)))
+    assert np.asarray(state.done).all()
+    np.testing.assert_array_equal(np.asarray(state.reward), -100)
 
 
 def test_what_is_no_ground_is_refused():

@@ -55,6 +55,10 @@ EXTENDED: dict[str, tuple[str, ...]] = {
         "test_every_kind_of_action_is_one_of_its_space[binary]",
         "test_an_id_of_the_users_script_is_refused_before_any_work['__main__:Mine']",
     ),
+    "test_envs_bipedal_walker": (
+        "test_it_is_an_environment_of_gymnasium_and_can_be_drawn",
+        "test_niches_can_be_mapped_over_their_genes",
+    ),
     "test_envs_planar_box2d": (
         "test_a_jointed_pair_on_the_edge_of_a_pit",
         "test_a_walker_moves_as_gymnasiums",
