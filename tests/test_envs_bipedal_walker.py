@@ -50,7 +50,7 @@ def theirs(seed):
 def episodes():
     """gymnasium's episodes, and ours of the same chances: observations, rewards and ends, [episodes, steps]."""
     y, push, first, actions, seen, rewards, ends = map(np.stack, zip(*map(theirs, range(SEEDS))))
-    env, begin = walker.build("test/Walker", terrains.flat, False, 1600, 180, 60)
+    env, begin = walker.build("test/Walker", terrains.flat, walker.EVEN, 1600, 180, 60)
     step = jaxes.lanewise(env.step)
     ground = planar.Terrain(jnp.broadcast_to(grass.X, y.shape), jnp.asarray(y))
 
@@ -172,13 +172,26 @@ def moved_one(state, x):
 
 def test_a_hull_that_gets_into_the_ground_has_fallen():
     """Deep inside, too, where no edge of the ground is near it."""
-    env, begin = walker.build("test/Buried", terrains.flat, True, 2000, 5, 5)
+    env, begin = walker.build("test/Buried", terrains.flat, walker.STEEP, 2000, 5, 5)
     heights = jnp.array([5.5, 20.0])
     ground = planar.Terrain(jnp.broadcast_to(jnp.array([-10.0, 100.0]), (2, 2)), heights.repeat(2).reshape(2, 2))
     first = jax.jit(jax.vmap(jaxes.lanewise(begin)))(ground, jnp.zeros(2))
     state = jax.jit(jax.vmap(jaxes.lanewise(env.step)))(first, jnp.zeros((2, 4)))
     assert np.asarray(state.done).all()
     np.testing.assert_array_equal(np.asarray(state.reward), -100)
+
+
+def test_no_body_reaches_more_edges_than_are_looked_at():
+    """Beside counting, for places all over a ground, the edges that a span overlaps; and for the grounds by chance."""
+    rng = np.random.default_rng(0)
+    x = np.sort(np.round(rng.uniform(-5, 60, 150), 1))  # many are walls
+    reach = walker.Reach.of(x)
+    for most, span in zip(reach, (walker.LEG_SPAN, walker.HULL_SPAN, walker.SIGHT)):
+        left = rng.uniform(-6, 60, 20_000)
+        overlapped = (x[None, 1:] >= left[:, None]) & (x[None, :-1] <= left[:, None] + span)
+        assert overlapped.sum(1).max() <= most
+    assert all(np.greater_equal(walker.EVEN, walker.Reach.of(grass.X)))
+    assert all(np.greater_equal(walker.STEEP, walker.Reach.of(np.asarray(terrains.hardcore(jax.random.key(0)).x))))
 
 
 def test_what_is_no_ground_is_refused():

@@ -104,6 +104,25 @@ def test_worlds_can_be_mapped():
     np.testing.assert_allclose(speeds, wanted, atol=0.02)
 
 
+@pytest.mark.parametrize(
+    ("polygon", "message"),
+    [
+        (
+            [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0]],
+            "must be convex and counterclockwise, got a turn to the right at corner",
+        ),
+        ([[0.0, 0.0], [2.0, 0.0], [1.0, 0.5], [1.0, 2.0]], "got a turn to the right at corner 2"),
+        ([[0.0, 0.0], [1.0, 0.0]], r"must have a shape \(k, 2\) with k from 3 to 8, got \(2, 2\)"),
+        (np.stack([np.cos(np.arange(9) * 0.7), np.sin(np.arange(9) * 0.7)], 1), r"got \(9, 2\)"),
+        ([[0.0, 0.0], [np.nan, 0.0], [1.0, 1.0]], "must be convex and counterclockwise"),
+    ],
+    ids=["clockwise", "a dent", "two corners", "nine corners", "not finite"],
+)
+def test_what_is_no_body_is_refused(polygon, message):
+    with pytest.raises(ValueError, match=rf"polygons\[1\] .*{message}"):
+        planar.world(planar.Plan(), [planar.box(1.0, 1.0), np.asarray(polygon, np.float32)], [1.0, 1.0], [0.0, 0.0])
+
+
 def test_bodies_that_nothing_moves_stay():
     plan = planar.Plan(joints=((0, 1),), velocity_iterations=30)
     joints = planar.Joints(*(jnp.array(x) for x in ([[0.0, 0.0]], [[0.0, 1.0]], [0.0], [-9.0], [9.0])))

@@ -9,7 +9,6 @@ import numpy as np
 from jaxes.envs.own import planar
 from jaxes.envs.own.bipedal_walker import body, env, evolved, terrains
 from jaxes.envs.own.bipedal_walker.genes import Genes
-from jaxes.envs.own.bipedal_walker.genes import check as check_genes
 from jaxes.envs.protocol import Env
 from jaxes.support import checks
 
@@ -33,8 +32,9 @@ def make(
     Args:
         hardcore: stumps, pits and stairs on the ground, and 2000 steps instead of 1600.
         genes: of another ground: `Genes`, a mapping of their names, JSON, or the path of a JSON file; 2000 steps.
-        terrain: a ground for all episodes, a `planar.Terrain` or (x, y) of any number of vertices; 2000 steps. Walls
-            may stand between steps that are 14/30 m wide or wider.
+        terrain: a ground for all episodes, a `planar.Terrain` or (x, y) of any number of vertices; 2000 steps. The
+            closer they are to each other, the longer takes a step. If they are traced, steps must be 14/30 m wide or
+            wider, with a wall between two at most.
         velocity_iterations: of the physics, at least 1. With 60 it takes two thirds of the time, and is less like
             Box2D.
         position_iterations: likewise, at most so many.
@@ -59,16 +59,18 @@ def make(
         given = zip(("hardcore", "genes", "terrain"), (hardcore, genes is not None, terrain is not None))
         named = " and ".join(name for name, there in given if there)
         raise ValueError(f"only one of hardcore, genes and terrain can make the ground, got {named}")
-    ground, steep = terrains.flat, False
+    ground, reach, max_steps = terrains.flat, env.EVEN, 1600
     if hardcore:
-        ground, steep = terrains.hardcore, True
+        ground, reach, max_steps = terrains.hardcore, env.STEEP, 2000
     elif genes is not None:
-        found = genes if isinstance(genes, Genes) else Genes.of(genes)
-        ground, steep = (lambda key: evolved.of_genes(check_genes(found), key)), True
+        found = Genes.of(genes)
+        ground, reach, max_steps = (lambda key: evolved.of_genes(found, key)), env.STEEP, 2000
     elif terrain is not None:
-        ground, steep = (lambda key, given=_standable(planar.check(terrain)): given), True
+        given = _standable(planar.check(terrain))
+        reach = env.STEEP if isinstance(given.x, jax.core.Tracer) else env.Reach.of(np.asarray(given.x))
+        ground, max_steps = (lambda key: given), 2000
     name = "jaxes/BipedalWalkerHardcore" if hardcore else "jaxes/BipedalWalker"
-    return env.build(name, ground, steep, 2000 if steep else 1600, velocity_iterations, position_iterations)[0]
+    return env.build(name, ground, reach, max_steps, velocity_iterations, position_iterations)[0]
 
 
 def hardcore(**options: Any) -> Env:

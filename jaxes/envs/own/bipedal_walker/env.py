@@ -24,10 +24,25 @@ LIDAR_RANGE = 160 / body.SCALE  # m
 ANGLES = 1.5 * np.arange(10) / 10  # rad from straight down
 RAYS = (LIDAR_RANGE * np.stack([np.sin(ANGLES), -np.cos(ANGLES)], -1)).astype(np.float32)
 BEHIND = 2.7  # m: how far behind the hull a leg can be; the lidar looks ahead
-EVEN = planar.Plan(edges=5, watched_edges=7)  # ground whose vertices are all a step apart
-EVEN_WINDOW = 19  # its edges from the rearmost leg to the end of the lidar's rays
-STEEP = planar.Plan(edges=8, watched_edges=13)  # ground with a wall between two steps
-STEEP_WINDOW = 38
+LEG_SPAN, HULL_SPAN, SIGHT = 1.6, 2.4, BEHIND + LIDAR_RANGE  # m of the ground that each can be above in one step
+
+
+class Reach(NamedTuple):
+    """How many edges of a ground are near, at most."""
+
+    leg: int  # to a part of a leg
+    hull: int
+    sight: int  # from the rearmost leg to the end of the lidar's rays
+
+    @classmethod
+    def of(cls, x: np.ndarray) -> "Reach":
+        """On ground with vertices at float[n], which never falls."""
+        most = lambda span: int((np.searchsorted(x, x + span, "right") - np.arange(len(x))).max()) + 1
+        return cls(most(LEG_SPAN), most(HULL_SPAN), most(SIGHT))
+
+
+EVEN = Reach(5, 7, 19)  # vertices are a step apart
+STEEP = Reach(9, 13, 38)  # two are between two steps
 
 
 class Physics(NamedTuple):
@@ -49,7 +64,7 @@ class Physics(NamedTuple):
 def build(
     name: str,
     ground: Callable[[jax.Array], planar.Terrain],
-    steep: bool,
+    reach: Reach,
     max_steps: int,
     velocity_iterations: int,
     position_iterations: int,
@@ -58,20 +73,21 @@ def build(
 
     Args:
         name: of the environment.
-        ground: of an episode; its vertices are a step apart, or, where it is `steep`, two lie between two steps.
-        steep: whether there are walls.
+        ground: of an episode.
+        reach: how many of its edges are near.
         max_steps: of an episode.
         velocity_iterations: of the physics, see `planar.Plan`.
         position_iterations: likewise.
     """
-    plan = (STEEP if steep else EVEN)._replace(
+    plan = planar.Plan(
         joints=body.JOINTS,
         grounded=body.GROUNDED,
         watched=(body.HULL_BODY,),
+        edges=reach.leg,
+        watched_edges=reach.hull,
         velocity_iterations=velocity_iterations,
         position_iterations=position_iterations,
     )
-    window = STEEP_WINDOW if steep else EVEN_WINDOW
     with jax.ensure_compile_time_eval(), jax.enable_x64(False):
         world, centers = body.build(plan)
 
@@ -93,7 +109,7 @@ def build(
         return moment(state.physics, jnp.clip(action, -1, 1), None)
 
     def moment(before: Physics, action, force) -> EnvState:
-        near = planar.near(planar.whole(before.terrain), before.bodies.position[0, 0] - BEHIND, window)
+        near = planar.near(planar.whole(before.terrain), before.bodies.position[0, 0] - BEHIND, reach.sight)
         state, met = planar.step(plan, world, before.state, near, body.motors(action), SECONDS, force)
         touching, edges = feet.told(plan, body.LOWER, before.touching, before.edges, met)
         bodies = state.bodies

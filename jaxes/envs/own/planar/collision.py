@@ -103,9 +103,7 @@ def with_edges(polygon: jax.Array, outward: jax.Array, start: jax.Array, end: ja
     clipped = _clipped(
         origin, goal, jnp.where(by_side[:, None], start, first), jnp.where(by_side[:, None], end, second)
     )
-    towards = jnp.where(
-        by_side, jnp.float32(-1), jnp.float32(1)
-    )  # from the one that decides to the other, beside the normal
+    towards = jnp.where(by_side, jnp.float32(-1), jnp.float32(1))  # the normal points away from the ground
     points = []
     for end_, (point, cut, there_) in enumerate(clipped):
         gap = towards * dot(normal, point - origin)

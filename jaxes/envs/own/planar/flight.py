@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxes.envs.own.planar import contacts, touches
 from jaxes.envs.own.planar.collision import axes
 from jaxes.envs.own.planar.ground import Ground
-from jaxes.envs.own.planar.motion import Motion
+from jaxes.envs.own.planar.motion import Motion, in_turn
 from jaxes.envs.own.planar.world import Plan, World
 
 TARGET, TOLERANCE = 0.005, 0.00125  # m: how far from the ground a body is stopped
@@ -83,14 +83,7 @@ def _one(plan, world, ground, body, start, end, velocity, seconds, im, ii):
     there = jax.lax.fori_loop(0, POSITION_TURNS, correction, there)
     held = [touches.touch(touches.moved(*pair, there), there, im, ii) for pair in zip(found, anchors)]
 
-    def turn(_, carry):
-        velocity, impulses = carry
-        out = []
-        for touch, impulse in zip(held, impulses):
-            velocity, impulse = touches.solve(velocity, touch, impulse, im, ii)
-            out.append(impulse)
-        return velocity, out
-
+    turn = lambda _, carry: in_turn(touches.solve, carry[0], held, carry[1])
     none = [[jnp.float32(0), jnp.float32(0)] for _ in held]
     slowed, _ = jax.lax.fori_loop(0, VELOCITY_TURNS, turn, (velocity, none))
     left = (1 - t) * seconds

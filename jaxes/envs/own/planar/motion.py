@@ -38,6 +38,15 @@ class Motion(NamedTuple):
         return jnp.stack([jnp.stack(self.x), jnp.stack(self.y)], -1), jnp.stack(self.angle)
 
 
+def in_turn(solve: Any, velocity: Motion, parts: list[Any], held: list[Any]) -> tuple[Motion, list[Any]]:
+    """Velocities and impulses after `solve(velocity, part, impulses)` of one part after the other."""
+    out = []
+    for part, impulses in zip(parts, held):
+        velocity, impulses = solve(velocity, part, impulses)
+        out.append(impulses)
+    return velocity, out
+
+
 def small(vector: Vector, turn: Any) -> Vector:
     """A vector after a turn by an angle, rad; right to the fifth order, which is 2e-5 at half a radian."""
     square = turn * turn

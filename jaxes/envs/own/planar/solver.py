@@ -5,6 +5,7 @@ Catto: "Iterative Dynamics with Temporal Coherence", GDC 2005, and Box2D 2.3 (`b
 themselves (nonlinear Gauss-Seidel). What held the last step is where the next one begins.
 """
 
+import functools
 import math
 
 import jax
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 
 from jaxes.envs.own.planar import contacts, flight, joints, touches
 from jaxes.envs.own.planar.ground import Ground
-from jaxes.envs.own.planar.motion import Motion
+from jaxes.envs.own.planar.motion import Motion, in_turn
 from jaxes.envs.own.planar.world import Bodies, Impulses, Met, Motors, Plan, State, World
 
 MOST_MOVE, MOST_SPIN = 2.0, 0.5 * math.pi  # m and rad of a step
@@ -67,10 +68,12 @@ def step(
     for hinge, (x, y, limit, motor) in zip(hinges, by_hinges):
         velocity = joints.joined(velocity, hinge, im, ii, x, y, limit + motor)
 
+    solve_hinge = functools.partial(joints.solve, im=im, ii=ii)
+
     def iteration(_, carry):
         velocity, by_hinges, by_touches = carry
-        velocity, by_hinges = _each(joints.solve, velocity, hinges, by_hinges, im, ii)
-        velocity, by_touches = _each(touches.solve, velocity, held, by_touches, im, ii)
+        velocity, by_hinges = in_turn(solve_hinge, velocity, hinges, by_hinges)
+        velocity, by_touches = in_turn(touches.solve, velocity, held, by_touches)
         return velocity, by_hinges, by_touches
 
     carry = velocity, by_hinges, by_touches
@@ -110,15 +113,6 @@ def step(
     met = Met(array(edges, nothing), array(struck, nothing), array(watched, jnp.zeros(0, bool)), slow, settled)
     (place, angle), (speed, spin) = position.arrays(), velocity.arrays()
     return State(Bodies(place, angle, speed, spin), kept), met
-
-
-def _each(solve, velocity, parts, held, im, ii):
-    """One part after the other changes the velocities."""
-    out = []
-    for part, impulses in zip(parts, held):
-        velocity, impulses = solve(velocity, part, impulses, im, ii)
-        out.append(impulses)
-    return velocity, out
 
 
 def _accelerated(world, bodies, force, torque, seconds, im, ii) -> Motion:

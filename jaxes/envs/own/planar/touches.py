@@ -57,7 +57,7 @@ def touched(velocity: Motion, axes: tuple[Axis, ...], impulse) -> Motion:
     return velocity
 
 
-def solve(velocity: Motion, touch: Touch, held, im, ii):
+def solve(velocity: Motion, touch: Touch, held):
     """One turn: friction first, by the pressure so far, then the pressure."""
     normal, tangent = held
     most = touch.friction * normal

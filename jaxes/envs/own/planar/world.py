@@ -79,10 +79,10 @@ class Plan(NamedTuple):
     """The structure of a world, which is known while tracing.
 
     Args:
-        joints: the bodies A and B of each joint.
+        joints: the bodies A and B of each joint, of which at least one can move.
         grounded: the bodies that collide with the ground.
         watched: the bodies of which is only told whether they touch the ground, which does not hold them.
-        pairs: the pairs of bodies that collide with each other.
+        pairs: the pairs of bodies that collide with each other, of which at least one can move.
         edges: how many edges of the ground a grounded body can overlap at once, at most.
         watched_edges: likewise of a watched one.
         points: at how many points the ground can hold a body at once; the deepest ones count.
@@ -114,7 +114,8 @@ def world(
 
     Args:
         plan: of which the joints are needed.
-        polygons: float32[k, 2] for each body, counterclockwise, in coordinates of its own.
+        polygons: float32[k, 2] for each body, convex and counterclockwise, of 3 to 8 corners, in coordinates of its
+            own.
         density: of each body, kg/m^2; 0 makes a body that nothing moves.
         friction: of each body.
         ground_friction: of the ground.
@@ -124,11 +125,15 @@ def world(
     Returns:
         The world, and where the centers of mass are in the polygons' coordinates, float32[n, 2].
 
+    Raises:
+        ValueError: if a polygon has another shape, or if one that is not traced is not convex and counterclockwise.
+
     >>> import jax.numpy as jnp
     >>> w, centers = world(Plan(), [shapes.box(0.5, 0.5) + 1.0], [2.0], [0.3])
     >>> w.inverse_mass.tolist(), centers.tolist()
     ([0.5], [[1.0, 1.0]])
     """
+    polygons = [shapes.check(f"polygons[{body}]", polygon) for body, polygon in enumerate(polygons)]
     masses = [shapes.mass(polygon) for polygon in polygons]
     centers = jnp.stack([m.center for m in masses])
     inverse = lambda x: jnp.where(x > 0, 1 / jnp.where(x > 0, x, 1), 0)
@@ -138,7 +143,7 @@ def world(
         ends = [jnp.stack([centers[body] for body in bodies]) for bodies in zip(*plan.joints)]
         joints = joints._replace(anchor_a=joints.anchor_a - ends[0], anchor_b=joints.anchor_b - ends[1])
     made = World(
-        tuple(jnp.asarray(polygon) - m.center[None] for polygon, m in zip(polygons, masses)),
+        tuple(polygon - m.center[None] for polygon, m in zip(polygons, masses)),
         inverse(per_area * jnp.stack([m.mass for m in masses])),
         inverse(per_area * jnp.stack([m.inertia for m in masses])),
         jnp.stack([jnp.float32(f) for f in friction]),
